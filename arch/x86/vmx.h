@@ -54,4 +54,8 @@ void vmx_host_state(struct vmx_vcpu *vcpu);
  * error. Interrupts are off. */
 bool vmx_run(struct vmx_vcpu *vcpu, uint32_t *error) MUST_CHECK;
 
+/* Ends the blocking of NMIs that an exit for an NMI leaves behind (SDM "Loading Host
+ * Non-Register State"). */
+void vmx_unblock_nmi(void);
+
 #endif

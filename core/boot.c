@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The boot flow, from the firmware's call to the hand-over. Whatever is wrong is found here, while
+ * there is still a firmware to go back to.
+ */
+#include "arch/x86/uefi/uefi.h"
+#include "arch/x86/vmx_probe.h"
+#include "core/config.h"
+#include "core/hypervisor.h"
+#include "lib/format.h"
+#include "lib/log.h"
+#include "lib/string.h"
+
+#define EFI_LOAD_ERROR 0x8000000000000001ull
+#define WAIT_SECONDS   10u
+/* What the hypervisor needs beside guests and windows, with room to spare. */
+#define OWN_MEMORY MIB(8)
+
+/* The firmware's entry point; gnu-efi's start code calls it after relocation. */
+uint64_t efi_main(void *image, void *system_table);
+
+static struct boot_info boot_info;
+static struct config config;
+
+static bool already_read(const char *path)
+{
+    for (uint32_t i = 0; i < boot_info.file_count; i++) {
+        if (strcmp(boot_info.files[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static status_t read_once(const char *path)
+{
+    return already_read(path) ? STATUS_OK : uefi_read_file(&boot_info, path);
+}
+
+static status_t read_config(const char *name)
+{
+    char path[96];
+    struct config_error error;
+
+    (void)format_string(path, sizeof(path), "/postern/%s.conf", name);
+    status_t status = uefi_read_file(&boot_info, path);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    const struct boot_file *file = &boot_info.files[boot_info.file_count - 1];
+    status = config_parse(file->data, file->size, &config, &error);
+    if (status != STATUS_OK) {
+        log_error("%s:%u: %s", path, error.line, error.text);
+    }
+    return status;
+}
+
+static status_t read_images(void)
+{
+    for (uint32_t i = 0; i < config.vm_count; i++) {
+        status_t status = read_once(config.vms[i].kernel);
+        if (status == STATUS_OK && config.vms[i].initrd[0] != '\0') {
+            status = read_once(config.vms[i].initrd);
+        }
+        if (status != STATUS_OK) {
+            log_error("vm %s (line %u of the configuration) cannot be loaded", config.vms[i].name,
+                      config.vms[i].line);
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static status_t check_cpus(void)
+{
+    for (uint32_t i = 0; i < config.vm_count; i++) {
+        const struct config_vm *vm = &config.vms[i];
+        for (uint32_t vcpu = 0; vcpu < vm->vcpus; vcpu++) {
+            if (vm->pcpus[vcpu] >= boot_info.cpu_count) {
+                log_error("vm %s (line %u): pcpu %u, but this machine has %u CPU: 0 to %u are "
+                          "allowed",
+                          vm->name, vm->line, vm->pcpus[vcpu], boot_info.cpu_count,
+                          boot_info.cpu_count - 1);
+                return STATUS_INVALID;
+            }
+        }
+    }
+    return STATUS_OK;
+}
+
+static status_t check_memory(void)
+{
+    uint64_t needed = OWN_MEMORY;
+    uint64_t free = uefi_free_memory();
+
+    for (uint32_t i = 0; i < config.vm_count; i++) {
+        needed += config.vms[i].memory;
+    }
+    for (uint32_t i = 0; i < config.link_count; i++) {
+        needed += 2 * config.links[i].window;
+    }
+    if (needed > free) {
+        log_error("the configuration needs %llu MiB of memory, this machine has %llu MiB free",
+                  (unsigned long long)(needed >> 20), (unsigned long long)(free >> 20));
+        return STATUS_NO_MEMORY;
+    }
+    return STATUS_OK;
+}
+
+static status_t prepare(const struct uefi_options *options)
+{
+    status_t status = read_config(options->config);
+
+    if (status == STATUS_OK) {
+        status = uefi_collect(&boot_info);
+    }
+    if (status == STATUS_OK) {
+        status = check_cpus();
+    }
+    if (status == STATUS_OK) {
+        status = check_memory();
+    }
+    if (status == STATUS_OK) {
+        status = vmx_check_this_cpu(options->no_apicv);
+    }
+    return status == STATUS_OK ? read_images() : status;
+}
+
+uint64_t efi_main(void *image, void *system_table)
+{
+    struct uefi_options options;
+    status_t status = uefi_start(image, system_table, &boot_info, &options);
+
+    log_info("Postern, a small hypervisor for Linux guests that share rings");
+    if (status == STATUS_OK) {
+        status = prepare(&options);
+    }
+    if (status != STATUS_OK) {
+        log_error("Postern has not started; back to the boot menu after a key, or %u seconds",
+                  WAIT_SECONDS);
+        uefi_wait(WAIT_SECONDS);
+        return EFI_LOAD_ERROR;
+    }
+    status = uefi_exit_boot_services(&boot_info);
+    if (status != STATUS_OK) {
+        return EFI_LOAD_ERROR;
+    }
+    struct hypervisor_options hypervisor_options = {.no_apicv = options.no_apicv};
+    hypervisor_start(&boot_info, &config, &hypervisor_options);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The handling of VM exits: one handler per reason, in the table of exits.c. */
+#ifndef POSTERN_CORE_EXITS_H
+#define POSTERN_CORE_EXITS_H
+
+#include "core/vcpu.h"
+
+/* What a handler answers. */
+enum exit_result {
+    EXIT_DONE,  /* enter the guest again where it was (or with the injected event) */
+    EXIT_SKIP,  /* the instruction is emulated: advance RIP */
+    EXIT_LEAVE, /* the scheduler is to decide, RIP as it is */
+    EXIT_SKIP_LEAVE,
+    EXIT_STOP /* the guest did what cannot be handled: dump it and stop its VM */
+};
+
+/* vmx.on_exit of every vCPU. */
+enum vmx_next exit_handle(struct vmx_vcpu *vmx);
+
+/* The text of a basic exit reason, "unknown" for none. */
+const char *exit_reason_name(uint32_t reason);
+
+/* Handlers, by the file that has them. */
+
+/* exits_event.c */
+enum exit_result exit_exception_nmi(struct vcpu *vcpu);
+enum exit_result exit_external_interrupt(struct vcpu *vcpu);
+enum exit_result exit_triple_fault(struct vcpu *vcpu);
+enum exit_result exit_interrupt_window(struct vcpu *vcpu);
+enum exit_result exit_preemption_timer(struct vcpu *vcpu);
+enum exit_result exit_hlt(struct vcpu *vcpu);
+enum exit_result exit_virtualized_eoi(struct vcpu *vcpu);
+enum exit_result exit_apic_write(struct vcpu *vcpu);
+
+/* exits_cpu.c */
+enum exit_result exit_cpuid(struct vcpu *vcpu);
+enum exit_result exit_cr_access(struct vcpu *vcpu);
+enum exit_result exit_xsetbv(struct vcpu *vcpu);
+enum exit_result exit_wbinvd(struct vcpu *vcpu);
+enum exit_result exit_undefined(struct vcpu *vcpu);
+enum exit_result exit_general_protection(struct vcpu *vcpu);
+
+/* exits_msr.c */
+enum exit_result exit_rdmsr(struct vcpu *vcpu);
+enum exit_result exit_wrmsr(struct vcpu *vcpu);
+
+/* exits_io.c */
+enum exit_result exit_io_instruction(struct vcpu *vcpu);
+
+/* exits_mmio.c */
+enum exit_result exit_ept_violation(struct vcpu *vcpu);
+enum exit_result exit_ept_misconfiguration(struct vcpu *vcpu);
+
+/* hypercall.c */
+enum exit_result exit_vmcall(struct vcpu *vcpu);
+
+#endif

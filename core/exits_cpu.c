@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exits for CPUID, control registers and instructions that a guest does not get. */
+#include "arch/x86/cpu.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/exceptions.h"
+#include "arch/x86/vmx_insn.h"
+#include "core/exits.h"
+#include "lib/bits.h"
+
+#define XCR0_X87      BIT(0)
+#define XCR0_SSE      BIT(1)
+#define XCR0_AVX      BIT(2)
+#define CR_MOV_TO     0u
+#define CR_MOV_FROM   1u
+#define CR_CLTS       2u
+#define CR_LMSW       3u
+#define REGISTER_RSP  4u
+
+enum exit_result exit_cpuid(struct vcpu *vcpu)
+{
+    struct vmx_registers *r = &vcpu->vmx.registers;
+    uint32_t leaf = (uint32_t)r->rax;
+    uint32_t subleaf = (uint32_t)r->rcx;
+    struct cpuid_env env = vcpu->vm->cpuid;
+    struct cpuid_regs regs = {0};
+
+    if (!cpuid_is_synthetic(leaf)) {
+        struct cpuid_result host = cpuid(leaf, subleaf);
+        regs = (struct cpuid_regs){host.eax, host.ebx, host.ecx, host.edx};
+    }
+    env.apic_id = vcpu->id;
+    env.osxsave = (vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) != 0;
+    cpuid_emulate(&env, leaf, subleaf, &regs);
+    r->rax = regs.eax;
+    r->rbx = regs.ebx;
+    r->rcx = regs.ecx;
+    r->rdx = regs.edx;
+    return EXIT_SKIP;
+}
+
+/* General register `index` in the encoding of exit qualifications. */
+static uint64_t read_register(const struct vcpu *vcpu, unsigned index)
+{
+    return index == REGISTER_RSP ? vmread(VMCS_GUEST_RSP)
+                                 : *vcpu_register((struct vcpu *)(uintptr_t)vcpu, index);
+}
+
+/* CR0: caching is never turned off for a guest, and NE stays set as VMX demands; the guest reads
+ * back what it wrote. */
+static enum exit_result write_cr0_guest(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t old = vmread(VMCS_GUEST_CR0);
+    bool invalid = (value >> 32) != 0 || ((value & CR0_PG) != 0 && (value & CR0_PE) == 0) ||
+                   ((value & CR0_NW) != 0 && (value & CR0_CD) == 0);
+
+    if (invalid) {
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+        return EXIT_DONE;
+    }
+    if (((old ^ value) & CR0_PG) != 0) {
+        /* CR0.PG is the guest's own with "unrestricted guest", but an exit for another bit may
+         * change it as well: long mode follows. */
+        uint64_t efer = vmread(VMCS_GUEST_EFER);
+        uint32_t entry = vmread32(VMCS_ENTRY_CONTROLS);
+        bool active = (value & CR0_PG) != 0 && (efer & EFER_LME) != 0;
+        vmwrite(VMCS_GUEST_EFER, active ? efer | EFER_LMA : efer & ~EFER_LMA);
+        vmwrite(VMCS_ENTRY_CONTROLS,
+                active ? entry | ENTRY_IA32E_MODE_GUEST : entry & ~ENTRY_IA32E_MODE_GUEST);
+    }
+    vmwrite(VMCS_CR0_SHADOW, value);
+    vmwrite(VMCS_GUEST_CR0, (value & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);
+    return EXIT_SKIP;
+}
+
+/* CR4: VMXE is set underneath and not offered; what CPUID hides cannot be turned on. */
+static enum exit_result write_cr4_guest(struct vcpu *vcpu, uint64_t value)
+{
+    if ((value & vcpu->vm->cpuid.cr4_hidden) != 0) {
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+        return EXIT_DONE;
+    }
+    vmwrite(VMCS_CR4_SHADOW, value);
+    vmwrite(VMCS_GUEST_CR4, value | CR4_VMXE);
+    return EXIT_SKIP;
+}
+
+enum exit_result exit_cr_access(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned number = qualification & 0xf;
+    unsigned type = qualification >> 4 & 3;
+    uint64_t value = read_register(vcpu, qualification >> 8 & 0xf);
+
+    if (type == CR_MOV_TO && number == 0) {
+        return write_cr0_guest(vcpu, value);
+    }
+    if (type == CR_MOV_TO && number == 4) {
+        return write_cr4_guest(vcpu, value);
+    }
+    if (type == CR_CLTS) {
+        return write_cr0_guest(vcpu, vmread(VMCS_CR0_SHADOW) & ~CR0_TS);
+    }
+    if (type == CR_LMSW) {
+        uint64_t low = qualification >> 16 & 0xf;
+        uint64_t shadow = vmread(VMCS_GUEST_CR0);
+        /* LMSW can set PE and not clear it. */
+        return write_cr0_guest(vcpu, (shadow & ~0xeull) | low);
+    }
+    return EXIT_STOP;
+}
+
+enum exit_result exit_xsetbv(struct vcpu *vcpu)
+{
+    const struct vmx_registers *r = &vcpu->vmx.registers;
+    uint64_t value = r->rdx << 32 | (uint32_t)r->rax;
+    bool valid = (uint32_t)r->rcx == 0 && (value & ~vcpu->vm->cpuid.xcr0_allowed) == 0 &&
+                 (value & XCR0_X87) != 0 && ((value & XCR0_AVX) == 0 || (value & XCR0_SSE) != 0);
+
+    /* The CPU has the last word on which combinations it takes. */
+    if (!valid || xsetbv_safe(0, value) != STATUS_OK) {
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+        return EXIT_DONE;
+    }
+    vcpu->context.xcr0 = value;
+    return EXIT_SKIP;
+}
+
+enum exit_result exit_wbinvd(struct vcpu *vcpu)
+{
+    /* All of a guest's memory is write-back and coherent: it has nothing to flush, and flushing the
+     * caches of the whole machine is not for a guest to do. */
+    (void)vcpu;
+    return EXIT_SKIP;
+}
+
+enum exit_result exit_undefined(struct vcpu *vcpu)
+{
+    vcpu_inject_exception(vcpu, EXCEPTION_UD, false, 0);
+    return EXIT_DONE;
+}
+
+enum exit_result exit_general_protection(struct vcpu *vcpu)
+{
+    vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+    return EXIT_DONE;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exits for interrupts, exceptions and the ends of time slices. */
+#include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/exceptions.h"
+#include "arch/x86/vmx.h"
+#include "arch/x86/vmx_insn.h"
+#include "core/exits.h"
+#include "core/scheduler.h"
+#include "lib/log.h"
+
+enum exit_result exit_external_interrupt(struct vcpu *vcpu)
+{
+    uint32_t vector = vmread32(VMCS_EXIT_INTERRUPTION_INFO) & EVENT_VECTOR_MASK;
+
+    (void)vcpu;
+    interrupt_dispatch(vector);
+    /* A kick is for another vCPU of this pCPU, or for this one, whose work bits tell. */
+    return vector == VECTOR_TIMER ? EXIT_DONE : EXIT_LEAVE;
+}
+
+/* #DB is the guest's own; it is seen here only so that its delivery can never loop for ever inside
+ * the CPU (as #AC can, too). */
+static void reflect_debug(struct vcpu *vcpu)
+{
+    uint64_t causes = vmread(VMCS_EXIT_QUALIFICATION) & 0xe00f;
+
+    write_dr6((read_dr6() & ~0xe00full) | causes);
+    /* General detect is cleared at the delivery of #DB. */
+    vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
+    vmwrite(VMCS_GUEST_DEBUGCTL, vmread(VMCS_GUEST_DEBUGCTL) & ~BIT(0));
+    vcpu_inject_exception(vcpu, EXCEPTION_DB, false, 0);
+}
+
+enum exit_result exit_exception_nmi(struct vcpu *vcpu)
+{
+    uint32_t info = vmread32(VMCS_EXIT_INTERRUPTION_INFO);
+    uint32_t vector = info & EVENT_VECTOR_MASK;
+
+    if ((info & EVENT_TYPE_MASK) == EVENT_TYPE_NMI) {
+        panic_nmi();
+        vmx_unblock_nmi();
+        this_pcpu()->nmi_count++;
+        return EXIT_DONE;
+    }
+    if (vector == EXCEPTION_MC) {
+        log_error("%s/%u: machine check", vcpu->vm->config->name, vcpu->id);
+        return EXIT_STOP;
+    }
+    if (vcpu->event != 0) {
+        /* An exception while another event was delivered: on silicon the outcome would be #DF or
+         * worse for some pairs. The guest gets the worst of them. */
+        vcpu->event = 0;
+        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
+    } else if (vector == EXCEPTION_DB) {
+        reflect_debug(vcpu);
+    } else {
+        vcpu_inject_exception(vcpu, vector, (info & EVENT_ERROR_CODE) != 0,
+                              vmread32(VMCS_EXIT_INTERRUPTION_ERROR_CODE));
+    }
+    return EXIT_DONE;
+}
+
+enum exit_result exit_triple_fault(struct vcpu *vcpu)
+{
+    const struct vm *vm = vcpu->vm;
+
+    log_error("%s/%u: triple fault at rip 0x%llx", vm->config->name, vcpu->id,
+              (unsigned long long)vmread(VMCS_GUEST_RIP));
+    vcpu_dump(vcpu);
+    vm_end(vcpu->vm, vm->config->on_crash, true);
+    return EXIT_LEAVE;
+}
+
+enum exit_result exit_interrupt_window(struct vcpu *vcpu)
+{
+    /* What waits is injected by vcpu_service(). */
+    atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
+    return EXIT_DONE;
+}
+
+enum exit_result exit_preemption_timer(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return EXIT_LEAVE;
+}
+
+enum exit_result exit_hlt(struct vcpu *vcpu)
+{
+    bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
+
+    (void)lapic_sync_posted(&vcpu->lapic);
+    if (enabled && lapic_pending(&vcpu->lapic) >= 0) {
+        /* STI's shadow held the interrupt back until here. */
+        atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
+        return EXIT_SKIP;
+    }
+    atomic_store_explicit(&vcpu->state, VCPU_HALTED, memory_order_relaxed);
+    return EXIT_SKIP_LEAVE;
+}
+
+enum exit_result exit_virtualized_eoi(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+
+    spin_lock(&vm->lock);
+    ioapic_eoi(&vm->ioapic, (uint8_t)vmread(VMCS_EXIT_QUALIFICATION));
+    spin_unlock(&vm->lock);
+    return EXIT_DONE;
+}

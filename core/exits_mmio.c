@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * EPT violations: accesses to the trapped devices (I/O APIC, BARs), to nothing at all, or against a
+ * window's permissions. A trapped instruction is fetched through the guest's own page tables and
+ * decoded; the address is the exit's.
+ */
+#include "arch/x86/defs/msr.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/vmx_insn.h"
+#include "core/exits.h"
+#include "core/link.h"
+#include "lib/bits.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "machine/mmio_insn.h"
+#include "machine/page_walk.h"
+
+#define IOAPIC_BASE          0xfec00000ull
+#define VIOLATION_READ       BIT(0)
+#define VIOLATION_WRITE      BIT(1)
+#define VIOLATION_FETCH      BIT(2)
+#define VIOLATION_MAPPED     MASK(5, 3) /* the permissions that the entry has */
+#define VIOLATION_LINEAR     BIT(7)
+#define VIOLATION_FINAL      BIT(8) /* the access itself, not one to a paging structure */
+#define VIOLATION_NMI_UNMASK BIT(12)
+
+static bool read_guest(void *context, uint64_t gpa, void *buffer, size_t size)
+{
+    const struct vm *vm = context;
+    const void *memory = vm_memory(vm, gpa, size);
+
+    if (memory == NULL) {
+        return false;
+    }
+    memcpy(buffer, memory, size);
+    return true;
+}
+
+size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size)
+{
+    struct page_walk walk = {
+        .cr0 = vmread(VMCS_GUEST_CR0),
+        .cr3 = vmread(VMCS_GUEST_CR3),
+        .cr4 = vmread(VMCS_GUEST_CR4),
+        .efer = vmread(VMCS_GUEST_EFER),
+        .read = read_guest,
+        .context = vcpu->vm,
+    };
+    uint64_t linear = rip;
+    size_t count = 0;
+
+    if ((walk.efer & EFER_LMA) == 0 || (vmread32(VMCS_GUEST_CS_RIGHTS) & BIT32(13)) == 0) {
+        linear = (uint32_t)(rip + vmread(VMCS_GUEST_CS_BASE));
+    }
+    while (count < size) {
+        uint64_t gpa = 0;
+        uint64_t left = PAGE_SIZE - ((linear + count) & (PAGE_SIZE - 1));
+        size_t piece = size - count < left ? size - count : (size_t)left;
+        if (page_walk(&walk, linear + count, &gpa) != STATUS_OK ||
+            !read_guest(vcpu->vm, gpa, bytes + count, piece)) {
+            break;
+        }
+        count += piece;
+    }
+    return count;
+}
+
+/* The device behind `gpa`; nothing reads as all ones, as on a bus where nobody answers. */
+static uint64_t device_read(struct vm *vm, uint64_t gpa, unsigned size)
+{
+    struct pci_function *function = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
+    uint64_t value = ~0ull;
+
+    spin_lock(&vm->lock);
+    if (gpa - IOAPIC_BASE < PAGE_SIZE) {
+        value = ioapic_read(&vm->ioapic, (uint32_t)(gpa - IOAPIC_BASE), size);
+    } else if (pci_find_bar(&vm->pci, gpa, &function, &bar, &offset)) {
+        value = port_mmio_read(function, bar, offset, size);
+    }
+    spin_unlock(&vm->lock);
+    return value;
+}
+
+static void device_write(struct vm *vm, uint64_t gpa, unsigned size, uint64_t value)
+{
+    struct pci_function *function = NULL;
+    struct port *rung = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
+
+    spin_lock(&vm->lock);
+    if (gpa - IOAPIC_BASE < PAGE_SIZE) {
+        ioapic_write(&vm->ioapic, (uint32_t)(gpa - IOAPIC_BASE), size, (uint32_t)value);
+    } else if (pci_find_bar(&vm->pci, gpa, &function, &bar, &offset)) {
+        rung = port_mmio_write(function, bar, offset, size, value);
+    }
+    spin_unlock(&vm->lock);
+    if (rung != NULL) {
+        (void)port_doorbell(rung);
+    }
+}
+
+static unsigned code_bits(void)
+{
+    uint32_t rights = vmread32(VMCS_GUEST_CS_RIGHTS);
+
+    if ((rights & BIT32(13)) != 0 && (vmread(VMCS_GUEST_EFER) & EFER_LMA) != 0) {
+        return 64;
+    }
+    return (rights & BIT32(14)) != 0 ? 32 : 16;
+}
+
+static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
+{
+    uint8_t bytes[MMIO_INSN_MAX];
+    size_t count = vcpu_read_code(vcpu, vmread(VMCS_GUEST_RIP), bytes, sizeof(bytes));
+    struct mmio_insn insn;
+
+    if (mmio_insn_decode(bytes, count, code_bits(), &insn) != STATUS_OK) {
+        log_error("%s/%u: the instruction that accesses 0x%llx is not one for devices",
+                  vcpu->vm->config->name, vcpu->id, (unsigned long long)gpa);
+        return EXIT_STOP;
+    }
+    uint64_t rsp = vmread(VMCS_GUEST_RSP);
+    if (insn.is_write) {
+        uint64_t value = mmio_insn_source(&insn, vcpu_register_file(vcpu, &rsp));
+        device_write(vcpu->vm, gpa, insn.size, value);
+    } else {
+        uint64_t value = device_read(vcpu->vm, gpa, insn.size);
+        mmio_insn_complete(&insn, vcpu_register_file(vcpu, &rsp), value);
+    }
+    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + insn.length);
+    return EXIT_DONE;
+}

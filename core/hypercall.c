@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hypercalls of abi/hypercall.h: a table by number. */
+#include "abi/hypercall.h"
+
+#include "arch/x86/vmx_insn.h"
+#include "core/exits.h"
+#include "core/link.h"
+
+static int64_t hypercall_version(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return POSTERN_ABI_VERSION;
+}
+
+static int64_t hypercall_doorbell(struct vcpu *vcpu)
+{
+    uint64_t number = vcpu->vmx.registers.rdi;
+
+    if (number >= vcpu->vm->port_count) {
+        return POSTERN_ERR_ARGUMENT;
+    }
+    status_t status = port_doorbell(vcpu->vm->ports[number]);
+    return status == STATUS_OK ? 0 : POSTERN_ERR_PEER_DOWN;
+}
+
+static int64_t (*const hypercalls[])(struct vcpu *) = {
+    [POSTERN_HC_VERSION] = hypercall_version,
+    [POSTERN_HC_DOORBELL] = hypercall_doorbell,
+};
+
+enum exit_result exit_vmcall(struct vcpu *vcpu)
+{
+    uint64_t number = vcpu->vmx.registers.rax;
+    /* SS's DPL is the CPL (SDM "Guest Register State"). */
+    uint32_t cpl = vmread32(VMCS_GUEST_SS_RIGHTS) >> 5 & 3;
+    int64_t result = POSTERN_ERR_UNKNOWN;
+
+    if (cpl != 0) {
+        result = POSTERN_ERR_PERMISSION;
+    } else if (number < ARRAY_SIZE(hypercalls)) {
+        result = hypercalls[number](vcpu);
+    }
+    vcpu->vmx.registers.rax = (uint64_t)result;
+    return EXIT_SKIP;
+}

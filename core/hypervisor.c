@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The take-over, in order: memory, page tables, this CPU, VMX, the VMs and their links, the monitor,
+ * the other CPUs; then each CPU runs its scheduler for ever.
+ */
+#include "core/hypervisor.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/exceptions.h"
+#include "arch/x86/paging.h"
+#include "arch/x86/pcpu.h"
+#include "arch/x86/smp.h"
+#include "arch/x86/vmx_probe.h"
+#include "core/line.h"
+#include "core/link.h"
+#include "core/machine.h"
+#include "core/scheduler.h"
+#include "core/vcpu.h"
+#include "lib/log.h"
+#include "lib/pages.h"
+#include "lib/panic.h"
+
+static struct machine machine;
+static atomic_bool go;
+
+const struct machine *machine_get(void)
+{
+    return &machine;
+}
+
+static uint64_t microseconds(void)
+{
+    uint64_t ticks = rdtsc() - machine.start_tsc;
+    uint64_t hz = machine.info->tsc_hz;
+
+    return ticks / hz * 1000000 + ticks % hz * 1000000 / hz;
+}
+
+/* A step that must succeed, with what the user can do if it does not. The firmware is gone: all that
+ * is left is to say so and stop. */
+static void require(status_t status, const char *what)
+{
+    if (status != STATUS_OK) {
+        panic("%s: %s", what, status_name(status));
+    }
+}
+
+static void add_memory(const struct boot_info *info)
+{
+    for (uint32_t i = 0; i < info->region_count; i++) {
+        if (info->regions[i].type == BOOT_REGION_FREE) {
+            require(pages_add(info->regions[i].base, info->regions[i].size),
+                    "the firmware's memory map has too many pieces");
+        }
+    }
+}
+
+/* Each CPU: what VMX and the guests' state switching need. */
+static void prepare_cpu(struct pcpu *pcpu)
+{
+    write_cr4(read_cr4() | CR4_OSXSAVE | CR4_OSFXSR | CR4_OSXMMEXCPT);
+    require(vmx_check_same(&machine.raw), "this CPU differs from the one that booted");
+    require(vmx_enable(pcpu->vmxon_region), "VMX cannot be turned on");
+}
+
+/* The other CPUs' way in. They wait until the VMs are complete. */
+static void run_cpu(struct pcpu *pcpu)
+{
+    prepare_cpu(pcpu);
+    /* Acquire: pairs with the release in hypervisor_start(). */
+    while (!atomic_load_explicit(&go, memory_order_acquire)) {
+        cpu_pause();
+    }
+    scheduler_run(scheduler_get(pcpu->index));
+}
+
+static void kick_interrupt(void)
+{
+    /* Its arrival is all that matters: the CPU left its guest, or its HLT. */
+}
+
+static void take_over(const struct boot_info *info)
+{
+    interrupts_off();
+    machine.info = info;
+    machine.start_tsc = rdtsc();
+    log_set_clock(microseconds);
+    add_memory(info);
+    require(paging_build(info), "no memory for the page tables");
+    require(pcpu_create_all(info), "no memory for the per-CPU areas");
+    paging_activate();
+    pcpu_load(pcpu_get(0));
+    pic_disable();
+    apic_enable();
+    atomic_store(&pcpu_get(0)->online, true);
+    interrupt_set_handler(VECTOR_KICK, kick_interrupt);
+    interrupt_set_handler(VECTOR_TIMER, scheduler_timer_interrupt);
+}
+
+static void create_guests(const struct boot_info *info, const struct config *config,
+                          const struct hypervisor_options *options)
+{
+    vmx_probe(&machine.raw);
+    vmx_caps_choose(&machine.raw, options->no_apicv, &machine.caps);
+    vcpu_use_caps(&machine.caps, info->tsc_hz);
+    prepare_cpu(pcpu_get(0));
+    require(scheduler_create_all(), "no memory for the schedulers");
+    require(vm_create_all(config, info), "the VMs cannot be created");
+    require(link_create_all(config), "the links cannot be created");
+}
+
+void hypervisor_start(const struct boot_info *info, const struct config *config,
+                      const struct hypervisor_options *options)
+{
+    take_over(info);
+    log_info("%u CPU, TSC %llu MHz; taking over", info->cpu_count,
+             (unsigned long long)(info->tsc_hz / 1000000));
+    create_guests(info, config, options);
+    require(smp_start(info, run_cpu), "not all CPUs start");
+    log_info("%u CPU in VMX operation, hypervisor memory %llu KiB", info->cpu_count,
+             (unsigned long long)(machine_hypervisor_bytes(&machine) >> 10));
+    line_start(info);
+    for (uint32_t i = 0; i < vm_count(); i++) {
+        if (vm_start(vm_get(i)) != STATUS_OK) {
+            log_error("%s: does not start", vm_get(i)->config->name);
+        }
+    }
+    /* Release: pairs with the acquire in run_cpu(): the other CPUs see all that was made. */
+    atomic_store_explicit(&go, true, memory_order_release);
+    scheduler_run(scheduler_get(0));
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Links: point-to-point channels between two VMs. A link's window is two sections of shared memory;
+ * each end may write its own section and only read its peer's, by EPT permission. Each end is a
+ * port: a PCI function of its VM (abi/pci.h), whose BAR 2 shows the window.
+ */
+#ifndef POSTERN_CORE_LINK_H
+#define POSTERN_CORE_LINK_H
+
+#include "core/vm.h"
+
+struct link;
+
+struct port {
+    struct link *link;
+    uint32_t end;    /* 0 or 1 */
+    uint32_t number; /* in its VM: the doorbell's argument */
+    struct vm *vm;
+    struct pci_function function; /* under the VM's lock */
+    uint64_t doorbells_sent;      /* by this port; written by its VM's vCPUs under no lock: a figure */
+    uint64_t doorbells_received;
+};
+
+struct link {
+    const struct config_link *config;
+    uint8_t *sections[2]; /* config->window bytes each; sections[e] is end e's own */
+    struct port ports[2];
+};
+
+/* Makes the links of `config` and puts their ports on the VMs' PCI buses. The VMs exist. */
+status_t link_create_all(const struct config *config) MUST_CHECK;
+
+uint32_t link_count(void);
+const struct link *link_get(uint32_t index);
+
+/* Interrupts the other end of `port` on its vector 0. STATUS_NOT_FOUND when its VM is not running.
+ * Takes the peer VM's lock: the caller holds none. */
+status_t port_doorbell(struct port *port);
+
+/* Tells the peers of all ports of `vm` that its state has changed. The caller holds no lock. */
+void link_state_changed(struct vm *vm);
+
+/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A doorbell that was
+ * rung by it is returned as the port to ring once the lock is released, else NULL. */
+uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset,
+                        unsigned size);
+struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
+                             unsigned size, uint64_t value);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is known of the machine that the hypervisor runs on. */
+#ifndef POSTERN_CORE_MACHINE_H
+#define POSTERN_CORE_MACHINE_H
+
+#include "arch/x86/boot_info.h"
+#include "arch/x86/vmx_caps.h"
+#include "lib/pages.h"
+
+struct machine {
+    const struct boot_info *info;
+    uint64_t start_tsc; /* when the firmware handed over */
+    struct vmx_raw raw;
+    struct vmx_caps caps;
+};
+
+const struct machine *machine_get(void);
+
+/* Bytes outside the guests and their windows that the hypervisor holds: its image and what it
+ * allocated. The guests' images, kept to restart them, are not in it. */
+static inline uint64_t machine_hypervisor_bytes(const struct machine *machine)
+{
+    return machine->info->image_size + pages_used(PAGES_HYPERVISOR);
+}
+
+#endif

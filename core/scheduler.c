@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/scheduler.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
+#include "core/vcpu.h"
+#include "lib/log.h"
+#include "lib/pages.h"
+#include "lib/panic.h"
+
+#define SLICE_MS   10u
+#define NO_TIMER   UINT64_MAX
+/* A timer in the past, or now, fires at once on silicon; one tick ahead is right everywhere. */
+#define TIMER_SOON 1u
+
+static struct scheduler *schedulers;
+static uint64_t (*service)(uint64_t tsc);
+static uint64_t service_due = NO_TIMER;
+
+status_t scheduler_create_all(void)
+{
+    uint64_t bytes = sizeof(struct scheduler) * pcpu_count();
+
+    schedulers = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    if (schedulers == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < pcpu_count(); i++) {
+        schedulers[i].pcpu = pcpu_get(i);
+        schedulers[i].timer = NO_TIMER;
+    }
+    return STATUS_OK;
+}
+
+struct scheduler *scheduler_get(uint32_t pcpu)
+{
+    return &schedulers[pcpu];
+}
+
+void scheduler_set_service(uint64_t (*function)(uint64_t tsc))
+{
+    service = function;
+}
+
+status_t scheduler_add(struct scheduler *scheduler, struct vcpu *vcpu)
+{
+    if (scheduler->count == SCHEDULER_MAX_VCPUS) {
+        return STATUS_NO_MEMORY;
+    }
+    scheduler->vcpus[scheduler->count++] = vcpu;
+    vcpu->scheduler = scheduler;
+    return STATUS_OK;
+}
+
+void vcpu_request(struct vcpu *vcpu, uint32_t work)
+{
+    struct pcpu *owner = vcpu->scheduler->pcpu;
+
+    /* Release: pairs with the acquire of the exchange in vcpu_service(), so that what the request
+     * is about is seen with it. */
+    uint32_t before = atomic_fetch_or_explicit(&vcpu->work, work, memory_order_release);
+    if (owner != this_pcpu() && (before & work) != work) {
+        apic_send(owner->apic_id, VECTOR_KICK);
+    }
+}
+
+static uint64_t earliest_deadline(const struct scheduler *scheduler)
+{
+    uint64_t earliest = scheduler->pcpu->index == 0 ? service_due : NO_TIMER;
+
+    for (uint32_t i = 0; i < scheduler->count; i++) {
+        uint64_t deadline = lapic_timer_deadline(&scheduler->vcpus[i]->lapic);
+        earliest = deadline < earliest ? deadline : earliest;
+    }
+    return earliest;
+}
+
+void scheduler_update_timer(struct scheduler *scheduler)
+{
+    uint64_t deadline = earliest_deadline(scheduler);
+
+    if (deadline == scheduler->timer) {
+        return;
+    }
+    scheduler->timer = deadline;
+    if (deadline == NO_TIMER) {
+        apic_set_timer(0);
+    } else {
+        uint64_t soon = rdtsc() + TIMER_SOON;
+        apic_set_timer(deadline < soon ? soon : deadline);
+    }
+}
+
+void scheduler_timer_interrupt(void)
+{
+    struct scheduler *scheduler = &schedulers[this_pcpu()->index];
+    uint64_t now = rdtsc();
+
+    scheduler->timer = NO_TIMER;
+    for (uint32_t i = 0; i < scheduler->count; i++) {
+        struct vcpu *vcpu = scheduler->vcpus[i];
+        if (lapic_timer_expire(&vcpu->lapic, now)) {
+            vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
+        }
+    }
+    if (scheduler->loaded != NULL) {
+        /* Another vCPU may be due, or the monitor. */
+        vcpu_request(scheduler->loaded, VCPU_WORK_YIELD);
+    }
+    scheduler_update_timer(scheduler);
+}
+
+/* Whether `vcpu` can enter its guest now. Takes up the requests that do not need its VMCS. */
+static bool runnable(struct vcpu *vcpu)
+{
+    uint32_t work = atomic_load_explicit(&vcpu->work, memory_order_relaxed);
+
+    if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET)) != 0) {
+        return true;
+    }
+    switch (atomic_load_explicit(&vcpu->state, memory_order_relaxed)) {
+    case VCPU_RUNNABLE:
+        return true;
+    case VCPU_HALTED:
+        return (work & ~VCPU_WORK_YIELD) != 0;
+    case VCPU_WAITING:
+        return (work & VCPU_WORK_STARTUP) != 0;
+    case VCPU_PARKED:
+        break;
+    }
+    return false;
+}
+
+/* The next vCPU in turn, NULL if none can run. `*contended`: another one waits for the CPU. */
+static struct vcpu *choose(struct scheduler *scheduler, bool *contended)
+{
+    struct vcpu *chosen = NULL;
+
+    *contended = false;
+    for (uint32_t i = 1; i <= scheduler->count; i++) {
+        uint32_t index = (scheduler->last + i) % scheduler->count;
+        if (!runnable(scheduler->vcpus[index])) {
+            continue;
+        }
+        if (chosen != NULL) {
+            *contended = true;
+            break;
+        }
+        chosen = scheduler->vcpus[index];
+        scheduler->last = index;
+        if (i == scheduler->count) {
+            break;
+        }
+    }
+    return chosen;
+}
+
+static void run_service(struct scheduler *scheduler)
+{
+    if (scheduler->pcpu->index == 0 && service != NULL) {
+        service_due = service(rdtsc());
+        scheduler_update_timer(scheduler);
+    }
+}
+
+NORETURN void scheduler_run(struct scheduler *scheduler)
+{
+    for (;;) {
+        bool contended = false;
+        run_service(scheduler);
+        struct vcpu *vcpu = choose(scheduler, &contended);
+        if (vcpu == NULL) {
+            uint64_t before = rdtsc();
+            wait_for_interrupt();
+            scheduler->idle_ticks += rdtsc() - before;
+            continue;
+        }
+        if (scheduler->loaded != vcpu) {
+            if (scheduler->loaded != NULL) {
+                vcpu_save_context(scheduler->loaded);
+            }
+            vcpu_load_context(vcpu);
+            scheduler->loaded = vcpu;
+            scheduler->slicing = false;
+        }
+        if (contended || scheduler->slicing) {
+            vcpu_set_slice(vcpu, contended ? SLICE_MS : 0);
+            scheduler->slicing = contended;
+        }
+        vcpu_run(vcpu);
+    }
+}

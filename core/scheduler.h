@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler of one pCPU: it runs the vCPUs that are pinned there, in turn. A vCPU that is alone
+ * runs without a time slice; several share the CPU by the VMX-preemption timer. An idle pCPU waits
+ * in HLT, with nothing periodic.
+ */
+#ifndef POSTERN_CORE_SCHEDULER_H
+#define POSTERN_CORE_SCHEDULER_H
+
+#include "arch/x86/pcpu.h"
+#include "core/vm.h"
+
+#define SCHEDULER_MAX_VCPUS (CONFIG_MAX_VMS * CONFIG_MAX_VCPUS)
+
+struct scheduler {
+    struct pcpu *pcpu;
+    uint32_t count;
+    struct vcpu *vcpus[SCHEDULER_MAX_VCPUS];
+    uint32_t last;       /* index of the vCPU that ran last */
+    struct vcpu *loaded; /* whose VMCS and registers are on the CPU; NULL at first */
+    bool slicing;        /* the loaded VMCS has the preemption timer on */
+    uint64_t timer;      /* the deadline that the APIC timer is set to; UINT64_MAX: none */
+    uint64_t idle_ticks; /* TSC ticks spent in HLT */
+};
+
+/* Makes one scheduler per pCPU. */
+status_t scheduler_create_all(void) MUST_CHECK;
+struct scheduler *scheduler_get(uint32_t pcpu);
+
+/* Pins `vcpu`; before any scheduler runs. */
+status_t scheduler_add(struct scheduler *scheduler, struct vcpu *vcpu) MUST_CHECK;
+
+/* Runs the vCPUs of this pCPU for ever. */
+NORETURN void scheduler_run(struct scheduler *scheduler);
+
+/* Sets bits of vcpu->work and, if another pCPU owns the vCPU, interrupts that one. Any CPU. */
+void vcpu_request(struct vcpu *vcpu, uint32_t work);
+
+/* Sets this pCPU's timer to its vCPUs' earliest deadline, after one has changed. */
+void scheduler_update_timer(struct scheduler *scheduler);
+
+/* The handler of VECTOR_TIMER. */
+void scheduler_timer_interrupt(void);
+
+/* Called by scheduler_run() on pCPU 0 whenever it is out of a guest and on its timer: the monitor's
+ * share of time. Returns the TSC of the next call wanted, UINT64_MAX for none. Set before
+ * scheduler_run(). */
+void scheduler_set_service(uint64_t (*service)(uint64_t tsc));
+
+#endif

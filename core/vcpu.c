@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/vcpu.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/defs/msr.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/defs/vmx_controls.h"
+#include "arch/x86/vmx_insn.h"
+#include "core/exits.h"
+#include "core/scheduler.h"
+#include "lib/log.h"
+#include "lib/pages.h"
+
+static const struct vmx_caps *caps;
+static uint64_t preemption_ticks_per_ms;
+
+void vcpu_use_caps(const struct vmx_caps *machine, uint64_t tsc_hz)
+{
+    caps = machine;
+    preemption_ticks_per_ms = (tsc_hz / 1000) >> caps->preemption_timer_shift;
+    preemption_ticks_per_ms = preemption_ticks_per_ms == 0 ? 1 : preemption_ticks_per_ms;
+}
+
+const struct vmx_caps *vcpu_caps(void)
+{
+    return caps;
+}
+
+status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id)
+{
+    static uint16_t vpids;
+    uint64_t xsave_size = cpuid(0xd, 0).ecx;
+
+    vcpu->vm = vm;
+    vcpu->id = id;
+    vcpu->vpid = ++vpids;
+    vcpu->vmx.on_exit = exit_handle;
+    vcpu->vmx.vmcs = page_alloc();
+    vcpu->lapic.page = page_alloc();
+    vcpu->context.xsave_area =
+        pages_alloc((xsave_size + PAGE_SIZE) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    if (vcpu->vmx.vmcs == NULL || vcpu->lapic.page == NULL || vcpu->context.xsave_area == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    atomic_store(&vcpu->state, VCPU_PARKED);
+    return STATUS_OK;
+}
+
+void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)
+{
+    uint32_t controls = vmread32(VMCS_PIN_CONTROLS);
+
+    (void)vcpu;
+    if (ms == 0) {
+        vmwrite(VMCS_PIN_CONTROLS, controls & ~PIN_PREEMPTION_TIMER);
+    } else {
+        vmwrite(VMCS_PIN_CONTROLS, controls | PIN_PREEMPTION_TIMER);
+        vmwrite(VMCS_PREEMPTION_TIMER, ms * preemption_ticks_per_ms);
+    }
+}
+
+void vcpu_run(struct vcpu *vcpu)
+{
+    uint32_t error = 0;
+
+    /* It has been chosen: an older wish to have it yield is fulfilled. */
+    atomic_fetch_and_explicit(&vcpu->work, ~(uint32_t)VCPU_WORK_YIELD, memory_order_relaxed);
+    if (atomic_load_explicit(&vcpu->work, memory_order_relaxed) != 0) {
+        enum vmx_next next = vcpu_service(vcpu);
+        vcpu_write_event(vcpu);
+        if (next == VMX_LEAVE) {
+            return;
+        }
+    }
+    if (!vmx_run(&vcpu->vmx, &error)) {
+        log_error("%s/%u: the CPU refuses the VM entry, VM-instruction error %u",
+                  vcpu->vm->config->name, vcpu->id, error);
+        vcpu_dump(vcpu);
+        vm_end(vcpu->vm, vcpu->vm->config->on_crash, true);
+    }
+}
+
+static void dump_segment(const char *name, enum vmcs_field selector, enum vmcs_field base,
+                         enum vmcs_field limit, enum vmcs_field rights)
+{
+    log_error("  %s %04x base %016llx limit %08x rights %05x", name, vmread32(selector),
+              (unsigned long long)vmread(base), vmread32(limit), vmread32(rights));
+}
+
+static void dump_code(const struct vcpu *vcpu)
+{
+    uint64_t rip = vmread(VMCS_GUEST_RIP);
+    uint8_t bytes[15];
+    char text[64];
+    size_t at = 0;
+    size_t count = vcpu_read_code(vcpu, rip, bytes, sizeof(bytes));
+
+    for (size_t i = 0; i < count; i++) {
+        at += format_string(text + at, sizeof(text) - at, " %02x", bytes[i]);
+    }
+    if (count > 0) {
+        log_error("  code at rip:%s", text);
+    }
+}
+
+void vcpu_dump(struct vcpu *vcpu)
+{
+    const struct vmx_registers *r = &vcpu->vmx.registers;
+
+    log_error("  rip %016llx rsp %016llx rflags %08llx activity %u interruptibility %x",
+              (unsigned long long)vmread(VMCS_GUEST_RIP),
+              (unsigned long long)vmread(VMCS_GUEST_RSP),
+              (unsigned long long)vmread(VMCS_GUEST_RFLAGS), vmread32(VMCS_GUEST_ACTIVITY),
+              vmread32(VMCS_GUEST_INTERRUPTIBILITY));
+    log_error("  rax %016llx rbx %016llx rcx %016llx rdx %016llx", (unsigned long long)r->rax,
+              (unsigned long long)r->rbx, (unsigned long long)r->rcx, (unsigned long long)r->rdx);
+    log_error("  rsi %016llx rdi %016llx rbp %016llx r8  %016llx", (unsigned long long)r->rsi,
+              (unsigned long long)r->rdi, (unsigned long long)r->rbp, (unsigned long long)r->r8);
+    log_error("  cr0 %08llx cr3 %016llx cr4 %08llx efer %llx",
+              (unsigned long long)vmread(VMCS_GUEST_CR0),
+              (unsigned long long)vmread(VMCS_GUEST_CR3),
+              (unsigned long long)vmread(VMCS_GUEST_CR4),
+              (unsigned long long)vmread(VMCS_GUEST_EFER));
+    dump_segment("cs", VMCS_GUEST_CS_SELECTOR, VMCS_GUEST_CS_BASE, VMCS_GUEST_CS_LIMIT,
+                 VMCS_GUEST_CS_RIGHTS);
+    dump_segment("ss", VMCS_GUEST_SS_SELECTOR, VMCS_GUEST_SS_BASE, VMCS_GUEST_SS_LIMIT,
+                 VMCS_GUEST_SS_RIGHTS);
+    dump_segment("tr", VMCS_GUEST_TR_SELECTOR, VMCS_GUEST_TR_BASE, VMCS_GUEST_TR_LIMIT,
+                 VMCS_GUEST_TR_RIGHTS);
+    log_error("  exit reason %x qualification %llx gpa %llx linear %llx vectoring %x",
+              vmread32(VMCS_EXIT_REASON), (unsigned long long)vmread(VMCS_EXIT_QUALIFICATION),
+              (unsigned long long)vmread(VMCS_GUEST_PHYSICAL_ADDRESS),
+              (unsigned long long)vmread(VMCS_GUEST_LINEAR_ADDRESS),
+              vmread32(VMCS_IDT_VECTORING_INFO));
+    dump_code(vcpu);
+}

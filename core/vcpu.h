@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A vCPU on its pCPU: its VMCS's set-up, its way into the guest, and events on the way. All of it
+ * runs on the vCPU's own pCPU. */
+#ifndef POSTERN_CORE_VCPU_H
+#define POSTERN_CORE_VCPU_H
+
+#include "core/vm.h"
+#include "machine/linux_boot.h"
+
+/* Makes VMCS, virtual-APIC page and XSAVE area of `vcpu`; once, at boot, on the CPU that boots. */
+status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id) MUST_CHECK;
+
+/* Tells how this machine runs guests; before any vCPU is created. `caps` stays the caller's. */
+void vcpu_use_caps(const struct vmx_caps *caps, uint64_t tsc_hz);
+const struct vmx_caps *vcpu_caps(void);
+
+/* Swaps in what VMX does not switch, and makes the VMCS current. */
+void vcpu_load_context(struct vcpu *vcpu);
+void vcpu_save_context(struct vcpu *vcpu);
+
+/* Limits the next stay in the guest to `ms` by the VMX-preemption timer; 0 turns the timer off. */
+void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms);
+
+/* Enters the guest and comes back when the scheduler is to decide. The vCPU is loaded. */
+void vcpu_run(struct vcpu *vcpu);
+
+/* Has an exception delivered at the next entry. */
+void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
+
+/* Advances RIP past the instruction that exited, and ends a block by STI or MOV SS. */
+void vcpu_skip_instruction(struct vcpu *vcpu);
+
+/* Does what vcpu->work asks for; VMX_LEAVE if the scheduler is to decide. */
+enum vmx_next vcpu_service(struct vcpu *vcpu);
+
+/* Logs the guest's registers and the exit's fields. */
+void vcpu_dump(struct vcpu *vcpu);
+
+#endif

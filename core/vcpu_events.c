@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Events on their way into a guest: interrupts, NMIs, exceptions, INIT and SIPI. Where the CPU has
+ * virtual-interrupt delivery it decides itself when a virtual interrupt is taken; elsewhere each is
+ * injected at an entry, or at the exit that tells that the guest can take one.
+ */
+#include "arch/x86/cpu.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/defs/vmx_controls.h"
+#include "arch/x86/vmx_insn.h"
+#include "core/scheduler.h"
+#include "core/vcpu.h"
+#include "core/vcpu_reset.h"
+
+void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
+{
+    vcpu->event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector | (has_error ? EVENT_ERROR_CODE : 0);
+    vcpu->event_error_code = error;
+    vcpu->event_length = 0;
+}
+
+static void set_window(struct vcpu *vcpu, bool open)
+{
+    if (vcpu->window_open != open) {
+        uint32_t controls = vmread32(VMCS_PROC_CONTROLS);
+        controls = open ? controls | PROC_INTERRUPT_WINDOW_EXITING
+                        : controls & ~PROC_INTERRUPT_WINDOW_EXITING;
+        vmwrite(VMCS_PROC_CONTROLS, controls);
+        vcpu->window_open = open;
+    }
+}
+
+static bool can_take_interrupt(void)
+{
+    uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+
+    return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0 &&
+           (blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) == 0;
+}
+
+/* Injects the highest pending interrupt, or has the guest exit when it can take one. */
+static void inject_interrupt(struct vcpu *vcpu)
+{
+    int vector = lapic_pending(&vcpu->lapic);
+
+    if (vector >= 0 && vcpu->event == 0 && can_take_interrupt()) {
+        lapic_accept(&vcpu->lapic, (uint8_t)vector);
+        vcpu->event = EVENT_VALID | EVENT_TYPE_EXTERNAL | (uint32_t)vector;
+        vcpu->interrupts_injected++;
+        vector = lapic_pending(&vcpu->lapic);
+    }
+    set_window(vcpu, vector >= 0);
+}
+
+static void deliver_interrupts(struct vcpu *vcpu)
+{
+    (void)lapic_sync_posted(&vcpu->lapic);
+    if (vcpu_caps()->virtual_interrupt_delivery) {
+        uint32_t status = (uint32_t)lapic_svi(&vcpu->lapic) << 8 | lapic_rvi(&vcpu->lapic);
+        vmwrite(VMCS_GUEST_INTERRUPT_STATUS, status);
+    } else {
+        inject_interrupt(vcpu);
+    }
+}
+
+static void deliver_nmi(struct vcpu *vcpu)
+{
+    uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+
+    if (vcpu->event != 0 || blocked != 0) {
+        /* Tried again at the next exit for any reason; an NMI has no deadline. */
+        return;
+    }
+    vcpu->event = EVENT_VALID | EVENT_TYPE_NMI | EXCEPTION_NMI;
+    vcpu->nmi_pending = false;
+}
+
+/* INIT and SIPI, and the VM's start and end. True if the vCPU is not to enter its guest. */
+static bool change_state(struct vcpu *vcpu, uint32_t work)
+{
+    if ((work & VCPU_WORK_PARK) != 0) {
+        if (atomic_exchange(&vcpu->state, VCPU_PARKED) != VCPU_PARKED) {
+            vm_vcpu_parked(vcpu->vm);
+        }
+        return true;
+    }
+    if ((work & VCPU_WORK_RESET) != 0) {
+        vcpu_reset(vcpu);
+        return true;
+    }
+    if ((work & VCPU_WORK_INIT) != 0 && vcpu->id != 0) {
+        atomic_store(&vcpu->state, VCPU_WAITING);
+    }
+    if ((work & VCPU_WORK_STARTUP) != 0 &&
+        atomic_load_explicit(&vcpu->state, memory_order_relaxed) == VCPU_WAITING) {
+        vcpu_start_up(vcpu, atomic_load(&vcpu->startup_page));
+        atomic_store(&vcpu->state, VCPU_RUNNABLE);
+    }
+    return false;
+}
+
+/* A halted vCPU goes on when an interrupt can be delivered. */
+static void wake(struct vcpu *vcpu)
+{
+    bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
+
+    if (vcpu->nmi_pending || (enabled && lapic_pending(&vcpu->lapic) >= 0)) {
+        atomic_store_explicit(&vcpu->state, VCPU_RUNNABLE, memory_order_relaxed);
+    }
+}
+
+enum vmx_next vcpu_service(struct vcpu *vcpu)
+{
+    /* Acquire: pairs with the release in vcpu_request(). */
+    uint32_t work = atomic_exchange_explicit(&vcpu->work, 0, memory_order_acquire);
+
+    if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET | VCPU_WORK_INIT | VCPU_WORK_STARTUP)) != 0 &&
+        change_state(vcpu, work)) {
+        return VMX_LEAVE;
+    }
+    if ((work & VCPU_WORK_FLUSH) != 0) {
+        (void)invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->ept));
+    }
+    if ((work & VCPU_WORK_NMI) != 0) {
+        vcpu->nmi_pending = true;
+    }
+    enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
+    if (state == VCPU_HALTED) {
+        (void)lapic_sync_posted(&vcpu->lapic);
+        wake(vcpu);
+        state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
+    }
+    if (state != VCPU_RUNNABLE) {
+        return VMX_LEAVE;
+    }
+    if (vcpu->nmi_pending) {
+        deliver_nmi(vcpu);
+    }
+    deliver_interrupts(vcpu);
+    return (work & VCPU_WORK_YIELD) != 0 ? VMX_LEAVE : VMX_RESUME;
+}

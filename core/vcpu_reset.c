@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/vcpu_reset.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/defs/msr.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/defs/vmx_controls.h"
+#include "arch/x86/vmx_insn.h"
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+
+#define PAT_RESET  0x0007040600070406ull
+#define DR6_RESET  0xffff0ff0ull
+#define DR7_RESET  0x400ull
+#define XCR0_RESET 1ull
+
+/* Bits whose change the guest may not make by itself. */
+#define CR0_OWNED (CR0_CD | CR0_NW | CR0_NE)
+
+/* The selector field of each segment register in the order of the encodings (ES, CS, SS, DS, FS,
+ * GS, LDTR, TR); limit, rights and base follow by the same steps. */
+static void set_segment(unsigned index, uint32_t selector, uint64_t base, uint32_t limit,
+                        uint32_t rights)
+{
+    vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * index, selector);
+    vmwrite(VMCS_GUEST_ES_BASE + 2 * index, base);
+    vmwrite(VMCS_GUEST_ES_LIMIT + 2 * index, limit);
+    vmwrite(VMCS_GUEST_ES_RIGHTS + 2 * index, rights);
+}
+
+enum segment { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
+
+static void set_controls(struct vcpu *vcpu)
+{
+    const struct vmx_caps *caps = vcpu_caps();
+    struct vm *vm = vcpu->vm;
+
+    vmwrite(VMCS_PIN_CONTROLS, caps->pin & ~PIN_PREEMPTION_TIMER);
+    vmwrite(VMCS_PROC_CONTROLS, caps->proc);
+    vmwrite(VMCS_PROC_CONTROLS2, caps->proc2);
+    vmwrite(VMCS_EXIT_CONTROLS, caps->exit);
+    vmwrite(VMCS_ENTRY_CONTROLS, caps->entry);
+    vmwrite(VMCS_EXCEPTION_BITMAP,
+            BIT32(EXCEPTION_DB) | BIT32(EXCEPTION_AC) | BIT32(EXCEPTION_MC));
+    vmwrite(VMCS_PAGE_FAULT_ERROR_MASK, 0);
+    vmwrite(VMCS_PAGE_FAULT_ERROR_MATCH, 0);
+    vmwrite(VMCS_CR3_TARGET_COUNT, 0);
+    vmwrite(VMCS_EXIT_MSR_STORE_COUNT, 0);
+    vmwrite(VMCS_EXIT_MSR_LOAD_COUNT, 0);
+    vmwrite(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
+    vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, 0);
+    vmwrite(VMCS_MSR_BITMAP, (uint64_t)vm->msr_bitmap);
+    vmwrite(VMCS_TSC_OFFSET, 0);
+    vmwrite(VMCS_EPT_POINTER, ept_pointer(&vm->ept));
+    vmwrite(VMCS_GUEST_LINK_POINTER, ~0ull);
+    if (caps->vpid) {
+        vmwrite(VMCS_VPID, vcpu->vpid);
+    }
+    if (caps->xsaves) {
+        vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
+    }
+    if (caps->x2apic_virtualization) {
+        vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, (uint64_t)vcpu->lapic.page);
+        vmwrite(VMCS_TPR_THRESHOLD, 0);
+    }
+    if (caps->virtual_interrupt_delivery) {
+        /* Level-triggered interrupts are added as the I/O APIC asks for them. */
+        for (unsigned i = 0; i < 4; i++) {
+            vmwrite(VMCS_EOI_EXIT_BITMAP0 + 2 * i, 0);
+        }
+        vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
+    }
+}
+
+static void set_common_state(struct vcpu *vcpu)
+{
+    vmwrite(VMCS_GUEST_PAT, PAT_RESET);
+    vmwrite(VMCS_GUEST_DEBUGCTL, 0);
+    vmwrite(VMCS_GUEST_DR7, DR7_RESET);
+    vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+    vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
+    vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
+    vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
+    vmwrite(VMCS_GUEST_IDTR_BASE, 0);
+    vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_RESERVED1);
+    vmwrite(VMCS_GUEST_RSP, 0);
+    vmwrite(VMCS_CR0_MASK, CR0_OWNED);
+    vmwrite(VMCS_CR4_MASK, CR4_VMXE | vcpu->vm->cpuid.cr4_hidden);
+    vcpu->event = 0;
+    vcpu->nmi_pending = false;
+    vcpu->window_open = false;
+    memset(&vcpu->vmx.registers, 0, sizeof(vcpu->vmx.registers));
+}
+
+static void set_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+    uint32_t entry = vmread32(VMCS_ENTRY_CONTROLS) & ~ENTRY_IA32E_MODE_GUEST;
+
+    vmwrite(VMCS_GUEST_CR0, cr0 | CR0_NE | CR0_ET);
+    vmwrite(VMCS_CR0_SHADOW, cr0 | CR0_ET);
+    vmwrite(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
+    vmwrite(VMCS_CR4_SHADOW, cr4);
+    vmwrite(VMCS_GUEST_EFER, efer);
+    vmwrite(VMCS_ENTRY_CONTROLS, (efer & EFER_LMA) != 0 ? entry | ENTRY_IA32E_MODE_GUEST : entry);
+}
+
+void vcpu_start_up(struct vcpu *vcpu, uint32_t page)
+{
+    set_common_state(vcpu);
+    set_mode(0, 0, 0);
+    vmwrite(VMCS_GUEST_CR3, 0);
+    set_segment(SEG_CS, page << 8, (uint64_t)page << 12, 0xffff, SEGMENT_CODE16);
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
+        if (i != SEG_CS) {
+            set_segment(i, 0, 0, 0xffff, SEGMENT_DATA16);
+        }
+    }
+    set_segment(SEG_LDTR, 0, 0, 0xffff, SEGMENT_LDT16);
+    set_segment(SEG_TR, 0, 0, 0xffff, SEGMENT_TSS);
+    vmwrite(VMCS_GUEST_GDTR_BASE, 0);
+    vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+    vmwrite(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+    vmwrite(VMCS_GUEST_RIP, 0);
+}
+
+/* The 64-bit entry of the Linux/x86 boot protocol. */
+static void set_kernel_entry(struct vcpu *vcpu)
+{
+    const struct linux_boot_entry *entry = &vcpu->vm->entry;
+
+    set_common_state(vcpu);
+    set_mode(CR0_PE | CR0_PG, CR4_PAE, EFER_LME | EFER_LMA);
+    vmwrite(VMCS_GUEST_CR3, entry->cr3);
+    set_segment(SEG_CS, LINUX_BOOT_CS, 0, 0xffffffff, SEGMENT_CODE64);
+    set_segment(SEG_SS, LINUX_BOOT_DS, 0, 0xffffffff, SEGMENT_DATA);
+    set_segment(SEG_DS, LINUX_BOOT_DS, 0, 0xffffffff, SEGMENT_DATA);
+    set_segment(SEG_ES, LINUX_BOOT_DS, 0, 0xffffffff, SEGMENT_DATA);
+    set_segment(SEG_FS, 0, 0, 0, SEGMENT_UNUSABLE);
+    set_segment(SEG_GS, 0, 0, 0, SEGMENT_UNUSABLE);
+    set_segment(SEG_LDTR, 0, 0, 0, SEGMENT_UNUSABLE);
+    set_segment(SEG_TR, 0, 0, 0xffff, SEGMENT_TSS);
+    vmwrite(VMCS_GUEST_GDTR_BASE, entry->gdt_base);
+    vmwrite(VMCS_GUEST_GDTR_LIMIT, entry->gdt_limit);
+    vmwrite(VMCS_GUEST_IDTR_LIMIT, 0);
+    vmwrite(VMCS_GUEST_RIP, entry->rip);
+    vmwrite(VMCS_GUEST_RSP, entry->rsp);
+    vcpu->vmx.registers.rsi = entry->rsi;
+}
+
+/* x87 and SSE as after reset; XSAVE's header of zeros means "all in the initial state". */
+static void reset_context(struct vcpu *vcpu)
+{
+    struct vcpu_context *context = &vcpu->context;
+    uint8_t *area = context->xsave_area;
+
+    *context = (struct vcpu_context){.dr6 = DR6_RESET, .xcr0 = XCR0_RESET, .xsave_area = area};
+    memset(area, 0, 1024);
+    *(uint32_t *)(void *)(area + 24) = 0x1f80; /* MXCSR */
+    vcpu_load_context(vcpu);
+}
+
+void vcpu_reset(struct vcpu *vcpu)
+{
+    ASSERT(vmx_vmcs_prepare(vcpu->vmx.vmcs) == STATUS_OK);
+    vcpu->vmx.launched = 0;
+    reset_context(vcpu); /* makes the VMCS current again, too */
+    vmx_host_state(&vcpu->vmx);
+    set_controls(vcpu);
+    (void)invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->ept));
+    if (vcpu_caps()->vpid) {
+        (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
+    }
+    lapic_reset(&vcpu->lapic, vcpu->id);
+    msr_state_reset(&vcpu->msrs, vcpu->id == 0);
+    if (vcpu->id == 0) {
+        set_kernel_entry(vcpu);
+        atomic_store(&vcpu->state, VCPU_RUNNABLE);
+    } else {
+        vcpu_start_up(vcpu, 0);
+        atomic_store(&vcpu->state, VCPU_WAITING);
+    }
+}

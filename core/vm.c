@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/vm.h"
+
+#include "arch/x86/cpu.h"
+#include "core/guest_memory.h"
+#include "core/interrupts.h"
+#include "core/link.h"
+#include "core/scheduler.h"
+#include "core/vcpu.h"
+#include "lib/log.h"
+#include "lib/pages.h"
+#include "lib/string.h"
+#include "machine/acpi.h"
+
+#define UART_GSI   4u
+#define ACPI_BASE  0xe0000u
+#define ACPI_SIZE  0x20000u
+
+static struct vm *vms;
+static uint32_t vms_count;
+static const struct boot_info *boot;
+
+uint32_t vm_count(void)
+{
+    return vms_count;
+}
+
+struct vm *vm_get(uint32_t id)
+{
+    return &vms[id];
+}
+
+const char *vm_state_name(enum vm_state state)
+{
+    static const char *const names[] = {"off", "running", "ending", "crashed"};
+
+    return names[state];
+}
+
+/* Devices' ops; the VM's lock is held. */
+
+static void uart_set_irq(void *context, bool level)
+{
+    struct vm *vm = context;
+
+    ioapic_set_irq(&vm->ioapic, UART_GSI, level);
+}
+
+static void uart_transmit(void *context, uint8_t byte)
+{
+    struct vm *vm = context;
+
+    console_put(&vm->console, (char)byte);
+}
+
+static uint64_t seconds_now(void *context)
+{
+    (void)context;
+    return boot->wall_clock + (rdtsc() - boot->wall_clock_tsc) / boot->tsc_hz;
+}
+
+static void *allocate(uint64_t size)
+{
+    return pages_alloc((size + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+}
+
+static void reset_devices(struct vm *vm)
+{
+    static const struct uart16550_ops uart_ops = {uart_set_irq, uart_transmit};
+    static const struct ioapic_ops ioapic_operations = {interrupts_from_ioapic};
+
+    ioapic_init(&vm->ioapic, &ioapic_operations, vm);
+    uart16550_init(&vm->uart, &uart_ops, vm);
+    rtc_init(&vm->rtc, seconds_now, vm);
+    pci_reset(&vm->pci);
+}
+
+static status_t create_vcpus(struct vm *vm)
+{
+    vm->vcpus = allocate(sizeof(struct vcpu) * vm->config->vcpus);
+    if (vm->vcpus == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    vm->vcpu_count = vm->config->vcpus;
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        status_t status = vcpu_create(&vm->vcpus[i], vm, i);
+        if (status == STATUS_OK) {
+            status = scheduler_add(scheduler_get(vm->config->pcpus[i]), &vm->vcpus[i]);
+        }
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static const struct boot_file *find_file(const char *path)
+{
+    for (uint32_t i = 0; i < boot->file_count; i++) {
+        if (strcmp(boot->files[i].path, path) == 0) {
+            return &boot->files[i];
+        }
+    }
+    return NULL;
+}
+
+static status_t create(struct vm *vm, const struct config_vm *config)
+{
+    const struct vmx_caps *caps = vcpu_caps();
+
+    vm->config = config;
+    vm->ram_size = config->memory;
+    vm->kernel = find_file(config->kernel);
+    vm->initrd = config->initrd[0] != '\0' ? find_file(config->initrd) : NULL;
+    vm->msr_bitmap = page_alloc();
+    vm->console.ring = allocate(CONSOLE_RING_SIZE);
+    if (vm->kernel == NULL || vm->msr_bitmap == NULL || vm->console.ring == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    cpuid_env_init(&vm->cpuid, caps, config->vcpus, boot->tsc_hz);
+    msr_policy_fill_bitmap(vm->msr_bitmap, caps);
+    pci_init(&vm->pci);
+    status_t status = create_vcpus(vm);
+    return status == STATUS_OK ? guest_memory_create(vm, caps) : status;
+}
+
+status_t vm_create_all(const struct config *config, const struct boot_info *info)
+{
+    boot = info;
+    vms = allocate(sizeof(struct vm) * config->vm_count);
+    if (vms == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < config->vm_count; i++) {
+        vms[i].id = i;
+        status_t status = create(&vms[i], &config->vms[i]);
+        if (status != STATUS_OK) {
+            log_error("%s: cannot be created: %s", config->vms[i].name, status_name(status));
+            return status;
+        }
+        vms_count++;
+    }
+    return STATUS_OK;
+}
+
+/* Kernel, initrd, command line and ACPI tables into the VM's RAM. */
+static status_t load(struct vm *vm)
+{
+    struct linux_boot_request request = {
+        .ram = vm->ram,
+        .ram_size = vm->ram_size,
+        .kernel = vm->kernel->data,
+        .kernel_size = vm->kernel->size,
+        .initrd = vm->initrd != NULL ? vm->initrd->data : NULL,
+        .initrd_size = vm->initrd != NULL ? vm->initrd->size : 0,
+        .cmdline = vm->config->cmdline,
+        .rsdp = ACPI_BASE,
+    };
+    char error[128] = "";
+    status_t status = linux_boot_load(&request, &vm->entry, error, sizeof(error));
+
+    if (status != STATUS_OK) {
+        log_error("%s: %s cannot be loaded: %s", vm->config->name, vm->config->kernel, error);
+        return status;
+    }
+    return acpi_build(vm->ram + ACPI_BASE, ACPI_SIZE, ACPI_BASE, vm->vcpu_count);
+}
+
+status_t vm_start(struct vm *vm)
+{
+    status_t status = load(vm);
+
+    if (status != STATUS_OK) {
+        atomic_store(&vm->state, VM_CRASHED);
+        return status;
+    }
+    spin_lock(&vm->lock);
+    reset_devices(vm);
+    spin_unlock(&vm->lock);
+    vm->starts++;
+    vm->start_tsc = rdtsc();
+    atomic_store(&vm->vcpus_running, vm->vcpu_count);
+    atomic_store(&vm->state, VM_RUNNING);
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        vcpu_request(&vm->vcpus[i], VCPU_WORK_RESET);
+    }
+    log_info("%s: starts with %u vCPU, %llu MiB", vm->config->name, vm->vcpu_count,
+             (unsigned long long)(vm->ram_size >> 20));
+    link_state_changed(vm);
+    return STATUS_OK;
+}
+
+void vm_end(struct vm *vm, enum config_policy after, bool crashed)
+{
+    enum vm_state running = VM_RUNNING;
+
+    if (!atomic_compare_exchange_strong(&vm->state, &running, VM_ENDING)) {
+        return;
+    }
+    vm->after = after;
+    vm->crashed = crashed;
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        vcpu_request(&vm->vcpus[i], VCPU_WORK_PARK);
+    }
+}
+
+void vm_vcpu_parked(struct vm *vm)
+{
+    if (atomic_fetch_sub(&vm->vcpus_running, 1) != 1) {
+        return;
+    }
+    log_info("%s: has %s", vm->config->name, vm->crashed ? "crashed" : "ended");
+    atomic_store(&vm->state, vm->crashed ? VM_CRASHED : VM_OFF);
+    link_state_changed(vm);
+    if (vm->after == CONFIG_RESTART && vm_start(vm) != STATUS_OK) {
+        log_error("%s: stays off", vm->config->name);
+    }
+}
