@@ -121,7 +121,7 @@ static status_t prepare(const struct uefi_options *options)
         status = check_memory();
     }
     if (status == STATUS_OK) {
-        status = vmx_check_this_cpu(options->no_apicv);
+        status = vmx_check_this_cpu();
     }
     return status == STATUS_OK ? read_images() : status;
 }

@@ -7,14 +7,14 @@
 #include "core/exits.h"
 #include "lib/bits.h"
 
-#define XCR0_X87      BIT(0)
-#define XCR0_SSE      BIT(1)
-#define XCR0_AVX      BIT(2)
-#define CR_MOV_TO     0u
-#define CR_MOV_FROM   1u
-#define CR_CLTS       2u
-#define CR_LMSW       3u
-#define REGISTER_RSP  4u
+#define XCR0_X87     BIT(0)
+#define XCR0_SSE     BIT(1)
+#define XCR0_AVX     BIT(2)
+#define CR_MOV_TO    0u
+#define CR_MOV_FROM  1u
+#define CR_CLTS      2u
+#define CR_LMSW      3u
+#define REGISTER_RSP 4u
 
 enum exit_result exit_cpuid(struct vcpu *vcpu)
 {

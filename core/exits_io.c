@@ -5,9 +5,9 @@
 #include "lib/bits.h"
 #include "lib/log.h"
 
-#define UART_GSI       4u
-#define SLEEP_ENABLE   BIT32(5)
-#define SLEEP_TYPE_S5  5u
+#define UART_GSI      4u
+#define SLEEP_ENABLE  BIT32(5)
+#define SLEEP_TYPE_S5 5u
 
 typedef uint32_t (*port_read_t)(struct vm *vm, uint16_t port, unsigned size);
 typedef void (*port_write_t)(struct vm *vm, uint16_t port, unsigned size, uint32_t value);

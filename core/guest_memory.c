@@ -76,9 +76,9 @@ status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps)
         free_table(vm, page);
     }
     /* 1 GiB pages where RAM can be aligned to them. */
-    vm->ram = pages_alloc(vm->ram_size / PAGE_SIZE,
-                          vm->ram_size >= GIB(1) && caps->ept_1g ? GIB(1) : RAM_ALIGNMENT,
-                          PAGES_GUEST);
+    vm->ram =
+        pages_alloc(vm->ram_size / PAGE_SIZE,
+                    vm->ram_size >= GIB(1) && caps->ept_1g ? GIB(1) : RAM_ALIGNMENT, PAGES_GUEST);
     if (vm->ram == NULL) {
         vm->ram = pages_alloc(vm->ram_size / PAGE_SIZE, RAM_ALIGNMENT, PAGES_GUEST);
     }

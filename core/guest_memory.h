@@ -4,8 +4,8 @@
 
 #include "core/vm.h"
 
-/* Allocates vm->ram_size bytes for `vm` and maps them from guest-physical 0 on, write-back. Once, at
- * boot, after vm->config, ram_size and vcpu_count are set. */
+/* Allocates vm->ram_size bytes for `vm` and maps them from guest-physical 0 on, write-back. Once,
+ * at boot, after vm->config, ram_size and vcpu_count are set. */
 status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps) MUST_CHECK;
 
 #endif

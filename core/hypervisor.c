@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The take-over, in order: memory, page tables, this CPU, VMX, the VMs and their links, the monitor,
- * the other CPUs; then each CPU runs its scheduler for ever.
+ * The take-over, in order: memory, page tables, this CPU, VMX, the VMs and their links, the
+ * monitor, the other CPUs; then each CPU runs its scheduler for ever.
  */
 #include "core/hypervisor.h"
 
@@ -38,8 +38,8 @@ static uint64_t microseconds(void)
     return ticks / hz * 1000000 + ticks % hz * 1000000 / hz;
 }
 
-/* A step that must succeed, with what the user can do if it does not. The firmware is gone: all that
- * is left is to say so and stop. */
+/* A step that must succeed, with what the user can do if it does not. The firmware is gone: all
+ * that is left is to say so and stop. */
 static void require(status_t status, const char *what)
 {
     if (status != STATUS_OK) {

@@ -8,8 +8,8 @@
 #include "lib/pages.h"
 #include "lib/panic.h"
 
-#define SLICE_MS   10u
-#define NO_TIMER   UINT64_MAX
+#define SLICE_MS 10u
+#define NO_TIMER UINT64_MAX
 /* A timer in the past, or now, fires at once on silicon; one tick ahead is right everywhere. */
 #define TIMER_SOON 1u
 

@@ -116,11 +116,10 @@ void vcpu_dump(struct vcpu *vcpu)
               (unsigned long long)r->rbx, (unsigned long long)r->rcx, (unsigned long long)r->rdx);
     log_error("  rsi %016llx rdi %016llx rbp %016llx r8  %016llx", (unsigned long long)r->rsi,
               (unsigned long long)r->rdi, (unsigned long long)r->rbp, (unsigned long long)r->r8);
-    log_error("  cr0 %08llx cr3 %016llx cr4 %08llx efer %llx",
-              (unsigned long long)vmread(VMCS_GUEST_CR0),
-              (unsigned long long)vmread(VMCS_GUEST_CR3),
-              (unsigned long long)vmread(VMCS_GUEST_CR4),
-              (unsigned long long)vmread(VMCS_GUEST_EFER));
+    log_error(
+        "  cr0 %08llx cr3 %016llx cr4 %08llx efer %llx", (unsigned long long)vmread(VMCS_GUEST_CR0),
+        (unsigned long long)vmread(VMCS_GUEST_CR3), (unsigned long long)vmread(VMCS_GUEST_CR4),
+        (unsigned long long)vmread(VMCS_GUEST_EFER));
     dump_segment("cs", VMCS_GUEST_CS_SELECTOR, VMCS_GUEST_CS_BASE, VMCS_GUEST_CS_LIMIT,
                  VMCS_GUEST_CS_RIGHTS);
     dump_segment("ss", VMCS_GUEST_SS_SELECTOR, VMCS_GUEST_SS_BASE, VMCS_GUEST_SS_LIMIT,

@@ -23,8 +23,8 @@ static uint64_t *slot(struct vcpu_context *context, unsigned index)
     return (uint64_t *)((char *)context + switched_msrs[index].offset);
 }
 
-/* The state components of XSAVE that are swapped: all that the CPU has, so that nothing of one guest
- * is left for the next. */
+/* The state components of XSAVE that are swapped: all that the CPU has, so that nothing of one
+ * guest is left for the next. */
 static uint64_t all_components(void)
 {
     struct cpuid_result r = cpuid(0xd, 0);

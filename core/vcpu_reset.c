@@ -41,8 +41,7 @@ static void set_controls(struct vcpu *vcpu)
     vmwrite(VMCS_PROC_CONTROLS2, caps->proc2);
     vmwrite(VMCS_EXIT_CONTROLS, caps->exit);
     vmwrite(VMCS_ENTRY_CONTROLS, caps->entry);
-    vmwrite(VMCS_EXCEPTION_BITMAP,
-            BIT32(EXCEPTION_DB) | BIT32(EXCEPTION_AC) | BIT32(EXCEPTION_MC));
+    vmwrite(VMCS_EXCEPTION_BITMAP, BIT32(EXCEPTION_DB) | BIT32(EXCEPTION_AC) | BIT32(EXCEPTION_MC));
     vmwrite(VMCS_PAGE_FAULT_ERROR_MASK, 0);
     vmwrite(VMCS_PAGE_FAULT_ERROR_MATCH, 0);
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);

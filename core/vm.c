@@ -12,9 +12,9 @@
 #include "lib/string.h"
 #include "machine/acpi.h"
 
-#define UART_GSI   4u
-#define ACPI_BASE  0xe0000u
-#define ACPI_SIZE  0x20000u
+#define UART_GSI  4u
+#define ACPI_BASE 0xe0000u
+#define ACPI_SIZE 0x20000u
 
 static struct vm *vms;
 static uint32_t vms_count;

@@ -106,7 +106,8 @@ struct vm {
     uint32_t starts;                /* how often it was started */
 };
 
-/* Makes all VMs of `config`: memory, EPT, devices, vCPUs on their pCPUs' schedulers. They are off. */
+/* Makes all VMs of `config`: memory, EPT, devices, vCPUs on their pCPUs' schedulers. They are off.
+ */
 status_t vm_create_all(const struct config *config, const struct boot_info *info) MUST_CHECK;
 
 uint32_t vm_count(void);

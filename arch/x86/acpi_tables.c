@@ -61,8 +61,8 @@ static const uint8_t *find_madt(uint64_t rsdp)
     }
     /* Revision 2 brought the XSDT with 64-bit addresses. */
     bool extended = pointer[15] >= 2;
-    const uint8_t *root = extended ? table_at(read64(pointer + 24), "XSDT")
-                                   : table_at(read32(pointer + 16), "RSDT");
+    const uint8_t *root =
+        extended ? table_at(read64(pointer + 24), "XSDT") : table_at(read32(pointer + 16), "RSDT");
     size_t step = extended ? 8 : 4;
     if (root == NULL) {
         return NULL;

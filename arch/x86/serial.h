@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The machine's serial line, a 16550 at an I/O port. Nothing here ever waits without a bound: a port
- * that is missing or stuck loses output, never the machine.
+ * The machine's serial line, a 16550 at an I/O port. Nothing here ever waits without a bound: a
+ * port that is missing or stuck loses output, never the machine.
  */
 #ifndef POSTERN_ARCH_X86_SERIAL_H
 #define POSTERN_ARCH_X86_SERIAL_H

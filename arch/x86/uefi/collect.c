@@ -87,7 +87,7 @@ static status_t list_cpus(struct boot_info *info)
 static void put_this_cpu_first(struct boot_info *info)
 {
     uint32_t id = cpuid(0, 0).eax >= 0xb && cpuid(0xb, 0).ebx != 0 ? cpuid(0xb, 0).edx
-                                                                      : cpuid(1, 0).ebx >> 24;
+                                                                   : cpuid(1, 0).ebx >> 24;
 
     for (uint32_t i = 1; i < info->cpu_count; i++) {
         if (info->cpus[i] == id) {

@@ -52,9 +52,9 @@ static bool file_size(EFI_FILE_HANDLE file, UINT64 *size)
 static void progress(const char *path, uint64_t done, uint64_t size)
 {
     char line[160];
-    size_t length = format_string(line, sizeof(line), "\r  %s %llu of %llu KiB", path,
-                                  (unsigned long long)(done >> 10),
-                                  (unsigned long long)(size >> 10));
+    size_t length =
+        format_string(line, sizeof(line), "\r  %s %llu of %llu KiB", path,
+                      (unsigned long long)(done >> 10), (unsigned long long)(size >> 10));
 
     serial_write(line, length < sizeof(line) ? length : sizeof(line) - 1);
     if (done == size) {

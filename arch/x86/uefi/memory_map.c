@@ -7,9 +7,9 @@
 #include "lib/string.h"
 
 /* Descriptors that may appear between sizing the map and fetching it. */
-#define MAP_SLACK   16u
-#define EXIT_TRIES  8u
-#define LOW_MEMORY  MIB(1)
+#define MAP_SLACK  16u
+#define EXIT_TRIES 8u
+#define LOW_MEMORY MIB(1)
 
 void *efi_pages(UINTN bytes, UINT64 limit)
 {
@@ -60,8 +60,7 @@ static bool add_region(struct boot_info *info, struct boot_region region)
     if (info->region_count == BOOT_MAX_REGIONS) {
         return false;
     }
-    memmove(&info->regions[at + 1], &info->regions[at],
-            (info->region_count - at) * sizeof(region));
+    memmove(&info->regions[at + 1], &info->regions[at], (info->region_count - at) * sizeof(region));
     info->regions[at] = region;
     info->region_count++;
     return true;

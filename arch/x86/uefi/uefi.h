@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The UEFI side: everything that needs boot services. Its callers see none of the firmware's types.
- * Errors are logged where they are found, in words for the user; the status only says that it failed.
+ * Errors are logged where they are found, in words for the user; the status only says that it
+ * failed.
  */
 #ifndef POSTERN_ARCH_X86_UEFI_UEFI_H
 #define POSTERN_ARCH_X86_UEFI_UEFI_H

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Extended page tables: one hierarchy that maps guest-physical to physical addresses (SDM "The
+ * Extended Page Table Mechanism"). Pure logic over pages that the caller provides.
+ *
+ * Callers serialise changes of one hierarchy. CPUs may walk it at any moment: every change is one
+ * store of a whole entry, and a split table is complete before it is linked, so that a translation
+ * that stays valid is never missing in between.
+ */
+#ifndef POSTERN_EPT_EPT_H
+#define POSTERN_EPT_EPT_H
+
+#include "lib/bits.h"
+#include "lib/status.h"
+
+#define EPT_READ    BIT(0)
+#define EPT_WRITE   BIT(1)
+#define EPT_EXECUTE BIT(2)
+
+enum ept_memory_type { EPT_UNCACHED = 0, EPT_WRITE_BACK = 6 };
+
+struct ept_ops {
+    /* A zeroed page, NULL if there is none. */
+    void *(*alloc_page)(void *context);
+    void (*free_page)(void *context, void *page);
+    uint64_t (*to_physical)(void *context, void *page);
+    void *(*to_virtual)(void *context, uint64_t address);
+    /* A translation that was valid has gone, moved or lost rights: an INVEPT is due before anybody
+     * relies on it. Not called when an entry that was not present becomes present. */
+    void (*changed)(void *context);
+};
+
+struct ept {
+    const struct ept_ops *ops;
+    void *context;
+    uint64_t *root;
+    unsigned largest_level; /* of a leaf: 2 for 2 MiB, 3 for 1 GiB */
+    bool accessed_dirty;
+    unsigned pages; /* tables in use, the root too */
+};
+
+struct ept_translation {
+    uint64_t address;     /* physical, of the very byte asked for */
+    uint64_t page_size;   /* bytes */
+    uint64_t permissions; /* EPT_READ ... */
+    enum ept_memory_type type;
+};
+
+/* Makes an empty hierarchy. STATUS_NO_MEMORY if there is no page for the root. */
+status_t ept_init(struct ept *ept, const struct ept_ops *ops, void *context, bool pages_1g,
+                  bool accessed_dirty) MUST_CHECK;
+
+/* Gives all tables back. No CPU uses the hierarchy any more. */
+void ept_destroy(struct ept *ept);
+
+/* Maps [gpa, gpa + size) to [address, ...), in the largest pages that alignment allows. All are
+ * multiples of 4096. STATUS_EXISTS, and no change, if any of it is mapped already; STATUS_INVALID
+ * for a range that wraps or is beyond 48 bits, or permissions that an entry cannot have;
+ * STATUS_NO_MEMORY, and no mapping of the range, if tables run out. */
+status_t ept_map(struct ept *ept, uint64_t gpa, uint64_t address, uint64_t size,
+                 uint64_t permissions, enum ept_memory_type type) MUST_CHECK;
+
+/* Takes [gpa, gpa + size) out; what is not mapped there already stays so. Splits large pages at the
+ * edges: STATUS_NO_MEMORY, with the range still mapped at that edge, if there is no table for it.
+ */
+status_t ept_unmap(struct ept *ept, uint64_t gpa, uint64_t size) MUST_CHECK;
+
+/* Gives what is mapped in [gpa, gpa + size) other permissions. Errors as ept_unmap(). */
+status_t ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t permissions) MUST_CHECK;
+
+/* The translation of `gpa`, STATUS_NOT_FOUND if there is none. */
+status_t ept_walk(const struct ept *ept, uint64_t gpa,
+                  struct ept_translation *translation) MUST_CHECK;
+
+/* The EPT pointer for the VMCS or an EPTP list: write-back, four levels. */
+uint64_t ept_pointer(const struct ept *ept);
+
+#endif
