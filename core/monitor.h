@@ -45,13 +45,13 @@ struct monitor_ops {
      * should be printed too; if nothing is, the monitor prints the status. An unknown command
      * prints nothing and is STATUS_NOT_FOUND: the monitor says so. */
     status_t (*execute)(void *context, const char *line, format_sink_t out, void *out_context);
-    /* The name of VM `index`; NULL behind the last. Names neither move nor change. */
+    /* The name of VM `index`; NULL for any behind the last. Names neither move nor change. */
     const char *(*vm_name)(void *context, unsigned index);
 };
 
 enum monitor_mode {
-    MONITOR_PROMPT,  /* text: a line is being typed, log lines appear above it */
-    MONITOR_CONSOLE, /* text: joined to a VM's console */
+    MONITOR_PROMPT, /* text: a line is being typed, log lines appear above it */
+    MONITOR_CONSOLE /* text: joined to a VM's console */
 };
 
 struct monitor {
@@ -76,8 +76,7 @@ struct monitor {
     uint64_t typed_offset[MONITOR_MAX_VMS];
 
     /* The last command. Its output is a stream too: `output_start` is the offset of its byte 0. */
-    bool executed;
-    uint32_t executed_session;
+    bool executed; /* by the request before, which may come again */
     uint16_t executed_sequence;
     status_t result;
     bool output_cut;
@@ -91,8 +90,10 @@ struct monitor {
     bool prompt_shown;
     bool printing; /* `table` walks over the command's output */
     bool last_was_cr;
+    unsigned escape; /* inside an escape sequence, of an arrow key for example: how far */
     struct table table;
     uint64_t log_offset;
+    bool log_skipped; /* go on at the start of a line */
     unsigned console_vm;
     uint64_t console_offset;
     char line[MONITOR_LINE_SIZE];
