@@ -11,6 +11,7 @@
 #include "arch/x86/exceptions.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/pcpu.h"
+#include "arch/x86/serial.h"
 #include "arch/x86/smp.h"
 #include "arch/x86/vmx_probe.h"
 #include "core/line.h"
@@ -84,6 +85,9 @@ static void kick_interrupt(void)
 static void take_over(const struct boot_info *info)
 {
     interrupts_off();
+    /* The firmware's console may have been a sink. */
+    log_clear_sinks();
+    log_add_sink(serial_write);
     machine.info = info;
     machine.start_tsc = rdtsc();
     log_set_clock(microseconds);

@@ -32,8 +32,8 @@ $(BUILD)/postern.elf: $(HV_OBJECTS) arch/x86/postern.lds
 
 $(BUILD)/postern.efi: $(BUILD)/postern.elf
 	$(call say,EFI,$@)
-	$(Q)objcopy -j .text -j .reloc -j .rodata -j .data -j .dynamic -j .rela -j .dynsym \
-		-j .dynstr -j .hash --target efi-app-x86_64 --subsystem=10 $< $@
+	$(Q)objcopy -j .text -j .reloc -j .rodata -j .data -j .dynamic -j .rela \
+		--target efi-app-x86_64 --subsystem=10 $< $@
 
 all: $(BUILD)/postern.efi
 

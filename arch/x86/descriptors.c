@@ -23,6 +23,8 @@ struct table_register {
     uint64_t base;
 } PACKED;
 
+_Static_assert(sizeof(struct tss) == 104, "the size of a 64-bit TSS");
+
 static struct gate idt[VECTORS];
 
 static void build_idt(void)
@@ -50,6 +52,7 @@ void descriptors_build(struct descriptor_tables *tables, uint8_t *const ist_tops
     for (unsigned i = 1; i < IST_COUNT; i++) {
         tables->tss.ist[i] = (uint64_t)ist_tops[i];
     }
+    tables->tss.io_map_base = sizeof(tables->tss); /* there is none */
     tables->gdt[0] = 0;
     tables->gdt[SELECTOR_CODE / 8] = DESCRIPTOR_CODE;
     tables->gdt[SELECTOR_DATA / 8] = DESCRIPTOR_DATA;

@@ -15,9 +15,10 @@ enum ist { IST_NMI = 1, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_COUNT };
 struct tss {
     uint32_t reserved0;
     uint64_t rsp[3];
-    uint64_t reserved1;
     uint64_t ist[8]; /* ist[0] is reserved */
-    uint64_t reserved2[2];
+    uint64_t reserved1;
+    uint16_t reserved2;
+    uint16_t io_map_base;
 } PACKED;
 
 struct descriptor_tables {

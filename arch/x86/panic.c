@@ -32,6 +32,7 @@ void panic(const char *format, ...)
             apic_send_nmi_to_others();
         }
         /* The monitor no longer runs: the line gets the text directly. */
+        log_clear_sinks();
         log_add_sink(serial_write);
         log_error("panic: %s", text);
         log_error("the hypervisor has stopped; switch the machine off and on");

@@ -17,7 +17,8 @@ EFI_LOADED_IMAGE *efi_loaded;
 
 extern char image_start[] __asm__("__image_start"), image_end[] __asm__("__image_end");
 
-/* Where the machine has no framebuffer of its own, messages go to the firmware's console. */
+/* Where the machine has neither framebuffer nor serial port, messages go to the firmware's console.
+ * Beside a serial port it would say everything twice: firmware mirrors its console there. */
 static void firmware_console(const char *line, size_t size)
 {
     CHAR16 wide[256];
@@ -88,7 +89,7 @@ status_t uefi_start(void *image, void *system_table, struct boot_info *info,
     serial_init(info->uart_port);
     log_add_sink(serial_write);
     find_screen(info);
-    if (info->framebuffer.base == 0) {
+    if (info->framebuffer.base == 0 && info->uart_port == 0) {
         log_add_sink(firmware_console);
     }
     info->image_base = (uint64_t)image_start;
