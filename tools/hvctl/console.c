@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _DEFAULT_SOURCE
+#include "tools/hvctl/hvctl.h"
+#include "tools/hvctl/line.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define KEY_ESCAPE       0x1d /* Ctrl-] */
+#define DEFAULT_QUIET_MS 2000u
+
+struct console {
+    struct client *client;
+    unsigned stream;
+    const char *name;
+    bool terminal; /* standard input is one: raw mode and the escape key */
+    unsigned quiet_ms;
+
+    uint64_t read_offset, write_offset;
+    bool joined; /* something was read: a gap is a loss from now on */
+    char pending[1024];
+    size_t pending_size; /* typed, not yet taken by the guest */
+    bool input_ended;
+    bool after_escape;
+    bool leave;
+    uint64_t heard_ms; /* when bytes last went either way */
+};
+
+static struct termios saved_termios;
+static bool termios_saved;
+
+static void restore_terminal(void)
+{
+    if (termios_saved) {
+        (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_termios);
+        termios_saved = false;
+    }
+}
+
+static void make_terminal_raw(void)
+{
+    struct termios raw;
+
+    if (tcgetattr(STDIN_FILENO, &saved_termios) != 0) {
+        return;
+    }
+    if (!termios_saved) {
+        termios_saved = true;
+        (void)atexit(restore_terminal);
+    }
+    raw = saved_termios;
+    cfmakeraw(&raw);
+    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+}
+
+/* Takes what was typed; the escape key and what follows it stay here. */
+static void take_input(struct console *console, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size && !console->leave; i++) {
+        char c = bytes[i];
+        if (console->terminal && !console->after_escape && c == KEY_ESCAPE) {
+            console->after_escape = true;
+            continue;
+        }
+        if (console->after_escape) {
+            console->after_escape = false;
+            if (c == '.' || c == 'q') {
+                console->leave = true;
+                continue;
+            }
+            if (c != KEY_ESCAPE) {
+                fprintf(stderr, "\r\n[Ctrl-] then: '.' or 'q' leaves, Ctrl-] sends itself]\r\n");
+                continue;
+            }
+        }
+        if (console->pending_size == sizeof(console->pending)) {
+            fputc('\a', stderr);
+            continue;
+        }
+        console->pending[console->pending_size++] = c;
+    }
+}
+
+static void read_input(struct console *console)
+{
+    char bytes[256];
+    size_t room = sizeof(console->pending) - console->pending_size;
+    ssize_t count =
+        read(STDIN_FILENO, bytes, console->terminal || room > sizeof(bytes) ? sizeof(bytes) : room);
+
+    if (count > 0) {
+        take_input(console, bytes, (size_t)count);
+        console->heard_ms = line_now_ms(NULL);
+    } else if (count == 0 || (errno != EINTR && errno != EAGAIN)) {
+        console->input_ended = true;
+    }
+}
+
+/* Waits for input, `wait_ms` at most. What comes from a file is left there until the guest takes
+ * it; a terminal is always read, for the escape key's sake. */
+static void wait_for_input(struct console *console, unsigned wait_ms)
+{
+    bool wanted = console->terminal || console->pending_size < sizeof(console->pending);
+    struct pollfd input = {.fd = wanted && !console->input_ended ? STDIN_FILENO : -1,
+                           .events = POLLIN};
+
+    if (poll(&input, 1, (int)wait_ms) > 0) {
+        read_input(console);
+    }
+}
+
+static enum client_result pass_output(struct console *console, bool *active)
+{
+    char bytes[CLIENT_READ_MAX];
+    uint64_t expected = console->read_offset, end;
+    size_t count;
+    enum client_result result = client_read(console->client, console->stream, &console->read_offset,
+                                            bytes, sizeof(bytes), &count, &end);
+
+    if (result != CLIENT_OK) {
+        return result;
+    }
+    if (console->joined) {
+        report_gap(expected, console->read_offset);
+    }
+    console->joined = true;
+    console->read_offset += count;
+    if (count > 0) {
+        *active = true;
+        console->heard_ms = line_now_ms(NULL);
+        console->leave |= !write_out(bytes, count);
+    }
+    return CLIENT_OK;
+}
+
+static enum client_result pass_input(struct console *console, bool *active)
+{
+    uint64_t before = console->write_offset;
+    enum client_result result =
+        client_write(console->client, console->stream, &console->write_offset, console->pending,
+                     console->pending_size);
+
+    if (result != CLIENT_OK) {
+        return result;
+    }
+    uint64_t taken = console->write_offset - before;
+    if (console->write_offset < before || taken > console->pending_size) {
+        return CLIENT_NONSENSE;
+    }
+    if (taken > 0) {
+        *active = true;
+        console->heard_ms = line_now_ms(NULL);
+        console->pending_size -= (size_t)taken;
+        memmove(console->pending, console->pending + taken, console->pending_size);
+    }
+    return CLIENT_OK;
+}
+
+/* Finds the place to read and to type at. */
+static enum client_result join(struct console *console, bool scrollback)
+{
+    uint64_t end = 0;
+    size_t count;
+    char none;
+    enum client_result result;
+
+    console->read_offset = 0;
+    console->joined = false;
+    console->write_offset = 0;
+    result = client_read(console->client, console->stream, &console->read_offset, &none, 0, &count,
+                         &end);
+    if (result != CLIENT_OK) {
+        return result;
+    }
+    if (!scrollback) {
+        console->read_offset = end;
+    }
+    return client_write(console->client, console->stream, &console->write_offset, NULL, 0);
+}
+
+/* The hypervisor is another one now: its streams begin again, and what was typed for the old one
+ * is not for the new one. */
+static enum client_result rejoin(struct console *console)
+{
+    enum client_result result = client_connect(console->client);
+    int stream = client_find_console(console->client, console->name);
+
+    if (result != CLIENT_OK) {
+        return result;
+    }
+    if (stream < 0) {
+        return CLIENT_NO_STREAM;
+    }
+    fprintf(stderr, "\r\n[the hypervisor has restarted]\r\n");
+    console->stream = (unsigned)stream;
+    console->pending_size = 0;
+    return join(console, true);
+}
+
+static bool finished(const struct console *console)
+{
+    return console->leave || stop_requested ||
+           (console->input_ended && console->pending_size == 0 &&
+            line_now_ms(NULL) - console->heard_ms >= console->quiet_ms);
+}
+
+static enum client_result serve(struct console *console)
+{
+    enum client_result result = CLIENT_OK;
+    unsigned interval = 1;
+
+    console->heard_ms = line_now_ms(NULL);
+    while (result == CLIENT_OK && !finished(console)) {
+        bool active = false;
+        result = pass_output(console, &active);
+        if (result == CLIENT_OK && console->pending_size > 0) {
+            result = pass_input(console, &active);
+        }
+        if (result == CLIENT_RESTARTED) {
+            result = rejoin(console);
+        }
+        interval = next_interval(interval, active);
+        size_t pending = console->pending_size;
+        wait_for_input(console, interval);
+        if (console->pending_size != pending) {
+            interval = 1;
+        }
+    }
+    return result;
+}
+
+static int parse_console(struct console *console, int argc, char **argv, bool *scrollback)
+{
+    for (int i = 1; i < argc; i++) {
+        char *end = NULL;
+        if (strcmp(argv[i], "--no-scrollback") == 0) {
+            *scrollback = false;
+        } else if (strcmp(argv[i], "--quiet") == 0) {
+            double seconds = i + 1 < argc ? strtod(argv[++i], &end) : -1;
+            if (end == NULL || *end != '\0' || !(seconds >= 0 && seconds <= 86400)) {
+                return wrong_usage(argv[0], "--quiet takes seconds");
+            }
+            console->quiet_ms = (unsigned)(seconds * 1000);
+        } else if (argv[i][0] == '-') {
+            return wrong_usage(argv[0], "there is no option '%s'", argv[i]);
+        } else if (console->name != NULL) {
+            return wrong_usage(argv[0], "'%s' is one argument too many", argv[i]);
+        } else {
+            console->name = argv[i];
+        }
+    }
+    return console->name != NULL ? EXIT_DONE : wrong_usage(argv[0], "it takes a VM's name");
+}
+
+int run_console(struct client *client, int argc, char **argv)
+{
+    struct console console = {.client = client, .quiet_ms = DEFAULT_QUIET_MS};
+    bool scrollback = true;
+    int code = parse_console(&console, argc, argv, &scrollback);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    int stream = require_console(client, console.name);
+    if (stream < 0) {
+        return EXIT_FAILED;
+    }
+    console.stream = (unsigned)stream;
+    console.terminal = isatty(STDIN_FILENO);
+    enum client_result result = join(&console, scrollback);
+    if (result == CLIENT_OK) {
+        if (console.terminal) {
+            fprintf(stderr, "[the console of %s; Ctrl-] then '.' leaves it]\n", console.name);
+            make_terminal_raw();
+        }
+        result = serve(&console);
+    }
+    if (console.terminal) {
+        restore_terminal();
+        fprintf(stderr, "\n[left the console of %s]\n", console.name);
+    }
+    return result == CLIENT_OK ? EXIT_DONE : line_trouble(client, result);
+}
