@@ -13,6 +13,7 @@
 #include "arch/x86/pcpu.h"
 #include "arch/x86/serial.h"
 #include "arch/x86/smp.h"
+#include "arch/x86/uefi/runtime.h"
 #include "arch/x86/vmx_probe.h"
 #include "core/line.h"
 #include "core/link.h"
@@ -25,6 +26,7 @@
 
 static struct machine machine;
 static atomic_bool go;
+static bool power_off_asked;
 
 const struct machine *machine_get(void)
 {
@@ -46,6 +48,32 @@ static void require(status_t status, const char *what)
     if (status != STATUS_OK) {
         panic("%s: %s", what, status_name(status));
     }
+}
+
+void machine_request_power_off(void)
+{
+    power_off_asked = true;
+    for (uint32_t i = 0; i < vm_count(); i++) {
+        vm_end(vm_get(i), CONFIG_STOP, false);
+    }
+    /* The last VM may end on another CPU, which makes a log line: this CPU then looks again. */
+}
+
+void machine_power_off_if_due(void)
+{
+    if (!power_off_asked) {
+        return;
+    }
+    for (uint32_t i = 0; i < vm_count(); i++) {
+        enum vm_state state = atomic_load(&vm_get(i)->state);
+        if (state == VM_RUNNING || state == VM_ENDING) {
+            return;
+        }
+    }
+    log_info("all VMs are off; the machine goes off");
+    line_flush();
+    apic_send_nmi_to_others();
+    uefi_power_off(machine.info);
 }
 
 static void add_memory(const struct boot_info *info)

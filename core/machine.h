@@ -16,6 +16,11 @@ struct machine {
 
 const struct machine *machine_get(void);
 
+/* Ends all VMs and then switches the machine off. Returns at once. pCPU 0 only. */
+void machine_request_power_off(void);
+/* Goes off once that was asked for and all VMs have ended; returns otherwise. pCPU 0 only. */
+void machine_power_off_if_due(void);
+
 /* Bytes outside the guests and their windows that the hypervisor holds: its image and what it
  * allocated. The guests' images, kept to restart them, are not in it. */
 static inline uint64_t machine_hypervisor_bytes(const struct machine *machine)

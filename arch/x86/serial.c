@@ -13,6 +13,7 @@
 
 #define IER_RECEIVE  0x01u
 #define IER_TRANSMIT 0x02u
+#define IIR_NONE     0x01u
 #define FCR_ENABLE   0x07u /* on, both cleared; interrupts at one byte */
 #define LCR_8N1      0x03u
 #define LCR_DLAB     0x80u
@@ -105,9 +106,7 @@ void serial_want_transmit(bool wanted)
     }
 }
 
-void serial_acknowledge(void)
+bool serial_interrupt_pending(void)
 {
-    if (base != 0) {
-        (void)inb(base + UART_IIR_FCR);
-    }
+    return base != 0 && (inb(base + UART_IIR_FCR) & IIR_NONE) == 0;
 }

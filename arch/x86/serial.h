@@ -27,7 +27,7 @@ int serial_receive(void);
 size_t serial_transmit_room(void);
 /* Sends up to that many bytes. */
 void serial_transmit(const char *bytes, size_t size);
-/* Reads and so clears the cause of an interrupt. */
-void serial_acknowledge(void);
+/* Whether the UART asserts its interrupt. Asking clears the cause "room to send". */
+bool serial_interrupt_pending(void);
 
 #endif

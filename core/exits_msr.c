@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exits for RDMSR and WRMSR: what the policy's table leaves to the vCPU. */
+#include "arch/x86/cpu.h"
+#include "arch/x86/defs/msr.h"
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/exceptions.h"
+#include "core/exits.h"
+#include "core/scheduler.h"
+
+static enum exit_result fault(struct vcpu *vcpu)
+{
+    vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+    return EXIT_DONE;
+}
+
+static bool is_x2apic(uint32_t msr)
+{
+    return msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST;
+}
+
+enum exit_result exit_rdmsr(struct vcpu *vcpu)
+{
+    struct vmx_registers *r = &vcpu->vmx.registers;
+    uint32_t msr = (uint32_t)r->rcx;
+    uint64_t value = 0;
+    bool ok;
+
+    if (is_x2apic(msr)) {
+        ok = lapic_read_msr(&vcpu->lapic, msr, rdtsc(), &value);
+    } else if (msr == MSR_IA32_TSC_DEADLINE) {
+        value = lapic_read_tsc_deadline(&vcpu->lapic);
+        ok = true;
+    } else {
+        ok = msr_emulate_read(&vcpu->msrs, msr, &value);
+    }
+    if (!ok) {
+        return fault(vcpu);
+    }
+    r->rax = (uint32_t)value;
+    r->rdx = value >> 32;
+    return EXIT_SKIP;
+}
+
+static bool write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    if (is_x2apic(msr)) {
+        bool ok = lapic_write_msr(&vcpu->lapic, msr, rdtsc(), value);
+        /* An EOI or a lower priority may let another interrupt through; the timer may have been
+         * set. */
+        atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
+        scheduler_update_timer(vcpu->scheduler);
+        return ok;
+    }
+    if (msr == MSR_IA32_TSC_DEADLINE) {
+        lapic_write_tsc_deadline(&vcpu->lapic, value);
+        scheduler_update_timer(vcpu->scheduler);
+        return true;
+    }
+    if (msr == MSR_IA32_XSS) {
+        if ((value & ~vcpu->vm->cpuid.xss_allowed) != 0 || wrmsr_safe(msr, value) != STATUS_OK) {
+            return false;
+        }
+        vcpu->context.xss = value;
+        return true;
+    }
+    return msr_emulate_write(&vcpu->msrs, msr, value);
+}
+
+enum exit_result exit_wrmsr(struct vcpu *vcpu)
+{
+    const struct vmx_registers *r = &vcpu->vmx.registers;
+    uint64_t value = r->rdx << 32 | (uint32_t)r->rax;
+
+    return write(vcpu, (uint32_t)r->rcx, value) ? EXIT_SKIP : fault(vcpu);
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "machine/lapic.h"
+
+#include "arch/x86/defs/msr.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+
+/* Register offsets in the page: the xAPIC's. */
+#define REG_ID          0x020u
+#define REG_VERSION     0x030u
+#define REG_TPR         0x080u
+#define REG_PPR         0x0a0u
+#define REG_EOI         0x0b0u
+#define REG_LDR         0x0d0u
+#define REG_SVR         0x0f0u
+#define REG_ISR         0x100u
+#define REG_TMR         0x180u
+#define REG_IRR         0x200u
+#define REG_ESR         0x280u
+#define REG_ICR         0x300u
+#define REG_ICR_HIGH    0x310u
+#define REG_LVT_CMCI    0x2f0u
+#define REG_LVT_TIMER   0x320u
+#define REG_LVT_THERMAL 0x330u
+#define REG_LVT_PERF    0x340u
+#define REG_LVT_LINT0   0x350u
+#define REG_LVT_LINT1   0x360u
+#define REG_LVT_ERROR   0x370u
+#define REG_INITIAL     0x380u
+#define REG_CURRENT     0x390u
+#define REG_DIVIDE      0x3e0u
+#define REG_SELF_IPI    0x3f0u
+
+#define VERSION             0x00050014u /* six LVT entries */
+#define LVT_MASKED          BIT32(16)
+#define LVT_VECTOR          0xffu
+#define TIMER_MODE          (3u << 17)
+#define TIMER_PERIODIC      (1u << 17)
+#define TIMER_TSC_DEADLINE  (2u << 17)
+#define SVR_ENABLED         BIT32(8)
+#define FIRST_VALID_VECTOR  16u
+#define ESR_SEND_ILLEGAL    BIT32(5)
+#define ICR_RESERVED        0xfff32000ull /* of the low half: 13, 16, 17, 20 to 31 */
+#define NEVER               UINT64_MAX
+#define BROADCAST           0xffffffffu
+
+static uint32_t *reg(const struct lapic *lapic, uint32_t offset)
+{
+    return (uint32_t *)(void *)((uint8_t *)lapic->page + offset);
+}
+
+void lapic_init(struct lapic *lapic, const struct lapic_ops *ops, void *context, uint32_t id,
+                uint64_t tsc_per_tick)
+{
+    lapic->ops = ops;
+    lapic->context = context;
+    lapic->id = id;
+    lapic->tsc_per_tick = tsc_per_tick;
+    lapic->deadline = NEVER;
+}
+
+static uint32_t logical_id(uint32_t id)
+{
+    return id >> 4 << 16 | BIT32(id & 15);
+}
+
+void lapic_reset(struct lapic *lapic)
+{
+    static const uint16_t lvt[] = {REG_LVT_TIMER, REG_LVT_THERMAL, REG_LVT_PERF,
+                                   REG_LVT_LINT0, REG_LVT_LINT1,   REG_LVT_ERROR};
+
+    memset(lapic->page, 0, PAGE_SIZE);
+    *reg(lapic, REG_ID) = lapic->id;
+    *reg(lapic, REG_VERSION) = VERSION;
+    *reg(lapic, REG_LDR) = logical_id(lapic->id);
+    *reg(lapic, REG_SVR) = 0xff;
+    for (unsigned i = 0; i < ARRAY_SIZE(lvt); i++) {
+        *reg(lapic, lvt[i]) = LVT_MASKED;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        atomic_store(&lapic->posted[i], 0);
+        atomic_store(&lapic->posted_level[i], 0);
+    }
+    lapic->deadline = NEVER;
+    lapic->period = 0;
+}
+
+/* The 256-bit registers: eight words, 16 bytes apart. */
+
+static uint32_t *vector_word(const struct lapic *lapic, uint32_t base, unsigned vector)
+{
+    return reg(lapic, base + vector / 32 * 16);
+}
+
+static int highest(const struct lapic *lapic, uint32_t base)
+{
+    for (int word = 7; word >= 0; word--) {
+        uint32_t bits = *reg(lapic, base + (uint32_t)word * 16);
+        if (bits != 0) {
+            return word * 32 + (int)highest_bit(bits);
+        }
+    }
+    return -1;
+}
+
+static void update_ppr(struct lapic *lapic)
+{
+    uint32_t tpr = *reg(lapic, REG_TPR) & 0xff;
+    uint32_t service = lapic_svi(lapic);
+
+    *reg(lapic, REG_PPR) = tpr >> 4 >= service >> 4 ? tpr : service & 0xf0;
+}
+
+bool lapic_post(struct lapic *lapic, uint8_t vector, bool level)
+{
+    uint64_t bit = BIT(vector % 64);
+
+    if (level) {
+        atomic_fetch_or_explicit(&lapic->posted_level[vector / 64], bit, memory_order_relaxed);
+    }
+    /* Release: pairs with the acquire in lapic_sync_posted(); the device's state and the level bit
+     * are seen with the interrupt. */
+    return (atomic_fetch_or_explicit(&lapic->posted[vector / 64], bit, memory_order_release) &
+            bit) == 0;
+}
+
+void lapic_sync_posted(struct lapic *lapic)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (atomic_load_explicit(&lapic->posted[i], memory_order_relaxed) == 0) {
+            continue;
+        }
+        /* Acquire: pairs with the release in lapic_post(). */
+        uint64_t bits = atomic_exchange_explicit(&lapic->posted[i], 0, memory_order_acquire);
+        uint64_t level = atomic_fetch_and_explicit(&lapic->posted_level[i], ~bits,
+                                                   memory_order_relaxed);
+        for (unsigned half = 0; half < 2; half++) {
+            uint32_t word = (uint32_t)(bits >> 32 * half);
+            uint32_t levels = (uint32_t)(level >> 32 * half) & word;
+            uint32_t offset = (2 * i + half) * 16;
+            *reg(lapic, REG_TMR + offset) = (*reg(lapic, REG_TMR + offset) & ~word) | levels;
+            *reg(lapic, REG_IRR + offset) |= word;
+        }
+    }
+}
+
+int lapic_pending(const struct lapic *lapic)
+{
+    int vector = highest(lapic, REG_IRR);
+    uint32_t tpr = *reg(lapic, REG_TPR) & 0xff;
+    uint32_t service = lapic_svi(lapic);
+    uint32_t priority = tpr >> 4 >= service >> 4 ? tpr >> 4 : service >> 4;
+
+    return vector >= 0 && (uint32_t)vector >> 4 > priority ? vector : -1;
+}
+
+void lapic_accept(struct lapic *lapic, uint8_t vector)
+{
+    *vector_word(lapic, REG_IRR, vector) &= ~BIT32(vector % 32);
+    *vector_word(lapic, REG_ISR, vector) |= BIT32(vector % 32);
+    update_ppr(lapic);
+}
+
+uint8_t lapic_rvi(const struct lapic *lapic)
+{
+    int vector = highest(lapic, REG_IRR);
+
+    return vector < 0 ? 0 : (uint8_t)vector;
+}
+
+uint8_t lapic_svi(const struct lapic *lapic)
+{
+    int vector = highest(lapic, REG_ISR);
+
+    return vector < 0 ? 0 : (uint8_t)vector;
+}
+
+static void end_of_interrupt(struct lapic *lapic)
+{
+    int vector = highest(lapic, REG_ISR);
+
+    if (vector < 0) {
+        return;
+    }
+    *vector_word(lapic, REG_ISR, (unsigned)vector) &= ~BIT32((unsigned)vector % 32);
+    update_ppr(lapic);
+    if ((*vector_word(lapic, REG_TMR, (unsigned)vector) & BIT32((unsigned)vector % 32)) != 0) {
+        lapic->ops->eoi(lapic->context, (uint8_t)vector);
+    }
+}
+
+bool lapic_target_matches(const struct lapic *lapic, uint32_t destination, bool logical)
+{
+    if (destination == BROADCAST) {
+        return true;
+    }
+    if (!logical) {
+        return destination == lapic->id;
+    }
+    uint32_t mine = logical_id(lapic->id);
+    return destination >> 16 == mine >> 16 && (destination & mine & 0xffff) != 0;
+}
+
+uint32_t lapic_extend_destination(uint32_t destination)
+{
+    return destination == 0xff ? BROADCAST : destination;
+}
+
+/* The timer. */
+
+static uint32_t timer_mode(const struct lapic *lapic)
+{
+    return *reg(lapic, REG_LVT_TIMER) & TIMER_MODE;
+}
+
+static uint64_t tsc_per_count(const struct lapic *lapic)
+{
+    uint32_t divide = *reg(lapic, REG_DIVIDE);
+    unsigned shift = ((divide & 3) | (divide >> 1 & 4)) + 1;
+
+    /* 0b111 divides by one, 0b000 by two. */
+    return lapic->tsc_per_tick << (shift == 8 ? 0 : shift);
+}
+
+static void start_timer(struct lapic *lapic, uint64_t tsc)
+{
+    uint64_t count = *reg(lapic, REG_INITIAL);
+    uint64_t ticks = count * tsc_per_count(lapic);
+
+    if (timer_mode(lapic) == TIMER_TSC_DEADLINE) {
+        return;
+    }
+    lapic->deadline = count == 0 ? NEVER : tsc + ticks;
+    lapic->period = timer_mode(lapic) == TIMER_PERIODIC ? ticks : 0;
+}
+
+static uint64_t current_count(const struct lapic *lapic, uint64_t tsc)
+{
+    if (timer_mode(lapic) == TIMER_TSC_DEADLINE || lapic->deadline == NEVER ||
+        lapic->deadline <= tsc) {
+        return 0;
+    }
+    return (lapic->deadline - tsc) / tsc_per_count(lapic);
+}
+
+static void write_lvt_timer(struct lapic *lapic, uint32_t value)
+{
+    uint32_t old_mode = timer_mode(lapic);
+
+    *reg(lapic, REG_LVT_TIMER) = value;
+    /* A change between the deadline mode and the others disarms the timer. */
+    if ((old_mode == TIMER_TSC_DEADLINE) != (timer_mode(lapic) == TIMER_TSC_DEADLINE)) {
+        lapic->deadline = NEVER;
+    }
+}
+
+uint64_t lapic_read_tsc_deadline(const struct lapic *lapic)
+{
+    bool armed = timer_mode(lapic) == TIMER_TSC_DEADLINE && lapic->deadline != NEVER;
+
+    return armed ? lapic->deadline : 0;
+}
+
+void lapic_write_tsc_deadline(struct lapic *lapic, uint64_t value)
+{
+    if (timer_mode(lapic) == TIMER_TSC_DEADLINE) {
+        lapic->deadline = value == 0 ? NEVER : value;
+        lapic->period = 0;
+    }
+}
+
+uint64_t lapic_timer_deadline(const struct lapic *lapic)
+{
+    return lapic->deadline;
+}
+
+bool lapic_timer_expire(struct lapic *lapic, uint64_t tsc)
+{
+    uint32_t lvt = lapic->page != NULL ? *reg(lapic, REG_LVT_TIMER) : LVT_MASKED;
+
+    if (lapic->deadline > tsc) {
+        return false;
+    }
+    /* Missed periods are skipped, so that a vCPU that was kept off its CPU gets no burst. */
+    if (lapic->period != 0) {
+        lapic->deadline += ((tsc - lapic->deadline) / lapic->period + 1) * lapic->period;
+    } else {
+        lapic->deadline = NEVER;
+    }
+    if ((lvt & LVT_MASKED) == 0 && (lvt & LVT_VECTOR) >= FIRST_VALID_VECTOR) {
+        (void)lapic_post(lapic, (uint8_t)(lvt & LVT_VECTOR), false);
+    }
+    return true;
+}
+
+/* Register access. */
+
+static bool send_ipi(struct lapic *lapic, uint64_t value)
+{
+    struct lapic_ipi ipi = {
+        .mode = (uint8_t)(value >> 8 & 7),
+        .vector = (uint8_t)value,
+        .logical = (value & BIT(11)) != 0,
+        .shorthand = (enum lapic_shorthand)(value >> 18 & 3),
+        .destination = (uint32_t)(value >> 32),
+    };
+
+    if ((value & ICR_RESERVED) != 0) {
+        return false;
+    }
+    *reg(lapic, REG_ICR) = (uint32_t)value;
+    *reg(lapic, REG_ICR_HIGH) = (uint32_t)(value >> 32);
+    if (ipi.mode <= 1 && ipi.vector < FIRST_VALID_VECTOR) {
+        *reg(lapic, REG_ESR) |= ESR_SEND_ILLEGAL;
+        return true;
+    }
+    lapic->ops->send_ipi(lapic->context, &ipi);
+    return true;
+}
+
+/* Bits that may be written in each register; 0 for those that are read-only or do not exist. */
+static uint32_t writable(uint32_t offset)
+{
+    switch (offset) {
+    case REG_TPR:
+    case REG_SELF_IPI:
+        return 0xff;
+    case REG_SVR:
+        return 0x3ff;
+    case REG_LVT_TIMER:
+        return 0x710ff;
+    case REG_LVT_THERMAL:
+    case REG_LVT_PERF:
+        return 0x117ff;
+    case REG_LVT_LINT0:
+    case REG_LVT_LINT1:
+        return 0x1f7ff;
+    case REG_LVT_ERROR:
+        return 0x110ff;
+    case REG_INITIAL:
+        return 0xffffffff;
+    case REG_DIVIDE:
+        return 0xb;
+    default:
+        return 0;
+    }
+}
+
+static bool readable(uint32_t offset)
+{
+    if (offset >= REG_ISR && offset < REG_ESR) {
+        return true;
+    }
+    return offset == REG_ID || offset == REG_VERSION || offset == REG_PPR || offset == REG_LDR ||
+           offset == REG_ESR || offset == REG_ICR ||
+           (writable(offset) != 0 && offset != REG_SELF_IPI);
+}
+
+bool lapic_read_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t *value)
+{
+    uint32_t offset = (msr & 0xff) << 4;
+
+    if (offset == REG_CURRENT) {
+        *value = current_count(lapic, tsc);
+        return true;
+    }
+    if (!readable(offset)) {
+        return false;
+    }
+    *value = *reg(lapic, offset);
+    if (offset == REG_ICR) {
+        *value |= (uint64_t)*reg(lapic, REG_ICR_HIGH) << 32;
+    }
+    return true;
+}
+
+static void apply(struct lapic *lapic, uint32_t offset, uint32_t value, uint64_t tsc)
+{
+    switch (offset) {
+    case REG_SELF_IPI:
+        (void)send_ipi(lapic, (uint64_t)LAPIC_SHORTHAND_SELF << 18 | value);
+        break;
+    case REG_LVT_TIMER:
+        write_lvt_timer(lapic, value);
+        break;
+    case REG_INITIAL:
+    case REG_DIVIDE:
+        *reg(lapic, offset) = value;
+        start_timer(lapic, tsc);
+        break;
+    default:
+        *reg(lapic, offset) = value;
+        update_ppr(lapic);
+        break;
+    }
+}
+
+bool lapic_write_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t value)
+{
+    uint32_t offset = (msr & 0xff) << 4;
+
+    if (offset == REG_ICR) {
+        return send_ipi(lapic, value);
+    }
+    if (offset == REG_EOI || offset == REG_ESR) {
+        if (value != 0) {
+            return false;
+        }
+        if (offset == REG_EOI) {
+            end_of_interrupt(lapic);
+        } else {
+            *reg(lapic, REG_ESR) = 0;
+        }
+        return true;
+    }
+    uint32_t allowed = writable(offset);
+    if (allowed == 0 || (value & ~(uint64_t)allowed) != 0) {
+        return false;
+    }
+    apply(lapic, offset, (uint32_t)value, tsc);
+    return true;
+}

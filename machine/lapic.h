@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest's local APIC in x2APIC mode (SDM "Extended xAPIC (x2APIC)"). Its registers lie in a page
+ * laid out as the virtual-APIC page, so that the CPU can work on the very same page where it
+ * virtualises registers and delivers interrupts itself; elsewhere this model does all of it.
+ *
+ * Only the vCPU's own pCPU calls these functions, but for lapic_post() and lapic_target_matches(),
+ * which any may call.
+ */
+#ifndef POSTERN_MACHINE_LAPIC_H
+#define POSTERN_MACHINE_LAPIC_H
+
+#include "lib/types.h"
+
+enum lapic_shorthand {
+    LAPIC_SHORTHAND_NONE,
+    LAPIC_SHORTHAND_SELF,
+    LAPIC_SHORTHAND_ALL,
+    LAPIC_SHORTHAND_OTHERS
+};
+
+struct lapic_ipi {
+    uint8_t mode; /* the SDM's delivery mode */
+    uint8_t vector;
+    bool logical;
+    enum lapic_shorthand shorthand;
+    uint32_t destination;
+};
+
+struct lapic_ops {
+    void (*send_ipi)(void *context, const struct lapic_ipi *ipi);
+    /* A level-triggered interrupt has ended. */
+    void (*eoi)(void *context, uint8_t vector);
+};
+
+struct lapic {
+    const struct lapic_ops *ops;
+    void *context;
+    void *page; /* 4 KiB, the caller's */
+    uint32_t id;
+    uint64_t tsc_per_tick; /* of the timer's undivided clock */
+
+    /* Interrupts on their way, set by any CPU. */
+    _Atomic uint64_t posted[4];
+    _Atomic uint64_t posted_level[4];
+
+    /* The timer: when it expires next, UINT64_MAX if never, and its period in TSC ticks. */
+    uint64_t deadline;
+    uint64_t period;
+};
+
+/* Wires the APIC; once. `page` is set by the caller before. */
+void lapic_init(struct lapic *lapic, const struct lapic_ops *ops, void *context, uint32_t id,
+                uint64_t tsc_per_tick);
+
+/* The state after reset, in x2APIC mode. */
+void lapic_reset(struct lapic *lapic);
+
+/* RDMSR and WRMSR of 0x800 to 0x8ff; `tsc` is now. False: #GP. */
+bool lapic_read_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t *value);
+bool lapic_write_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t value);
+
+/* IA32_TSC_DEADLINE. */
+uint64_t lapic_read_tsc_deadline(const struct lapic *lapic);
+void lapic_write_tsc_deadline(struct lapic *lapic, uint64_t value);
+
+/* Has `vector` become pending. True if the vCPU's pCPU must be told to look. */
+bool lapic_post(struct lapic *lapic, uint8_t vector, bool level);
+
+/* Takes the posted interrupts into the IRR. */
+void lapic_sync_posted(struct lapic *lapic);
+
+/* The vector that can be delivered now, by priority; -1: none. */
+int lapic_pending(const struct lapic *lapic);
+
+/* `vector`, which lapic_pending() gave, is delivered: IRR to ISR. */
+void lapic_accept(struct lapic *lapic, uint8_t vector);
+
+/* Highest requested and in-service vector, 0 for none: the guest interrupt status of the VMCS. */
+uint8_t lapic_rvi(const struct lapic *lapic);
+uint8_t lapic_svi(const struct lapic *lapic);
+
+/* Whether an interrupt message with this destination is for this APIC. */
+bool lapic_target_matches(const struct lapic *lapic, uint32_t destination, bool logical);
+
+/* An 8-bit destination, of the I/O APIC or an MSI, as the 32-bit one: 0xff is the broadcast. */
+uint32_t lapic_extend_destination(uint32_t destination);
+
+/* The absolute TSC of the timer's expiry, UINT64_MAX if it is not running. */
+uint64_t lapic_timer_deadline(const struct lapic *lapic);
+
+/* If the timer is due, posts its interrupt, and sets up the next period. True if it was due. */
+bool lapic_timer_expire(struct lapic *lapic, uint64_t tsc);
+
+#endif

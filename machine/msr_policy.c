@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "machine/msr_policy.h"
+
+#include "arch/x86/defs/msr.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+
+#define APIC_BASE_ADDRESS   0xfee00000ull
+#define MISC_ENABLE_STRINGS BIT(0)
+#define MISC_ENABLE_NO_BTS  BIT(11)
+#define MISC_ENABLE_NO_PEBS BIT(12)
+#define MTRR_WRITE_BACK     6u
+#define MTRR_ENABLED        BIT(11)
+#define MTRR_DEF_WRITABLE   (MTRR_ENABLED | BIT(10) | 0xffull)
+#define MICROCODE_REVISION  (1ull << 32)
+
+enum action {
+    PASS,   /* the guest's own, switched with the vCPU: no exit */
+    FIXED,  /* reads `value`; writes are #GP */
+    IGNORE, /* reads `value`; writes do nothing */
+    FIELD   /* kept in struct msr_state */
+};
+
+static const struct rule {
+    uint32_t first, last;
+    enum action action;
+    uint64_t value; /* FIXED and IGNORE: what it reads; FIELD: the bits that may be written */
+    size_t field;
+} rules[] = {
+    {MSR_IA32_TSC, MSR_IA32_TSC, IGNORE, 0, 0},
+    {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, FIXED, 0, 0},
+    /* Fixed at x2APIC mode: the bits that could leave it are not writable. */
+    {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, FIELD, 0, offsetof(struct msr_state, apic_base)},
+    {MSR_SMI_COUNT, MSR_SMI_COUNT, FIXED, 0, 0},
+    {MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, FIXED, FEATURE_CONTROL_LOCKED, 0},
+    /* Linux writes what it read. A change would need a TSC offset: refused. */
+    {MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_ADJUST, FIELD, 0, offsetof(struct msr_state, tsc_adjust)},
+    {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, IGNORE, MICROCODE_REVISION, 0},
+    {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, FIXED, 0, 0},
+    {MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, FIXED, 0, 0}, /* no ranges: the default type is all */
+    {MSR_MISC_FEATURES_ENABLES, MSR_MISC_FEATURES_ENABLES, IGNORE, 0, 0},
+    {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_EIP, PASS, 0, 0},
+    {MSR_IA32_MCG_CAP, MSR_IA32_MCG_STATUS, FIXED, 0, 0},
+    {MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, FIELD, MISC_ENABLE_STRINGS,
+     offsetof(struct msr_state, misc_enable)},
+    {MSR_IA32_DEBUGCTL, MSR_IA32_DEBUGCTL, IGNORE, 0, 0},
+    {MSR_IA32_PAT, MSR_IA32_PAT, PASS, 0, 0},
+    {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, FIELD, MTRR_DEF_WRITABLE,
+     offsetof(struct msr_state, mtrr_def_type)},
+    {MSR_PPERF, MSR_PPERF, FIXED, 0, 0},
+    {MSR_IA32_EFER, MSR_IA32_FMASK, PASS, 0, 0},
+    {MSR_IA32_FS_BASE, MSR_IA32_KERNEL_GS_BASE, PASS, 0, 0},
+};
+
+void msr_state_reset(struct msr_state *state, bool first)
+{
+    *state = (struct msr_state){
+        .apic_base = APIC_BASE_ADDRESS | APIC_BASE_ENABLE | APIC_BASE_X2APIC |
+                     (first ? APIC_BASE_BSP : 0),
+        .misc_enable = MISC_ENABLE_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS,
+        .mtrr_def_type = MTRR_ENABLED | MTRR_WRITE_BACK,
+    };
+}
+
+static const struct rule *find(uint32_t msr)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
+        if (msr >= rules[i].first && msr <= rules[i].last) {
+            return &rules[i];
+        }
+    }
+    return NULL;
+}
+
+bool msr_emulate_read(const struct msr_state *state, uint32_t msr, uint64_t *value)
+{
+    const struct rule *rule = find(msr);
+
+    if (rule == NULL || rule->action == PASS) {
+        return false;
+    }
+    *value = rule->action == FIELD ? *(const uint64_t *)(const void *)((const char *)state +
+                                                                       rule->field)
+                                   : rule->value;
+    return true;
+}
+
+bool msr_emulate_write(struct msr_state *state, uint32_t msr, uint64_t value)
+{
+    const struct rule *rule = find(msr);
+
+    if (rule == NULL || rule->action == PASS || rule->action == FIXED) {
+        return false;
+    }
+    if (rule->action == FIELD) {
+        uint64_t *field = (uint64_t *)(void *)((char *)state + rule->field);
+        if (((*field ^ value) & ~rule->value) != 0) {
+            return false;
+        }
+        *field = value;
+    }
+    return true;
+}
+
+/* The four parts of the bitmap: reads of low and high registers, then writes. */
+static void pass(uint8_t *bitmap, uint32_t msr, bool write)
+{
+    uint32_t part = (msr >= 0xc0000000u ? 1024u : 0u) + (write ? 2048u : 0u);
+    uint32_t bit = msr & 0x1fff;
+
+    bitmap[part + bit / 8] &= (uint8_t)~(1u << bit % 8);
+}
+
+void msr_policy_fill_bitmap(uint8_t bitmap[MSR_BITMAP_SIZE], bool virtual_x2apic, bool tsc_aux)
+{
+    memset(bitmap, 0xff, MSR_BITMAP_SIZE);
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
+        for (uint32_t msr = rules[i].first; rules[i].action == PASS && msr <= rules[i].last;
+             msr++) {
+            pass(bitmap, msr, false);
+            pass(bitmap, msr, true);
+        }
+    }
+    /* TSC reads pass: there is no offset. */
+    pass(bitmap, MSR_IA32_TSC, false);
+    if (tsc_aux) {
+        pass(bitmap, MSR_IA32_TSC_AUX, false);
+        pass(bitmap, MSR_IA32_TSC_AUX, true);
+    }
+    if (virtual_x2apic) {
+        for (uint32_t msr = MSR_X2APIC_ID; msr < MSR_X2APIC_SELF_IPI; msr++) {
+            if (msr != MSR_X2APIC_CURRENT_COUNT) {
+                pass(bitmap, msr, false);
+            }
+        }
+        pass(bitmap, MSR_X2APIC_TPR, true);
+        pass(bitmap, MSR_X2APIC_EOI, true);
+        pass(bitmap, MSR_X2APIC_SELF_IPI, true);
+    }
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "machine/pci.h"
+
+#include "lib/bits.h"
+#include "lib/string.h"
+
+#define CFG_VENDOR       0x00u
+#define CFG_COMMAND      0x04u
+#define CFG_STATUS       0x06u
+#define CFG_CLASS        0x08u
+#define CFG_CACHE_LINE   0x0cu
+#define CFG_BAR0         0x10u
+#define CFG_SUBSYSTEM    0x2cu
+#define CFG_CAPABILITIES 0x34u
+#define CFG_INT_LINE     0x3cu
+#define CFG_MSIX         0x40u
+
+#define COMMAND_MEMORY   0x0002u
+#define COMMAND_WRITABLE 0x0406u /* memory, bus master, interrupt disable */
+#define STATUS_CAP_LIST  0x0010u
+#define BAR_WIDE         0x4u
+#define BAR_PREFETCH     0x8u
+#define CAP_MSIX         0x11u
+#define MSIX_ENABLE      0x8000u
+#define MSIX_MASK_ALL    0x4000u
+#define MSIX_ENTRY       16u
+#define ENTRY_MASKED     1u
+
+#define ADDRESS_ENABLE  BIT32(31)
+#define PORT_ADDRESS    0xcf8u
+#define PORT_DATA       0xcfcu
+#define CLASS_BRIDGE    0x060000u
+#define BRIDGE_VENDOR   0x504fu
+#define BRIDGE_DEVICE   0x0000u
+
+static uint32_t get(const uint8_t *config, unsigned offset, unsigned size)
+{
+    uint32_t value = 0;
+
+    memcpy(&value, config + offset, size);
+    return value;
+}
+
+static void put(uint8_t *config, unsigned offset, unsigned size, uint32_t value)
+{
+    memcpy(config + offset, &value, size);
+}
+
+void pci_function_init(struct pci_function *function, const struct pci_function_ops *ops,
+                       void *context, uint16_t vendor, uint16_t device, uint32_t class_code)
+{
+    memset(function, 0, sizeof(*function));
+    function->ops = ops;
+    function->context = context;
+    put(function->config, CFG_VENDOR, 4, (uint32_t)device << 16 | vendor);
+    put(function->config, CFG_CLASS, 4, class_code << 8);
+    put(function->config, CFG_SUBSYSTEM, 4, (uint32_t)device << 16 | vendor);
+}
+
+void pci_add_bar(struct pci_function *function, unsigned bar, uint64_t size, uint64_t address,
+                 bool wide, bool prefetchable)
+{
+    function->bars[bar] = (struct pci_bar){
+        .size = size, .initial = address, .wide = wide, .prefetchable = prefetchable};
+}
+
+void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned bar,
+                  uint32_t table_offset, uint32_t pending_offset)
+{
+    function->msix_vectors = vectors;
+    put(function->config, CFG_STATUS, 2, STATUS_CAP_LIST);
+    put(function->config, CFG_CAPABILITIES, 1, CFG_MSIX);
+    put(function->config, CFG_MSIX, 4, CAP_MSIX | (vectors - 1) << 16);
+    put(function->config, CFG_MSIX + 4, 4, table_offset | bar);
+    put(function->config, CFG_MSIX + 8, 4, pending_offset | bar);
+}
+
+void pci_init(struct pci_bus *bus)
+{
+    memset(bus, 0, sizeof(*bus));
+    pci_function_init(&bus->bridge, NULL, NULL, BRIDGE_VENDOR, BRIDGE_DEVICE, CLASS_BRIDGE);
+    bus->functions[0] = &bus->bridge;
+}
+
+status_t pci_attach(struct pci_bus *bus, struct pci_function *function)
+{
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+        if (bus->functions[i] == NULL) {
+            bus->functions[i] = function;
+            return STATUS_OK;
+        }
+    }
+    return STATUS_NO_MEMORY;
+}
+
+/* The address in a BAR's registers, without its flags. */
+static uint64_t bar_register(const struct pci_function *function, unsigned bar)
+{
+    uint64_t value = get(function->config, CFG_BAR0 + 4 * bar, 4) & ~0xfu;
+
+    if (function->bars[bar].wide) {
+        value |= (uint64_t)get(function->config, CFG_BAR0 + 4 * bar + 4, 4) << 32;
+    }
+    return value;
+}
+
+static void put_bar(struct pci_function *function, unsigned bar, uint64_t value)
+{
+    const struct pci_bar *b = &function->bars[bar];
+    uint32_t flags = (b->wide ? BAR_WIDE : 0) | (b->prefetchable ? BAR_PREFETCH : 0);
+
+    value &= ~(b->size - 1);
+    put(function->config, CFG_BAR0 + 4 * bar, 4, (uint32_t)value | flags);
+    if (b->wide) {
+        put(function->config, CFG_BAR0 + 4 * bar + 4, 4, (uint32_t)(value >> 32));
+    }
+}
+
+/* Recomputes what each BAR decodes and tells the owner of changes. */
+static void update_decoding(struct pci_function *function)
+{
+    bool enabled = (get(function->config, CFG_COMMAND, 2) & COMMAND_MEMORY) != 0;
+
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        struct pci_bar *bar = &function->bars[i];
+        if (bar->size == 0) {
+            continue;
+        }
+        uint64_t old = bar->decoded;
+        bar->decoded = enabled ? bar_register(function, i) : 0;
+        if (old != bar->decoded && function->ops != NULL) {
+            function->ops->bar_moved(function, i, old, bar->decoded);
+        }
+    }
+}
+
+void pci_reset(struct pci_bus *bus)
+{
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+        struct pci_function *function = bus->functions[i];
+        if (function == NULL) {
+            continue;
+        }
+        put(function->config, CFG_COMMAND, 2, 0);
+        update_decoding(function);
+        for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+            if (function->bars[bar].size != 0) {
+                put_bar(function, bar, function->bars[bar].initial);
+            }
+        }
+        if (function->msix_vectors != 0) {
+            put(function->config, CFG_MSIX + 2, 2, function->msix_vectors - 1);
+        }
+        for (unsigned vector = 0; vector < PCI_MSIX_VECTORS; vector++) {
+            function->msix[vector].masked = true;
+            function->msix[vector].pending = false;
+        }
+    }
+}
+
+static bool vector_open(const struct pci_function *function, unsigned vector)
+{
+    uint32_t control = get(function->config, CFG_MSIX + 2, 2);
+
+    return (control & (MSIX_ENABLE | MSIX_MASK_ALL)) == MSIX_ENABLE &&
+           !function->msix[vector].masked;
+}
+
+static struct msi_message message_of(const struct pci_function *function, unsigned vector)
+{
+    return (struct msi_message){function->msix[vector].address, function->msix[vector].data};
+}
+
+/* After a mask was lifted: what waited is sent. */
+static void send_pending(struct pci_function *function)
+{
+    for (unsigned vector = 0; vector < function->msix_vectors; vector++) {
+        if (function->msix[vector].pending && vector_open(function, vector)) {
+            struct msi_message message = message_of(function, vector);
+            function->msix[vector].pending = false;
+            function->ops->interrupt(function, &message);
+        }
+    }
+}
+
+bool pci_msix_fire(struct pci_function *function, unsigned vector, struct msi_message *message)
+{
+    uint32_t control = get(function->config, CFG_MSIX + 2, 2);
+
+    if (vector >= function->msix_vectors || (control & MSIX_ENABLE) == 0) {
+        return false;
+    }
+    if (!vector_open(function, vector)) {
+        function->msix[vector].pending = true;
+        return false;
+    }
+    *message = message_of(function, vector);
+    return true;
+}
+
+uint64_t pci_msix_pending(const struct pci_function *function)
+{
+    uint64_t bits = 0;
+
+    for (unsigned vector = 0; vector < function->msix_vectors; vector++) {
+        bits |= function->msix[vector].pending ? BIT(vector) : 0;
+    }
+    return bits;
+}
+
+static uint32_t msix_read32(const struct pci_function *function, uint32_t offset)
+{
+    unsigned vector = offset / MSIX_ENTRY;
+
+    if (vector >= function->msix_vectors) {
+        return 0;
+    }
+    switch (offset % MSIX_ENTRY) {
+    case 0:
+        return (uint32_t)function->msix[vector].address;
+    case 4:
+        return (uint32_t)(function->msix[vector].address >> 32);
+    case 8:
+        return function->msix[vector].data;
+    default:
+        return function->msix[vector].masked ? ENTRY_MASKED : 0;
+    }
+}
+
+static void msix_write32(struct pci_function *function, uint32_t offset, uint32_t value)
+{
+    unsigned vector = offset / MSIX_ENTRY;
+
+    if (vector >= function->msix_vectors) {
+        return;
+    }
+    uint64_t *address = &function->msix[vector].address;
+    switch (offset % MSIX_ENTRY) {
+    case 0:
+        *address = (*address & ~0xffffffffull) | (value & ~3u);
+        break;
+    case 4:
+        *address = (uint64_t)value << 32 | (uint32_t)*address;
+        break;
+    case 8:
+        function->msix[vector].data = value;
+        break;
+    default:
+        function->msix[vector].masked = (value & ENTRY_MASKED) != 0;
+        send_pending(function);
+        break;
+    }
+}
+
+uint64_t pci_msix_read(const struct pci_function *function, uint32_t offset, unsigned size)
+{
+    if (size == 8 && offset % 8 == 0) {
+        return (uint64_t)msix_read32(function, offset + 4) << 32 | msix_read32(function, offset);
+    }
+    return size == 4 && offset % 4 == 0 ? msix_read32(function, offset) : ~0ull;
+}
+
+void pci_msix_write(struct pci_function *function, uint32_t offset, unsigned size, uint64_t value)
+{
+    if (size == 8 && offset % 8 == 0) {
+        msix_write32(function, offset, (uint32_t)value);
+        msix_write32(function, offset + 4, (uint32_t)(value >> 32));
+    } else if (size == 4 && offset % 4 == 0) {
+        msix_write32(function, offset, (uint32_t)value);
+    }
+}
+
+struct msi_decoded msi_decode(const struct msi_message *message)
+{
+    return (struct msi_decoded){
+        .destination = (uint32_t)(message->address >> 12 & 0xff),
+        .logical = (message->address & BIT(2)) != 0,
+        .mode = (uint8_t)(message->data >> 8 & 7),
+        .vector = (uint8_t)message->data,
+    };
+}
+
+/* Configuration space. */
+
+static struct pci_function *selected(const struct pci_bus *bus)
+{
+    uint32_t a = bus->address;
+
+    /* Bus 0, function 0. */
+    if ((a & ADDRESS_ENABLE) == 0 || (a >> 16 & 0xff) != 0 || (a >> 8 & 7) != 0) {
+        return NULL;
+    }
+    return bus->functions[a >> 11 & 0x1f];
+}
+
+/* Which BAR the register at `offset` is of, PCI_BARS for none; `*high`: its upper half. */
+static unsigned bar_at(const struct pci_function *function, unsigned offset, bool *high)
+{
+    unsigned index = (offset - CFG_BAR0) / 4;
+
+    *high = false;
+    if (offset < CFG_BAR0 || index >= PCI_BARS) {
+        return PCI_BARS;
+    }
+    if (function->bars[index].size != 0) {
+        return index;
+    }
+    *high = index > 0 && function->bars[index - 1].size != 0 && function->bars[index - 1].wide;
+    return *high ? index - 1 : PCI_BARS;
+}
+
+/* `value` is the whole aligned 32-bit register at `offset` after the write. */
+static void write_register(struct pci_function *function, unsigned offset, uint32_t value)
+{
+    bool high = false;
+    unsigned bar = bar_at(function, offset, &high);
+
+    if (offset == CFG_COMMAND) {
+        put(function->config, CFG_COMMAND, 2, value & COMMAND_WRITABLE);
+        update_decoding(function);
+    } else if (bar != PCI_BARS) {
+        uint64_t old = bar_register(function, bar);
+        put_bar(function, bar,
+                high ? (uint64_t)value << 32 | (uint32_t)old : (old & ~0xffffffffull) | value);
+        update_decoding(function);
+    } else if (offset == CFG_MSIX && function->msix_vectors != 0) {
+        uint32_t control = (value >> 16 & (MSIX_ENABLE | MSIX_MASK_ALL)) |
+                           (function->msix_vectors - 1);
+        put(function->config, CFG_MSIX + 2, 2, control);
+        send_pending(function);
+    } else if (offset == CFG_INT_LINE) {
+        function->config[CFG_INT_LINE] = (uint8_t)value;
+    } else if (offset == CFG_CACHE_LINE) {
+        function->config[CFG_CACHE_LINE] = (uint8_t)value;
+    }
+}
+
+static uint32_t ones(unsigned size)
+{
+    return size == 4 ? 0xffffffffu : BIT32(8 * size) - 1;
+}
+
+uint32_t pci_io_read(struct pci_bus *bus, uint16_t port, unsigned size)
+{
+    if (port == PORT_ADDRESS && size == 4) {
+        return bus->address;
+    }
+    const struct pci_function *function = selected(bus);
+    unsigned within = (unsigned)(port - PORT_DATA);
+    if (port < PORT_DATA || function == NULL || within + size > 4) {
+        return ones(size);
+    }
+    return get(function->config, (bus->address & 0xfc) + within, size);
+}
+
+void pci_io_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t value)
+{
+    if (port == PORT_ADDRESS && size == 4) {
+        bus->address = value;
+        return;
+    }
+    struct pci_function *function = selected(bus);
+    unsigned within = (unsigned)(port - PORT_DATA);
+    if (port < PORT_DATA || function == NULL || within + size > 4) {
+        return;
+    }
+    unsigned offset = bus->address & 0xfc;
+    uint32_t mask = ones(size) << 8 * within;
+    uint32_t old = get(function->config, offset, 4);
+    write_register(function, offset, (old & ~mask) | (value << 8 * within & mask));
+}
+
+bool pci_find_bar(struct pci_bus *bus, uint64_t gpa, struct pci_function **function, unsigned *bar,
+                  uint64_t *offset)
+{
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+        for (unsigned b = 0; bus->functions[i] != NULL && b < PCI_BARS; b++) {
+            const struct pci_bar *candidate = &bus->functions[i]->bars[b];
+            if (candidate->decoded != 0 && gpa - candidate->decoded < candidate->size) {
+                *function = bus->functions[i];
+                *bar = b;
+                *offset = gpa - candidate->decoded;
+                return true;
+            }
+        }
+    }
+    return false;
+}

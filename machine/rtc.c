@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "machine/rtc.h"
+
+#include "lib/string.h"
+
+enum {
+    RTC_SECONDS = 0,
+    RTC_MINUTES = 2,
+    RTC_HOURS = 4,
+    RTC_WEEKDAY = 6,
+    RTC_DAY = 7,
+    RTC_MONTH = 8,
+    RTC_YEAR = 9,
+    RTC_A = 10,
+    RTC_B = 11,
+    RTC_C = 12,
+    RTC_D = 13,
+    RTC_CENTURY = 0x32
+};
+
+#define A_32KHZ    0x26u
+#define B_SET      0x80u
+#define B_BINARY   0x04u
+#define B_24H      0x02u
+#define D_VALID    0x80u
+#define HOUR_PM    0x80u
+#define INDEX_MASK 0x7fu
+
+struct date {
+    unsigned second, minute, hour, weekday, day, month, year;
+};
+
+static bool is_leap(unsigned year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+static unsigned month_days(unsigned month, unsigned year)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    return (unsigned)days[month - 1] + (month == 2 && is_leap(year) ? 1u : 0u);
+}
+
+static struct date to_date(uint64_t seconds)
+{
+    uint64_t days = seconds / 86400;
+    struct date d = {
+        .second = (unsigned)(seconds % 60),
+        .minute = (unsigned)(seconds / 60 % 60),
+        .hour = (unsigned)(seconds / 3600 % 24),
+        .weekday = (unsigned)((days + 4) % 7) + 1,
+        .month = 1,
+        .year = 1970,
+    };
+
+    while (days >= (is_leap(d.year) ? 366u : 365u) && d.year < 9999) {
+        days -= (is_leap(d.year) ? 366u : 365u);
+        d.year++;
+    }
+    while (d.month < 12 && days >= month_days(d.month, d.year)) {
+        days -= month_days(d.month, d.year);
+        d.month++;
+    }
+    d.day = (unsigned)days + 1;
+    return d;
+}
+
+static uint64_t to_seconds(const struct date *d)
+{
+    uint64_t days = 0;
+
+    for (unsigned year = 1970; year < d->year; year++) {
+        days += is_leap(year) ? 366u : 365u;
+    }
+    for (unsigned month = 1; month < d->month && month <= 12; month++) {
+        days += month_days(month, d->year);
+    }
+    days += d->day > 0 ? d->day - 1 : 0;
+    return days * 86400 + d->hour * 3600ull + d->minute * 60ull + d->second;
+}
+
+static uint64_t guest_seconds(struct rtc *rtc)
+{
+    if ((rtc->ram[RTC_B] & B_SET) != 0) {
+        return rtc->held;
+    }
+    return (uint64_t)((int64_t)rtc->seconds_now(rtc->context) + rtc->offset);
+}
+
+static uint8_t encode(const struct rtc *rtc, unsigned value)
+{
+    if ((rtc->ram[RTC_B] & B_BINARY) != 0) {
+        return (uint8_t)value;
+    }
+    return (uint8_t)((value / 10 % 10) << 4 | value % 10);
+}
+
+static unsigned decode(const struct rtc *rtc, uint8_t value)
+{
+    if ((rtc->ram[RTC_B] & B_BINARY) != 0) {
+        return value;
+    }
+    return (unsigned)(value >> 4) * 10 + (value & 0xfu);
+}
+
+static uint8_t encode_hour(const struct rtc *rtc, unsigned hour)
+{
+    if ((rtc->ram[RTC_B] & B_24H) != 0) {
+        return encode(rtc, hour);
+    }
+    uint8_t twelve = encode(rtc, hour % 12 == 0 ? 12 : hour % 12);
+    return (uint8_t)(twelve | (hour >= 12 ? HOUR_PM : 0));
+}
+
+static unsigned decode_hour(const struct rtc *rtc, uint8_t value)
+{
+    if ((rtc->ram[RTC_B] & B_24H) != 0) {
+        return decode(rtc, value) % 24;
+    }
+    return decode(rtc, value & ~HOUR_PM & 0xffu) % 12 + ((value & HOUR_PM) != 0 ? 12 : 0);
+}
+
+void rtc_init(struct rtc *rtc, uint64_t (*seconds_now)(void *context), void *context)
+{
+    memset(rtc, 0, sizeof(*rtc));
+    rtc->seconds_now = seconds_now;
+    rtc->context = context;
+    rtc->ram[RTC_A] = A_32KHZ;
+    rtc->ram[RTC_B] = B_24H;
+}
+
+/* Whether a register is part of the time. */
+static bool is_time(uint8_t index)
+{
+    return index == RTC_CENTURY || (index <= RTC_YEAR && index != 1 && index != 3 && index != 5);
+}
+
+static uint8_t read_time(struct rtc *rtc)
+{
+    struct date d = to_date(guest_seconds(rtc));
+
+    switch (rtc->index) {
+    case RTC_SECONDS:
+        return encode(rtc, d.second);
+    case RTC_MINUTES:
+        return encode(rtc, d.minute);
+    case RTC_HOURS:
+        return encode_hour(rtc, d.hour);
+    case RTC_WEEKDAY:
+        return encode(rtc, d.weekday);
+    case RTC_DAY:
+        return encode(rtc, d.day);
+    case RTC_MONTH:
+        return encode(rtc, d.month);
+    case RTC_YEAR:
+        return encode(rtc, d.year % 100);
+    default:
+        return encode(rtc, d.year / 100);
+    }
+}
+
+static void write_time(struct rtc *rtc, uint8_t byte)
+{
+    uint64_t now = guest_seconds(rtc);
+    struct date d = to_date(now);
+    unsigned value = decode(rtc, byte);
+
+    switch (rtc->index) {
+    case RTC_SECONDS:
+        d.second = value % 60;
+        break;
+    case RTC_MINUTES:
+        d.minute = value % 60;
+        break;
+    case RTC_HOURS:
+        d.hour = decode_hour(rtc, byte);
+        break;
+    case RTC_DAY:
+        d.day = value;
+        break;
+    case RTC_MONTH:
+        d.month = value >= 1 && value <= 12 ? value : 1;
+        break;
+    case RTC_YEAR:
+        d.year = d.year / 100 * 100 + value % 100;
+        break;
+    case RTC_CENTURY:
+        d.year = value % 100 * 100 + d.year % 100;
+        break;
+    default:
+        return; /* the day of the week follows from the date */
+    }
+    uint64_t set = to_seconds(&d);
+    if ((rtc->ram[RTC_B] & B_SET) != 0) {
+        rtc->held = set;
+    } else {
+        rtc->offset += (int64_t)(set - now);
+    }
+}
+
+static void write_b(struct rtc *rtc, uint8_t value)
+{
+    bool was_set = (rtc->ram[RTC_B] & B_SET) != 0;
+    uint64_t seconds = guest_seconds(rtc);
+
+    rtc->ram[RTC_B] = value;
+    if (!was_set && (value & B_SET) != 0) {
+        rtc->held = seconds;
+    } else if (was_set && (value & B_SET) == 0) {
+        rtc->offset = (int64_t)(rtc->held - rtc->seconds_now(rtc->context));
+    }
+}
+
+uint8_t rtc_read(struct rtc *rtc, unsigned reg)
+{
+    if (reg == 0) {
+        return 0xff; /* the index is write-only */
+    }
+    if (is_time(rtc->index)) {
+        return read_time(rtc);
+    }
+    switch (rtc->index) {
+    case RTC_C:
+        return 0;
+    case RTC_D:
+        return D_VALID;
+    default:
+        return rtc->ram[rtc->index];
+    }
+}
+
+void rtc_write(struct rtc *rtc, unsigned reg, uint8_t value)
+{
+    if (reg == 0) {
+        rtc->index = value & INDEX_MASK; /* bit 7 masks NMIs on a real PC */
+    } else if (is_time(rtc->index)) {
+        write_time(rtc, value);
+    } else if (rtc->index == RTC_B) {
+        write_b(rtc, value);
+    } else if (rtc->index != RTC_C && rtc->index != RTC_D) {
+        /* Bit 7 of A, "update in progress", never shows. */
+        rtc->ram[rtc->index] = rtc->index == RTC_A ? value & 0x7fu : value;
+    }
+}

@@ -1,0 +1,1 @@
+UNIT_hdlc := lib/hdlc.c
