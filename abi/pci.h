@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Postern's NIC as a PCI function: one end of a link. docs/abi.md describes it.
+ *
+ * BAR 0 (8 KiB): registers of 32 bits, the MSI-X table and its pending bits.
+ * BAR 2 (64-bit, prefetchable): the link's window, two sections of POSTERN_REG_SECTION_SIZE bytes:
+ * first the section that this end owns and may write, then the peer's, which it may only read. What
+ * a section holds is abi/ring.h's.
+ */
+#ifndef POSTERN_ABI_PCI_H
+#define POSTERN_ABI_PCI_H
+
+/* Not assigned by the PCI-SIG: "PO". */
+#define POSTERN_PCI_VENDOR 0x504fu
+#define POSTERN_PCI_NIC    0x0001u
+
+#define POSTERN_BAR_REGISTERS 0u
+#define POSTERN_BAR_WINDOW    2u
+
+#define POSTERN_BAR_REGISTERS_SIZE 0x2000u
+#define POSTERN_MSIX_TABLE         0x1000u /* in BAR 0 */
+#define POSTERN_MSIX_PENDING       0x1800u
+
+/* Registers: offsets in BAR 0. Read-only but for the doorbell; others that are written keep their
+ * value, and those that are not listed read 0. */
+#define POSTERN_REG_MAGIC        0x00u /* POSTERN_NIC_MAGIC */
+#define POSTERN_REG_ABI          0x04u /* POSTERN_NIC_ABI: a driver refuses one it does not know */
+#define POSTERN_REG_PORT         0x08u /* the number to give to POSTERN_HC_DOORBELL */
+#define POSTERN_REG_END          0x0cu /* 0 or 1: which end of the link this is */
+#define POSTERN_REG_MODE         0x10u /* POSTERN_MODE_ */
+#define POSTERN_REG_SECTION_SIZE 0x14u /* bytes, a power of two */
+#define POSTERN_REG_MAC_LOW      0x18u /* bytes 0 to 3 of the MAC address, byte 0 lowest */
+#define POSTERN_REG_MAC_HIGH     0x1cu /* bytes 4 and 5 */
+#define POSTERN_REG_LINK         0x20u /* POSTERN_LINK_ bits; vector 1 tells of changes */
+#define POSTERN_REG_DOORBELL     0x28u /* any write interrupts the peer, as POSTERN_HC_DOORBELL */
+
+#define POSTERN_NIC_MAGIC 0x4e525450u /* "PTRN" in memory */
+#define POSTERN_NIC_ABI   1u
+
+#define POSTERN_MODE_OPEN 0u /* the window is in both ends' default views */
+
+#define POSTERN_LINK_PEER_RUNS 1u /* the VM of the other end is running */
+
+/* MSI-X vectors. */
+#define POSTERN_VECTOR_RING 0u /* the peer has rung the doorbell */
+#define POSTERN_VECTOR_LINK 1u /* POSTERN_REG_LINK has changed */
+#define POSTERN_VECTORS     2u
+
+#endif
