@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The Linux guests: Debian's kernels, the modules for each and an initramfs with them.
+
+GUESTS := $(BUILD)/guests
+KERNEL_CACHE ?= $(BUILD)/cache
+MODULE_SOURCES := $(wildcard guests/linux/* abi/* lib/*.h)
+FLAVOUR_cloud := cloud-amd64
+FLAVOUR_generic := amd64
+GUEST_KINDS := cloud generic
+GUEST_FILES := $(foreach kind,$(GUEST_KINDS),$(GUESTS)/vmlinuz-$(kind) $(GUESTS)/initrd-$(kind).img)
+
+guests: $(GUEST_FILES) ## build the guests' kernels and initramfs
+
+# An update of the headers brings another kernel release: then everything below is made anew.
+$(GUESTS)/%/release: guests/initramfs/get_kernel.sh \
+		$(wildcard /var/lib/dpkg/info/linux-headers-cloud-amd64.list)
+	$(call say,KERNEL,$(FLAVOUR_$*))
+	$(Q)guests/initramfs/get_kernel.sh $(FLAVOUR_$*) $(KERNEL_CACHE) $(@D)
+
+$(GUESTS)/vmlinuz-%: $(GUESTS)/%/release
+	$(Q)ln -f $(<D)/vmlinuz $@
+
+# The kernel's build system writes beside the sources, hence a copy of them for each kernel.
+$(GUESTS)/%/modules: $(GUESTS)/%/release $(MODULE_SOURCES)
+	$(call say,MODULES,$(FLAVOUR_$*))
+	$(Q)rm -rf $(@D)/src && mkdir -p $(@D)/src/guests
+	$(Q)cp -a guests/linux $(@D)/src/guests/ && cp -a abi lib $(@D)/src/
+	$(Q)if [ -f $(@D)/src/guests/linux/Kbuild ]; then \
+		$(MAKE) --silent -C /usr/src/linux-headers-$$(cat $<) M=$(abspath $(@D)/src/guests/linux) \
+			V=$(V) KCFLAGS=-ffile-prefix-map=$(abspath $(@D)/src)=. modules > $(@D)/modules.log 2>&1 \
+			|| { cat $(@D)/modules.log >&2; exit 1; }; \
+		strip --strip-debug $(@D)/src/guests/linux/*.ko; \
+	fi
+	$(Q)touch $@
+
+# Order matters: postern_bench may use what postern_net provides.
+$(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(wildcard guests/initramfs/*)
+	$(call say,INITRD,$@)
+	$(Q)guests/initramfs/build.sh $@ $$(ls -r $(<D)/src/guests/linux/*.ko 2>/dev/null)
+
+all: guests
+
+.PHONY: guests
+.PRECIOUS: $(GUESTS)/%/release $(GUESTS)/%/modules

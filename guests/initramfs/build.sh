@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# build.sh OUTPUT [MODULE.ko...]: makes a guest's initramfs from Debian's BusyBox and iperf3, the
+# files beside this script and the modules, which the guest loads in the order given; postern_bench
+# is carried but not loaded. The same inputs give the same bytes.
+set -eu
+
+output=$1
+shift
+here=$(dirname -- "$0")
+epoch=${SOURCE_DATE_EPOCH:-1735689600}
+export LC_ALL=C TZ=UTC
+umask 022
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+(cd "$root" && mkdir -p bin dev etc lib/modules proc root sys tmp)
+
+busybox=$(command -v busybox)
+if ! "$busybox" --list | grep -qx cttyhack; then
+    echo "build.sh: $busybox is not the one of the package busybox-static" >&2
+    exit 1
+fi
+cp "$busybox" "$root/bin/busybox"
+"$busybox" --list | while read -r applet; do
+    [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+done
+
+iperf3=$(command -v iperf3)
+cp "$iperf3" "$root/bin/iperf3"
+ldd "$iperf3" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
+    mkdir -p "$root$(dirname "$library")"
+    cp -L "$library" "$root$library"
+done
+
+cp "$here/init" "$root/init"
+cp "$here/inittab" "$here/shell" "$root/etc/"
+chmod 755 "$root/init"
+: > "$root/etc/modules"
+for module in "$@"; do
+    name=$(basename "$module" .ko)
+    cp "$module" "$root/lib/modules/"
+    [ "$name" = postern_bench ] || echo "$name" >> "$root/etc/modules"
+done
+
+find "$root" -exec touch -h -d "@$epoch" {} +
+(cd "$root" && find . -mindepth 1 | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) \
+    > "$output.cpio"
+zstd -q -f -19 "$output.cpio" -o "$output.new"
+rm "$output.cpio"
+mv "$output.new" "$output"

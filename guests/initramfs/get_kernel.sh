@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# get_kernel.sh FLAVOUR CACHE DIRECTORY: unpacks Debian's kernel of that flavour ("cloud-amd64" or
+# "amd64") to DIRECTORY/vmlinuz, its configuration to DIRECTORY/config and writes its release to
+# DIRECTORY/release. It is the release of the installed kernel headers, so that modules fit. The
+# package is downloaded once into CACHE; nothing is installed and root's rights are not needed.
+set -eu
+
+flavour=$1 cache=$2 directory=$3
+
+release=$(dpkg-query -W -f '${Depends}' "linux-headers-$flavour" 2>/dev/null |
+    sed -n 's/.*linux-headers-\([0-9][^ ,]*\).*/\1/p')
+if [ -z "$release" ]; then
+    echo "get_kernel.sh: the package linux-headers-$flavour is not installed: 'make deps'" >&2
+    exit 1
+fi
+package=linux-image-$release
+
+newest() { ls -t "$cache/${package}_"*.deb 2>/dev/null | head -n 1; }
+
+mkdir -p "$cache" "$directory"
+if [ -z "$(newest)" ]; then
+    download="$cache/download.$$"
+    mkdir "$download"
+    trap 'rm -rf "$download"' EXIT
+    echo "  FETCH   $package"
+    sandbox=APT::Sandbox::User=$(id -un) # the package goes to a directory of the user's
+    if ! (cd "$download" && apt-get -q -o "$sandbox" download "$package" > log 2>&1); then
+        sed 's/^/    /' "$download/log" >&2
+        echo "get_kernel.sh: $package cannot be downloaded. If the archive no longer has it, then" \
+            "update the kernel headers to its newest:" >&2
+        echo "  sudo sh -c 'apt-get update && apt-get install linux-headers-$flavour'" >&2
+        exit 1
+    fi
+    mv "$download"/*.deb "$cache/"
+fi
+
+dpkg-deb --fsys-tarfile "$(newest)" |
+    tar -x -C "$directory" --strip-components=2 --no-same-owner \
+        "./boot/vmlinuz-$release" "./boot/config-$release"
+mv "$directory/vmlinuz-$release" "$directory/vmlinuz"
+mv "$directory/config-$release" "$directory/config"
+touch "$directory/vmlinuz"
+echo "$release" > "$directory/release"
