@@ -117,8 +117,7 @@ static status_t info(const char *argument, const struct output *out)
     print(out, "memory.hypervisor_kib\t%llu\n",
           (unsigned long long)(machine_hypervisor_bytes(machine) >> 10));
     print(out, "memory.guests_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_GUEST) >> 10));
-    print(out, "memory.windows_kib\t%llu\n",
-          (unsigned long long)(pages_used(PAGES_WINDOW) >> 10));
+    print(out, "memory.windows_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_WINDOW) >> 10));
     print(out, "memory.images_kib\t%llu\n", (unsigned long long)(images >> 10));
     return STATUS_OK;
 }

@@ -98,7 +98,7 @@ void vcpu_skip_instruction(struct vcpu *vcpu)
     }
 }
 
-static void write_event(struct vcpu *vcpu)
+void vcpu_write_event(struct vcpu *vcpu)
 {
     vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, vcpu->event);
     if ((vcpu->event & EVENT_ERROR_CODE) != 0) {
@@ -146,7 +146,7 @@ enum vmx_next exit_handle(struct vmx_vcpu *vmx)
         next |= vcpu_service(vcpu);
     }
     if (UNLIKELY(vcpu->event != 0)) {
-        write_event(vcpu);
+        vcpu_write_event(vcpu);
     }
     return next;
 }

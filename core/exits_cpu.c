@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Exits for CPUID, control registers and instructions that a guest does not get. */
 #include "arch/x86/cpu.h"
+#include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
+#include "arch/x86/defs/vmx_controls.h"
 #include "arch/x86/exceptions.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
@@ -11,7 +13,6 @@
 #define XCR0_SSE     BIT(1)
 #define XCR0_AVX     BIT(2)
 #define CR_MOV_TO    0u
-#define CR_MOV_FROM  1u
 #define CR_CLTS      2u
 #define CR_LMSW      3u
 #define REGISTER_RSP 4u
@@ -39,10 +40,9 @@ enum exit_result exit_cpuid(struct vcpu *vcpu)
 }
 
 /* General register `index` in the encoding of exit qualifications. */
-static uint64_t read_register(const struct vcpu *vcpu, unsigned index)
+static uint64_t read_register(struct vcpu *vcpu, unsigned index)
 {
-    return index == REGISTER_RSP ? vmread(VMCS_GUEST_RSP)
-                                 : *vcpu_register((struct vcpu *)(uintptr_t)vcpu, index);
+    return index == REGISTER_RSP ? vmread(VMCS_GUEST_RSP) : *vcpu_register(vcpu, index);
 }
 
 /* CR0: caching is never turned off for a guest, and NE stays set as VMX demands; the guest reads

@@ -2,13 +2,17 @@
 /* Exits for interrupts, exceptions and the ends of time slices. */
 #include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/exceptions.h"
+#include "arch/x86/pcpu.h"
 #include "arch/x86/vmx.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "core/scheduler.h"
+#include "lib/bits.h"
 #include "lib/log.h"
+#include "lib/string.h"
 
 enum exit_result exit_external_interrupt(struct vcpu *vcpu)
 {
@@ -90,7 +94,7 @@ enum exit_result exit_hlt(struct vcpu *vcpu)
 {
     bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
 
-    (void)lapic_sync_posted(&vcpu->lapic);
+    lapic_sync_posted(&vcpu->lapic);
     if (enabled && lapic_pending(&vcpu->lapic) >= 0) {
         /* STI's shadow held the interrupt back until here. */
         atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
@@ -107,5 +111,17 @@ enum exit_result exit_virtualized_eoi(struct vcpu *vcpu)
     spin_lock(&vm->lock);
     ioapic_eoi(&vm->ioapic, (uint8_t)vmread(VMCS_EXIT_QUALIFICATION));
     spin_unlock(&vm->lock);
+    return EXIT_DONE;
+}
+
+enum exit_result exit_apic_write(struct vcpu *vcpu)
+{
+    /* In x2APIC mode only a self-IPI with an illegal vector comes here, once it is written to the
+     * page (SDM "Virtualizing MSR-Based APIC Accesses"). */
+    uint32_t offset = vmread32(VMCS_EXIT_QUALIFICATION) & 0xff0;
+    uint32_t value = 0;
+
+    memcpy(&value, (const char *)vcpu->lapic.page + offset, sizeof(value));
+    (void)lapic_write_msr(&vcpu->lapic, MSR_X2APIC_FIRST + (offset >> 4), rdtsc(), value);
     return EXIT_DONE;
 }

@@ -4,10 +4,9 @@
 #include "core/exits.h"
 #include "lib/bits.h"
 #include "lib/log.h"
+#include "machine/guest_map.h"
 
-#define UART_GSI      4u
-#define SLEEP_ENABLE  BIT32(5)
-#define SLEEP_TYPE_S5 5u
+#define SLEEP_ENABLE BIT32(5)
 
 typedef uint32_t (*port_read_t)(struct vm *vm, uint16_t port, unsigned size);
 typedef void (*port_write_t)(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
@@ -58,11 +57,11 @@ static uint32_t power_read(struct vm *vm, uint16_t port, unsigned size)
 static void power_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
 {
     (void)size;
-    if (port == ACPI_PORT_SLEEP_CONTROL && (value & SLEEP_ENABLE) != 0 &&
-        (value >> 2 & 7) == SLEEP_TYPE_S5) {
+    if (port == GUEST_PORT_SLEEP_CONTROL && (value & SLEEP_ENABLE) != 0 &&
+        (value >> 2 & 7) == GUEST_SLEEP_TYPE_S5) {
         log_info("%s: powers off", vm->config->name);
         vm_end(vm, CONFIG_STOP, false);
-    } else if (port == ACPI_PORT_RESET && value == ACPI_RESET_VALUE) {
+    } else if (port == GUEST_PORT_RESET && value == GUEST_RESET_VALUE) {
         log_info("%s: resets", vm->config->name);
         vm_end(vm, vm->config->on_reboot, false);
     }
@@ -73,10 +72,10 @@ static const struct {
     port_read_t read;
     port_write_t write;
 } ports[] = {
-    {0x3f8, 0x3ff, uart_read, uart_write},
-    {0xcf8, 0xcff, pci_port_read, pci_port_write},
-    {0x070, 0x071, rtc_port_read, rtc_port_write},
-    {ACPI_PORT_SLEEP_CONTROL, ACPI_PORT_RESET, power_read, power_write},
+    {GUEST_PORT_UART, GUEST_PORT_UART + 7, uart_read, uart_write},
+    {GUEST_PORT_PCI, GUEST_PORT_PCI + 7, pci_port_read, pci_port_write},
+    {GUEST_PORT_RTC, GUEST_PORT_RTC + 1, rtc_port_read, rtc_port_write},
+    {GUEST_PORT_SLEEP_CONTROL, GUEST_PORT_RESET, power_read, power_write},
 };
 
 static uint64_t ones(unsigned size)

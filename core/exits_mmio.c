@@ -12,16 +12,16 @@
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "machine/guest_map.h"
 #include "machine/mmio_insn.h"
 #include "machine/page_walk.h"
 
-#define IOAPIC_BASE          0xfec00000ull
-#define VIOLATION_READ       BIT(0)
-#define VIOLATION_WRITE      BIT(1)
+#define REGISTER_RSP         4u
 #define VIOLATION_FETCH      BIT(2)
 #define VIOLATION_MAPPED     MASK(5, 3) /* the permissions that the entry has */
 #define VIOLATION_LINEAR     BIT(7)
 #define VIOLATION_FINAL      BIT(8) /* the access itself, not one to a paging structure */
+#define VIOLATION_VALID      (VIOLATION_LINEAR | VIOLATION_FINAL)
 #define VIOLATION_NMI_UNMASK BIT(12)
 
 static bool read_guest(void *context, uint64_t gpa, void *buffer, size_t size)
@@ -74,8 +74,8 @@ static uint64_t device_read(struct vm *vm, uint64_t gpa, unsigned size)
     uint64_t value = ~0ull;
 
     spin_lock(&vm->lock);
-    if (gpa - IOAPIC_BASE < PAGE_SIZE) {
-        value = ioapic_read(&vm->ioapic, (uint32_t)(gpa - IOAPIC_BASE), size);
+    if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
+        value = ioapic_read(&vm->ioapic, (uint32_t)(gpa - GUEST_IOAPIC_BASE), size);
     } else if (pci_find_bar(&vm->pci, gpa, &function, &bar, &offset)) {
         value = port_mmio_read(function, bar, offset, size);
     }
@@ -91,8 +91,8 @@ static void device_write(struct vm *vm, uint64_t gpa, unsigned size, uint64_t va
     uint64_t offset = 0;
 
     spin_lock(&vm->lock);
-    if (gpa - IOAPIC_BASE < PAGE_SIZE) {
-        ioapic_write(&vm->ioapic, (uint32_t)(gpa - IOAPIC_BASE), size, (uint32_t)value);
+    if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
+        ioapic_write(&vm->ioapic, (uint32_t)(gpa - GUEST_IOAPIC_BASE), size, (uint32_t)value);
     } else if (pci_find_bar(&vm->pci, gpa, &function, &bar, &offset)) {
         rung = port_mmio_write(function, bar, offset, size, value);
     }
@@ -123,14 +123,70 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
                   vcpu->vm->config->name, vcpu->id, (unsigned long long)gpa);
         return EXIT_STOP;
     }
+    uint64_t *registers[16];
     uint64_t rsp = vmread(VMCS_GUEST_RSP);
+    for (unsigned i = 0; i < ARRAY_SIZE(registers); i++) {
+        registers[i] = i == REGISTER_RSP ? &rsp : vcpu_register(vcpu, i);
+    }
     if (insn.is_write) {
-        uint64_t value = mmio_insn_source(&insn, vcpu_register_file(vcpu, &rsp));
-        device_write(vcpu->vm, gpa, insn.size, value);
+        device_write(vcpu->vm, gpa, insn.size, mmio_insn_source(&insn, registers));
     } else {
-        uint64_t value = device_read(vcpu->vm, gpa, insn.size);
-        mmio_insn_complete(&insn, vcpu_register_file(vcpu, &rsp), value);
+        mmio_insn_complete(&insn, registers, device_read(vcpu->vm, gpa, insn.size));
+        vmwrite(VMCS_GUEST_RSP, rsp);
     }
     vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + insn.length);
     return EXIT_DONE;
+}
+
+/* An access that the guest may not make: to code outside RAM, or with page tables there, or against
+ * a window's permissions. It is the guest's own fault, and it is told as its hardware would. */
+static enum exit_result refuse(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa)
+{
+    if (vcpu->refused_accesses++ == 0) {
+        log_warning("%s/%u: access 0x%llx to 0x%llx is refused (more are counted, not told)",
+                    vcpu->vm->config->name, vcpu->id, (unsigned long long)(qualification & 7),
+                    (unsigned long long)gpa);
+    }
+    if (vcpu->event != 0) {
+        /* In the middle of an event's delivery: its stack or its gate is out of reach. */
+        vcpu->event = 0;
+        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
+    } else {
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+    }
+    return EXIT_DONE;
+}
+
+enum exit_result exit_ept_violation(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+    struct ept_translation translation;
+
+    if ((qualification & VIOLATION_NMI_UNMASK) != 0 &&
+        (vmread32(VMCS_IDT_VECTORING_INFO) & EVENT_VALID) == 0) {
+        /* An IRET that faulted has ended the blocking of NMIs already: it will run again. */
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+                vmread(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+    }
+    if ((qualification & VIOLATION_MAPPED) != 0) {
+        /* The window may have been mapped by another vCPU since. */
+        bool mapped = ept_walk(&vcpu->vm->ept, gpa, &translation) == STATUS_OK;
+        return mapped && (qualification & ~translation.permissions & 7) == 0
+                   ? EXIT_DONE
+                   : refuse(vcpu, qualification, gpa);
+    }
+    if ((qualification & VIOLATION_FETCH) != 0 ||
+        (qualification & VIOLATION_VALID) != VIOLATION_VALID || vcpu->event != 0) {
+        return refuse(vcpu, qualification, gpa);
+    }
+    return emulate(vcpu, gpa);
+}
+
+enum exit_result exit_ept_misconfiguration(struct vcpu *vcpu)
+{
+    /* The entries are the hypervisor's own; the guest is the one that is known to be affected. */
+    log_error("%s/%u: EPT misconfiguration at 0x%llx", vcpu->vm->config->name, vcpu->id,
+              (unsigned long long)vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+    return EXIT_STOP;
 }

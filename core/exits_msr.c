@@ -3,7 +3,6 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
-#include "arch/x86/exceptions.h"
 #include "core/exits.h"
 #include "core/scheduler.h"
 
@@ -30,6 +29,9 @@ enum exit_result exit_rdmsr(struct vcpu *vcpu)
     } else if (msr == MSR_IA32_TSC_DEADLINE) {
         value = lapic_read_tsc_deadline(&vcpu->lapic);
         ok = true;
+    } else if (msr == MSR_IA32_XSS) {
+        value = vcpu->context.xss;
+        ok = vcpu->vm->cpuid.xsaves;
     } else {
         ok = msr_emulate_read(&vcpu->msrs, msr, &value);
     }
@@ -57,11 +59,8 @@ static bool write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
         return true;
     }
     if (msr == MSR_IA32_XSS) {
-        if ((value & ~vcpu->vm->cpuid.xss_allowed) != 0 || wrmsr_safe(msr, value) != STATUS_OK) {
-            return false;
-        }
-        vcpu->context.xss = value;
-        return true;
+        /* No supervisor state component is shown to guests. */
+        return vcpu->vm->cpuid.xsaves && value == 0;
     }
     return msr_emulate_write(&vcpu->msrs, msr, value);
 }

@@ -87,7 +87,8 @@ status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps)
                   (unsigned long long)(vm->ram_size >> 20));
         return STATUS_NO_MEMORY;
     }
-    status_t status = ept_init(&vm->ept, &ept_operations, vm, &caps->ept);
+    status_t status =
+        ept_init(&vm->ept, &ept_operations, vm, caps->ept_1g, caps->ept_accessed_dirty);
     if (status == STATUS_OK) {
         status = ept_map(&vm->ept, 0, (uint64_t)vm->ram, vm->ram_size,
                          EPT_READ | EPT_WRITE | EPT_EXECUTE, EPT_WRITE_BACK);

@@ -2,6 +2,7 @@
 #ifndef POSTERN_CORE_GUEST_MEMORY_H
 #define POSTERN_CORE_GUEST_MEMORY_H
 
+#include "arch/x86/vmx_caps.h"
 #include "core/vm.h"
 
 /* Allocates vm->ram_size bytes for `vm` and maps them from guest-physical 0 on, write-back. Once,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/interrupts.h"
 
-#include "arch/x86/defs/registers.h"
 #include "core/scheduler.h"
 
 /* Delivery modes of interrupt messages and of the ICR (SDM "Interrupt Command Register"). */
@@ -55,16 +54,15 @@ static void deliver(struct vm *vm, uint32_t destination, bool logical, uint8_t m
 void interrupts_from_ioapic(void *context, uint32_t destination, bool logical, uint8_t vector,
                             uint8_t mode, bool level)
 {
-    deliver(context, lapic_extend_ioapic_destination(destination, logical), logical, mode, vector,
-            level);
+    deliver(context, lapic_extend_destination(destination), logical, mode, vector, level);
 }
 
 void interrupts_from_msi(struct vm *vm, const struct msi_message *message)
 {
     struct msi_decoded msi = msi_decode(message);
 
-    deliver(vm, lapic_extend_ioapic_destination(msi.destination, msi.logical), msi.logical,
-            msi.mode, msi.vector, false);
+    deliver(vm, lapic_extend_destination(msi.destination), msi.logical, msi.mode, msi.vector,
+            false);
 }
 
 void interrupts_send_ipi(void *context, const struct lapic_ipi *ipi)

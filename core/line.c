@@ -17,7 +17,8 @@
 /* How often the line is looked at without an interrupt: a guest's console that is shown as text has
  * nobody who asks for it. */
 #define CONSOLE_POLL_MS 20u
-/* A UART whose interrupt stays asserted for so many rounds is broken; it is looked at again later. */
+/* A UART whose interrupt stays asserted for so many rounds is broken; it is looked at again later.
+ */
 #define ROUNDS 256u
 
 static struct {
@@ -174,8 +175,7 @@ void line_flush(void)
 {
     uint64_t until = rdtsc() + line.tsc_hz;
 
-    while (line.monitor != NULL && rdtsc() < until &&
-           monitor_poll(line.monitor, to_us(rdtsc()))) {
+    while (line.monitor != NULL && rdtsc() < until && monitor_poll(line.monitor, to_us(rdtsc()))) {
         (void)transmit();
     }
 }

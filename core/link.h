@@ -17,6 +17,7 @@ struct port {
     uint32_t number; /* in its VM: the doorbell's argument */
     struct vm *vm;
     struct pci_function function; /* under the VM's lock */
+    uint64_t window_at;           /* guest-physical, where the window is mapped; 0: nowhere */
     uint64_t doorbells_sent; /* by this port; written by its VM's vCPUs under no lock: a figure */
     uint64_t doorbells_received;
 };

@@ -3,6 +3,7 @@
 
 #include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/exceptions.h"
 #include "core/vcpu.h"
 #include "lib/log.h"
 #include "lib/pages.h"
@@ -59,8 +60,16 @@ void vcpu_request(struct vcpu *vcpu, uint32_t work)
     /* Release: pairs with the acquire of the exchange in vcpu_service(), so that what the request
      * is about is seen with it. */
     uint32_t before = atomic_fetch_or_explicit(&vcpu->work, work, memory_order_release);
-    if (owner != this_pcpu() && (before & work) != work) {
-        apic_send(owner->apic_id, VECTOR_KICK);
+    if (owner != this_pcpu()) {
+        if ((before & work) != work) {
+            apic_send(owner->apic_id, VECTOR_KICK);
+        }
+        return;
+    }
+    struct vcpu *loaded = vcpu->scheduler->loaded;
+    if (loaded != NULL && loaded != vcpu) {
+        /* It may be alone on the CPU so far, without a time slice. */
+        atomic_fetch_or_explicit(&loaded->work, VCPU_WORK_YIELD, memory_order_relaxed);
     }
 }
 
@@ -103,8 +112,7 @@ void scheduler_timer_interrupt(void)
             vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
         }
     }
-    if (scheduler->loaded != NULL) {
-        /* Another vCPU may be due, or the monitor. */
+    if (scheduler->loaded != NULL && scheduler->pcpu->index == 0 && service_due <= now) {
         vcpu_request(scheduler->loaded, VCPU_WORK_YIELD);
     }
     scheduler_update_timer(scheduler);

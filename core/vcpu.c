@@ -7,9 +7,31 @@
 #include "arch/x86/defs/vmx_controls.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
+#include "core/interrupts.h"
 #include "core/scheduler.h"
+#include "lib/format.h"
 #include "lib/log.h"
 #include "lib/pages.h"
+
+/* Offsets of the general registers in the order of the encodings; RSP has none. */
+static const uint8_t register_offsets[16] = {
+    offsetof(struct vmx_registers, rax),
+    offsetof(struct vmx_registers, rcx),
+    offsetof(struct vmx_registers, rdx),
+    offsetof(struct vmx_registers, rbx),
+    0,
+    offsetof(struct vmx_registers, rbp),
+    offsetof(struct vmx_registers, rsi),
+    offsetof(struct vmx_registers, rdi),
+    offsetof(struct vmx_registers, r8),
+    offsetof(struct vmx_registers, r9),
+    offsetof(struct vmx_registers, r10),
+    offsetof(struct vmx_registers, r11),
+    offsetof(struct vmx_registers, r12),
+    offsetof(struct vmx_registers, r13),
+    offsetof(struct vmx_registers, r14),
+    offsetof(struct vmx_registers, r15),
+};
 
 static const struct vmx_caps *caps;
 static uint64_t preemption_ticks_per_ms;
@@ -26,8 +48,24 @@ const struct vmx_caps *vcpu_caps(void)
     return caps;
 }
 
+uint64_t *vcpu_register(struct vcpu *vcpu, unsigned index)
+{
+    return (uint64_t *)(void *)((char *)&vcpu->vmx.registers + register_offsets[index & 15]);
+}
+
+/* The op of a local APIC for the end of a level-triggered interrupt. */
+static void end_of_interrupt(void *context, uint8_t vector)
+{
+    struct vm *vm = ((struct vcpu *)context)->vm;
+
+    spin_lock(&vm->lock);
+    ioapic_eoi(&vm->ioapic, vector);
+    spin_unlock(&vm->lock);
+}
+
 status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id)
 {
+    static const struct lapic_ops lapic_operations = {interrupts_send_ipi, end_of_interrupt};
     static uint16_t vpids;
     uint64_t xsave_size = cpuid(0xd, 0).ecx;
 
@@ -42,8 +80,11 @@ status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id)
     if (vcpu->vmx.vmcs == NULL || vcpu->lapic.page == NULL || vcpu->context.xsave_area == NULL) {
         return STATUS_NO_MEMORY;
     }
+    /* CPUID leaf 0x15 tells the guest a timer clock that is the TSC's. */
+    lapic_init(&vcpu->lapic, &lapic_operations, vcpu, id, 1);
+    vcpu_init_context(vcpu);
     atomic_store(&vcpu->state, VCPU_PARKED);
-    return STATUS_OK;
+    return vmx_vmcs_prepare(vcpu->vmx.vmcs);
 }
 
 void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)

@@ -4,8 +4,8 @@
 #ifndef POSTERN_CORE_VCPU_H
 #define POSTERN_CORE_VCPU_H
 
+#include "arch/x86/vmx_caps.h"
 #include "core/vm.h"
-#include "machine/linux_boot.h"
 
 /* Makes VMCS, virtual-APIC page and XSAVE area of `vcpu`; once, at boot, on the CPU that boots. */
 status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id) MUST_CHECK;
@@ -13,6 +13,9 @@ status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id) MUST_CHECK;
 /* Tells how this machine runs guests; before any vCPU is created. `caps` stays the caller's. */
 void vcpu_use_caps(const struct vmx_caps *caps, uint64_t tsc_hz);
 const struct vmx_caps *vcpu_caps(void);
+
+/* Puts the state that VMX does not switch to what it is after reset. */
+void vcpu_init_context(struct vcpu *vcpu);
 
 /* Swaps in what VMX does not switch, and makes the VMCS current. */
 void vcpu_load_context(struct vcpu *vcpu);
@@ -23,6 +26,17 @@ void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms);
 
 /* Enters the guest and comes back when the scheduler is to decide. The vCPU is loaded. */
 void vcpu_run(struct vcpu *vcpu);
+
+/* General register `index` in the order of the encodings (RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
+ * R8 ...); not for RSP, which is in the VMCS. */
+uint64_t *vcpu_register(struct vcpu *vcpu, unsigned index);
+
+/* Copies up to `size` bytes of the guest's code at `rip` through its own page tables. Returns the
+ * count. */
+size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size);
+
+/* Puts vcpu->event where the next entry finds it. */
+void vcpu_write_event(struct vcpu *vcpu);
 
 /* Has an exception delivered at the next entry. */
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);

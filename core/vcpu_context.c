@@ -5,7 +5,7 @@
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/exceptions.h"
 #include "core/vcpu.h"
-#include "lib/panic.h"
+#include "lib/string.h"
 
 static const struct {
     uint32_t msr;
@@ -18,6 +18,12 @@ static const struct {
     {MSR_IA32_KERNEL_GS_BASE, offsetof(struct vcpu_context, kernel_gs_base)},
 };
 
+#define DR6_RESET        0xffff0ff0ull
+#define XCR0_RESET       1ull
+#define XSAVE_HEADER_END 576u
+#define MXCSR            24u /* in the legacy region of the XSAVE area */
+#define MXCSR_RESET      0x1f80u
+
 static uint64_t *slot(struct vcpu_context *context, unsigned index)
 {
     return (uint64_t *)((char *)context + switched_msrs[index].offset);
@@ -27,9 +33,25 @@ static uint64_t *slot(struct vcpu_context *context, unsigned index)
  * guest is left for the next. */
 static uint64_t all_components(void)
 {
-    struct cpuid_result r = cpuid(0xd, 0);
+    static uint64_t components;
 
-    return (uint64_t)r.edx << 32 | r.eax;
+    if (components == 0) {
+        /* Each CPU would find the same. */
+        struct cpuid_result r = cpuid(0xd, 0);
+        components = (uint64_t)r.edx << 32 | r.eax;
+    }
+    return components;
+}
+
+void vcpu_init_context(struct vcpu *vcpu)
+{
+    struct vcpu_context *context = &vcpu->context;
+    uint8_t *area = context->xsave_area;
+
+    *context = (struct vcpu_context){.dr6 = DR6_RESET, .xcr0 = XCR0_RESET, .xsave_area = area};
+    /* A header of zeros means "all in the initial state". */
+    memset(area, 0, XSAVE_HEADER_END);
+    memcpy(area + MXCSR, &(uint32_t){MXCSR_RESET}, sizeof(uint32_t));
 }
 
 void vcpu_save_context(struct vcpu *vcpu)
@@ -48,11 +70,8 @@ void vcpu_save_context(struct vcpu *vcpu)
     context->dr[2] = read_dr2();
     context->dr[3] = read_dr3();
     context->dr6 = read_dr6();
-    if (context->xsave_area != NULL) {
-        uint64_t all = all_components();
-        xsetbv(0, all);
-        xsave(context->xsave_area, all);
-    }
+    xsetbv(0, all_components());
+    xsave(context->xsave_area, all_components());
 }
 
 void vcpu_load_context(struct vcpu *vcpu)
@@ -76,10 +95,7 @@ void vcpu_load_context(struct vcpu *vcpu)
     write_dr2(context->dr[2]);
     write_dr3(context->dr[3]);
     write_dr6(context->dr6);
-    if (context->xsave_area != NULL) {
-        uint64_t all = all_components();
-        xsetbv(0, all);
-        xrstor(context->xsave_area, all);
-        xsetbv(0, context->xcr0);
-    }
+    xsetbv(0, all_components());
+    xrstor(context->xsave_area, all_components());
+    xsetbv(0, context->xcr0);
 }

@@ -52,10 +52,23 @@ static void inject_interrupt(struct vcpu *vcpu)
     set_window(vcpu, vector >= 0);
 }
 
+/* The CPU is to exit at the end of level-triggered interrupts, which the I/O APIC waits for. */
+static void update_eoi_exits(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t wanted = lapic_level_triggered(&vcpu->lapic, i);
+        if (vcpu->eoi_exits[i] != wanted) {
+            vmwrite(VMCS_EOI_EXIT_BITMAP0 + 2 * i, wanted);
+            vcpu->eoi_exits[i] = wanted;
+        }
+    }
+}
+
 static void deliver_interrupts(struct vcpu *vcpu)
 {
-    (void)lapic_sync_posted(&vcpu->lapic);
+    lapic_sync_posted(&vcpu->lapic);
     if (vcpu_caps()->virtual_interrupt_delivery) {
+        update_eoi_exits(vcpu);
         uint32_t status = (uint32_t)lapic_svi(&vcpu->lapic) << 8 | lapic_rvi(&vcpu->lapic);
         vmwrite(VMCS_GUEST_INTERRUPT_STATUS, status);
     } else {
@@ -75,7 +88,7 @@ static void deliver_nmi(struct vcpu *vcpu)
     vcpu->nmi_pending = false;
 }
 
-/* INIT and SIPI, and the VM's start and end. True if the vCPU is not to enter its guest. */
+/* INIT and SIPI, and the VM's start and end. True if the vCPU has parked. */
 static bool change_state(struct vcpu *vcpu, uint32_t work)
 {
     if ((work & VCPU_WORK_PARK) != 0) {
@@ -86,7 +99,6 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
     }
     if ((work & VCPU_WORK_RESET) != 0) {
         vcpu_reset(vcpu);
-        return true;
     }
     if ((work & VCPU_WORK_INIT) != 0 && vcpu->id != 0) {
         atomic_store(&vcpu->state, VCPU_WAITING);
@@ -126,7 +138,7 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
     }
     enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
     if (state == VCPU_HALTED) {
-        (void)lapic_sync_posted(&vcpu->lapic);
+        lapic_sync_posted(&vcpu->lapic);
         wake(vcpu);
         state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
     }

@@ -10,10 +10,8 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 
-#define PAT_RESET  0x0007040600070406ull
-#define DR6_RESET  0xffff0ff0ull
-#define DR7_RESET  0x400ull
-#define XCR0_RESET 1ull
+#define PAT_RESET 0x0007040600070406ull
+#define DR7_RESET 0x400ull
 
 /* Bits whose change the guest may not make by itself. */
 #define CR0_OWNED (CR0_CD | CR0_NW | CR0_NE)
@@ -67,6 +65,7 @@ static void set_controls(struct vcpu *vcpu)
         /* Level-triggered interrupts are added as the I/O APIC asks for them. */
         for (unsigned i = 0; i < 4; i++) {
             vmwrite(VMCS_EOI_EXIT_BITMAP0 + 2 * i, 0);
+            vcpu->eoi_exits[i] = 0;
         }
         vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
     }
@@ -149,30 +148,19 @@ static void set_kernel_entry(struct vcpu *vcpu)
     vcpu->vmx.registers.rsi = entry->rsi;
 }
 
-/* x87 and SSE as after reset; XSAVE's header of zeros means "all in the initial state". */
-static void reset_context(struct vcpu *vcpu)
-{
-    struct vcpu_context *context = &vcpu->context;
-    uint8_t *area = context->xsave_area;
-
-    *context = (struct vcpu_context){.dr6 = DR6_RESET, .xcr0 = XCR0_RESET, .xsave_area = area};
-    memset(area, 0, 1024);
-    *(uint32_t *)(void *)(area + 24) = 0x1f80; /* MXCSR */
-    vcpu_load_context(vcpu);
-}
-
 void vcpu_reset(struct vcpu *vcpu)
 {
     ASSERT(vmx_vmcs_prepare(vcpu->vmx.vmcs) == STATUS_OK);
     vcpu->vmx.launched = 0;
-    reset_context(vcpu); /* makes the VMCS current again, too */
+    vcpu_init_context(vcpu);
+    vcpu_load_context(vcpu); /* makes the VMCS current again, too */
     vmx_host_state(&vcpu->vmx);
     set_controls(vcpu);
     (void)invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->ept));
     if (vcpu_caps()->vpid) {
         (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
     }
-    lapic_reset(&vcpu->lapic, vcpu->id);
+    lapic_reset(&vcpu->lapic);
     msr_state_reset(&vcpu->msrs, vcpu->id == 0);
     if (vcpu->id == 0) {
         set_kernel_entry(vcpu);

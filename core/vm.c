@@ -11,10 +11,7 @@
 #include "lib/pages.h"
 #include "lib/string.h"
 #include "machine/acpi.h"
-
-#define UART_GSI  4u
-#define ACPI_BASE 0xe0000u
-#define ACPI_SIZE 0x20000u
+#include "machine/guest_map.h"
 
 static struct vm *vms;
 static uint32_t vms_count;
@@ -43,7 +40,7 @@ static void uart_set_irq(void *context, bool level)
 {
     struct vm *vm = context;
 
-    ioapic_set_irq(&vm->ioapic, UART_GSI, level);
+    ioapic_set_irq(&vm->ioapic, GUEST_UART_GSI, level);
 }
 
 static void uart_transmit(void *context, uint8_t byte)
@@ -104,6 +101,22 @@ static const struct boot_file *find_file(const char *path)
     return NULL;
 }
 
+static void set_cpuid_limits(struct vm *vm, const struct vmx_caps *caps)
+{
+    struct cpuid_result structured = cpuid(7, 0);
+    struct cpuid_result xsave = cpuid(0xd, 0);
+    struct cpuid_regs regs = {structured.eax, structured.ebx, structured.ecx, structured.edx};
+
+    vm->cpuid = (struct cpuid_env){
+        .vcpus = vm->config->vcpus,
+        .tsc_hz = boot->tsc_hz,
+        .rdtscp = caps->rdtscp,
+        .invpcid = caps->invpcid,
+        .xsaves = caps->xsaves,
+    };
+    cpuid_env_limits(&vm->cpuid, &regs, (uint64_t)xsave.edx << 32 | xsave.eax);
+}
+
 static status_t create(struct vm *vm, const struct config_vm *config)
 {
     const struct vmx_caps *caps = vcpu_caps();
@@ -117,8 +130,8 @@ static status_t create(struct vm *vm, const struct config_vm *config)
     if (vm->kernel == NULL || vm->msr_bitmap == NULL || vm->console.ring == NULL) {
         return STATUS_NO_MEMORY;
     }
-    cpuid_env_init(&vm->cpuid, caps, config->vcpus, boot->tsc_hz);
-    msr_policy_fill_bitmap(vm->msr_bitmap, caps);
+    set_cpuid_limits(vm, caps);
+    msr_policy_fill_bitmap(vm->msr_bitmap, caps->x2apic_virtualization, caps->rdtscp);
     pci_init(&vm->pci);
     status_t status = create_vcpus(vm);
     return status == STATUS_OK ? guest_memory_create(vm, caps) : status;
@@ -154,7 +167,7 @@ static status_t load(struct vm *vm)
         .initrd = vm->initrd != NULL ? vm->initrd->data : NULL,
         .initrd_size = vm->initrd != NULL ? vm->initrd->size : 0,
         .cmdline = vm->config->cmdline,
-        .rsdp = ACPI_BASE,
+        .rsdp = GUEST_ACPI_BASE,
     };
     char error[128] = "";
     status_t status = linux_boot_load(&request, &vm->entry, error, sizeof(error));
@@ -163,7 +176,7 @@ static status_t load(struct vm *vm)
         log_error("%s: %s cannot be loaded: %s", vm->config->name, vm->config->kernel, error);
         return status;
     }
-    return acpi_build(vm->ram + ACPI_BASE, ACPI_SIZE, ACPI_BASE, vm->vcpu_count);
+    return acpi_build(vm->ram + GUEST_ACPI_BASE, GUEST_ACPI_SIZE, GUEST_ACPI_BASE, vm->vcpu_count);
 }
 
 status_t vm_start(struct vm *vm)
@@ -179,6 +192,10 @@ status_t vm_start(struct vm *vm)
     spin_unlock(&vm->lock);
     vm->starts++;
     vm->start_tsc = rdtsc();
+    /* Not parked, so that an end that comes before the reset below still counts each vCPU. */
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        atomic_store(&vm->vcpus[i].state, VCPU_WAITING);
+    }
     atomic_store(&vm->vcpus_running, vm->vcpu_count);
     atomic_store(&vm->state, VM_RUNNING);
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {

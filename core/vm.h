@@ -16,6 +16,7 @@
 #include "machine/cpuid_policy.h"
 #include "machine/ioapic.h"
 #include "machine/lapic.h"
+#include "machine/linux_boot.h"
 #include "machine/msr_policy.h"
 #include "machine/pci.h"
 #include "machine/rtc.h"
@@ -65,6 +66,7 @@ struct vcpu {
     uint32_t event_length;     /* and the instruction's length, for software events */
     bool window_open;          /* interrupt-window exiting is on */
     bool nmi_pending;
+    uint64_t eoi_exits[4]; /* the EOI-exit bitmap, as the VMCS has it */
 
     /* Read by others. */
     _Atomic(enum vcpu_state) state;
@@ -72,6 +74,7 @@ struct vcpu {
     _Atomic uint32_t startup_page;
     uint64_t exits[EXIT_REASON_COUNT]; /* written by the owner alone; others may read old values */
     uint64_t interrupts_injected;
+    uint64_t refused_accesses; /* against the EPT, not to a device */
 };
 
 enum vm_state { VM_OFF, VM_RUNNING, VM_ENDING, VM_CRASHED };
@@ -83,12 +86,15 @@ struct vm {
     uint8_t *ram;                            /* guest-physical 0, identity-mapped here */
     uint64_t ram_size;
     struct ept ept;
+    void *table_pool; /* free pages for the EPT, linked through their first words */
+    uint32_t table_pool_count;
     uint8_t *msr_bitmap;
     uint32_t vcpu_count;
     struct vcpu *vcpus;
     uint32_t port_count;
     struct port *ports[CONFIG_MAX_LINKS];
-    struct cpuid_env cpuid; /* what all vCPUs share; apic id and XCR0 are filled in per vCPU */
+    struct cpuid_env cpuid;        /* what all vCPUs share; the APIC id and OSXSAVE are filled in */
+    struct linux_boot_entry entry; /* of the kernel that was loaded last */
 
     /* Devices, under `lock`. Lock order: one VM's lock at a time. */
     struct spinlock lock;
@@ -104,6 +110,7 @@ struct vm {
     enum config_policy after;       /* what follows VM_ENDING; set with it */
     bool crashed;                   /* whether it ends by its own fault */
     uint32_t starts;                /* how often it was started */
+    uint64_t start_tsc;             /* when it was started last */
 };
 
 /* Makes all VMs of `config`: memory, EPT, devices, vCPUs on their pCPUs' schedulers. They are off.

@@ -6,43 +6,43 @@
 #include "lib/string.h"
 
 /* Register offsets in the page: the xAPIC's. */
-#define REG_ID          0x020u
-#define REG_VERSION     0x030u
-#define REG_TPR         0x080u
-#define REG_PPR         0x0a0u
-#define REG_EOI         0x0b0u
-#define REG_LDR         0x0d0u
-#define REG_SVR         0x0f0u
-#define REG_ISR         0x100u
-#define REG_TMR         0x180u
-#define REG_IRR         0x200u
-#define REG_ESR         0x280u
-#define REG_ICR         0x300u
-#define REG_ICR_HIGH    0x310u
-#define REG_LVT_CMCI    0x2f0u
-#define REG_LVT_TIMER   0x320u
-#define REG_LVT_THERMAL 0x330u
-#define REG_LVT_PERF    0x340u
-#define REG_LVT_LINT0   0x350u
-#define REG_LVT_LINT1   0x360u
-#define REG_LVT_ERROR   0x370u
-#define REG_INITIAL     0x380u
-#define REG_CURRENT     0x390u
-#define REG_DIVIDE      0x3e0u
-#define REG_SELF_IPI    0x3f0u
+#define REG_ID             0x020u
+#define REG_VERSION        0x030u
+#define REG_TPR            0x080u
+#define REG_PPR            0x0a0u
+#define REG_EOI            0x0b0u
+#define REG_LDR            0x0d0u
+#define REG_SVR            0x0f0u
+#define REG_ISR            0x100u
+#define REG_TMR            0x180u
+#define REG_IRR            0x200u
+#define REG_ESR            0x280u
+#define REG_ICR            0x300u
+#define REG_ICR_HIGH       0x310u
+#define REG_LVT_CMCI       0x2f0u
+#define REG_LVT_TIMER      0x320u
+#define REG_LVT_THERMAL    0x330u
+#define REG_LVT_PERF       0x340u
+#define REG_LVT_LINT0      0x350u
+#define REG_LVT_LINT1      0x360u
+#define REG_LVT_ERROR      0x370u
+#define REG_INITIAL        0x380u
+#define REG_CURRENT        0x390u
+#define REG_DIVIDE         0x3e0u
+#define REG_SELF_IPI       0x3f0u
 
-#define VERSION             0x00050014u /* six LVT entries */
-#define LVT_MASKED          BIT32(16)
-#define LVT_VECTOR          0xffu
-#define TIMER_MODE          (3u << 17)
-#define TIMER_PERIODIC      (1u << 17)
-#define TIMER_TSC_DEADLINE  (2u << 17)
-#define SVR_ENABLED         BIT32(8)
-#define FIRST_VALID_VECTOR  16u
-#define ESR_SEND_ILLEGAL    BIT32(5)
-#define ICR_RESERVED        0xfff32000ull /* of the low half: 13, 16, 17, 20 to 31 */
-#define NEVER               UINT64_MAX
-#define BROADCAST           0xffffffffu
+#define VERSION            0x00050014u /* six LVT entries */
+#define LVT_MASKED         BIT32(16)
+#define LVT_VECTOR         0xffu
+#define TIMER_MODE         (3u << 17)
+#define TIMER_PERIODIC     (1u << 17)
+#define TIMER_TSC_DEADLINE (2u << 17)
+#define SVR_ENABLED        BIT32(8)
+#define FIRST_VALID_VECTOR 16u
+#define ESR_SEND_ILLEGAL   BIT32(5)
+#define ICR_RESERVED       0xfff32000ull /* of the low half: 13, 16, 17, 20 to 31 */
+#define NEVER              UINT64_MAX
+#define BROADCAST          0xffffffffu
 
 static uint32_t *reg(const struct lapic *lapic, uint32_t offset)
 {
@@ -132,8 +132,8 @@ void lapic_sync_posted(struct lapic *lapic)
         }
         /* Acquire: pairs with the release in lapic_post(). */
         uint64_t bits = atomic_exchange_explicit(&lapic->posted[i], 0, memory_order_acquire);
-        uint64_t level = atomic_fetch_and_explicit(&lapic->posted_level[i], ~bits,
-                                                   memory_order_relaxed);
+        uint64_t level =
+            atomic_fetch_and_explicit(&lapic->posted_level[i], ~bits, memory_order_relaxed);
         for (unsigned half = 0; half < 2; half++) {
             uint32_t word = (uint32_t)(bits >> 32 * half);
             uint32_t levels = (uint32_t)(level >> 32 * half) & word;
@@ -187,6 +187,13 @@ static void end_of_interrupt(struct lapic *lapic)
     if ((*vector_word(lapic, REG_TMR, (unsigned)vector) & BIT32((unsigned)vector % 32)) != 0) {
         lapic->ops->eoi(lapic->context, (uint8_t)vector);
     }
+}
+
+uint64_t lapic_level_triggered(const struct lapic *lapic, unsigned index)
+{
+    uint64_t high = *reg(lapic, REG_TMR + (2 * index + 1) * 16);
+
+    return high << 32 | *reg(lapic, REG_TMR + 2 * index * 16);
 }
 
 bool lapic_target_matches(const struct lapic *lapic, uint32_t destination, bool logical)

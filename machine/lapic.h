@@ -80,6 +80,9 @@ void lapic_accept(struct lapic *lapic, uint8_t vector);
 uint8_t lapic_rvi(const struct lapic *lapic);
 uint8_t lapic_svi(const struct lapic *lapic);
 
+/* Which of the vectors 64 * index to 64 * index + 63 came last as level-triggered interrupts. */
+uint64_t lapic_level_triggered(const struct lapic *lapic, unsigned index);
+
 /* Whether an interrupt message with this destination is for this APIC. */
 bool lapic_target_matches(const struct lapic *lapic, uint32_t destination, bool logical);
 

@@ -8,7 +8,7 @@ HV_CFLAGS := $(WARNINGS) -O2 -g -I. -ffreestanding -fpic -fvisibility=hidden -mn
 HV_EFI_CFLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 \
 	-DGNU_EFI_USE_MS_ABI -fshort-wchar
 
-HV_SOURCES := $(wildcard lib/*.c ept/*.c vmfunc/*.c virtio/*.c net/*.c machine/*.c core/*.c \
+HV_SOURCES := $(wildcard lib/*.c ept/*.c vmfunc/*.c virtio/*.c net/*.c machine/*.c machine/*.S core/*.c \
 	arch/x86/*.c arch/x86/*.S arch/x86/uefi/*.c)
 HV_OBJECTS := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SOURCES)) $(HV_EXTRA_OBJECTS)
 
@@ -23,6 +23,15 @@ $(BUILD)/hv/%.S.o: %.S
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+
+# ACPI's compiler says much on success too.
+$(BUILD)/dsdt.aml: machine/dsdt.asl
+	$(call say,IASL,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)iasl -vw 2089 -p $(BUILD)/dsdt $< > $(BUILD)/dsdt.log || { cat $(BUILD)/dsdt.log; exit 1; }
+
+$(BUILD)/hv/machine/dsdt.S.o $(BUILD)/unit/machine/dsdt.S.o: $(BUILD)/dsdt.aml
+$(BUILD)/hv/machine/dsdt.S.o: HV_CFLAGS += -Wa,-I$(BUILD)
 
 $(BUILD)/postern.elf: $(HV_OBJECTS) arch/x86/postern.lds
 	$(call say,LINK,$@)

@@ -40,6 +40,7 @@
 #define EXCEPTION_DF     8u
 #define EXCEPTION_GP     13u
 #define EXCEPTION_PF     14u
+#define EXCEPTION_AC     17u
 #define EXCEPTION_MC     18u
 
 /* Access rights in the form of the VMCS's guest segment fields. */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/link.h"
+
+#include "abi/pci.h"
+#include "core/interrupts.h"
+#include "lib/bits.h"
+#include "lib/log.h"
+#include "lib/pages.h"
+#include "machine/guest_map.h"
+
+#define CLASS_ETHERNET 0x020000u
+#define LARGE_PAGE     MIB(2)
+
+static struct link *links;
+static uint32_t links_count;
+
+uint32_t link_count(void)
+{
+    return links_count;
+}
+
+const struct link *link_get(uint32_t index)
+{
+    return &links[index];
+}
+
+static struct port *peer_of(struct port *port)
+{
+    return &port->link->ports[1 - port->end];
+}
+
+static bool runs(const struct vm *vm)
+{
+    return atomic_load_explicit(&vm->state, memory_order_relaxed) == VM_RUNNING;
+}
+
+/* Fires vector `vector` of `port`. The caller holds no VM's lock. */
+static void interrupt(struct port *port, unsigned vector)
+{
+    struct msi_message message;
+
+    spin_lock(&port->vm->lock);
+    bool fired = pci_msix_fire(&port->function, vector, &message);
+    spin_unlock(&port->vm->lock);
+    if (fired) {
+        interrupts_from_msi(port->vm, &message);
+    }
+}
+
+status_t port_doorbell(struct port *port)
+{
+    struct port *peer = peer_of(port);
+
+    if (!runs(peer->vm)) {
+        return STATUS_NOT_FOUND;
+    }
+    port->doorbells_sent++;
+    peer->doorbells_received++;
+    interrupt(peer, POSTERN_VECTOR_RING);
+    return STATUS_OK;
+}
+
+void link_state_changed(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        struct port *peer = peer_of(vm->ports[i]);
+        if (runs(peer->vm)) {
+            interrupt(peer, POSTERN_VECTOR_LINK);
+        }
+    }
+}
+
+/* The window in the guest's memory: its own section writable, its peer's not. */
+
+static void unmap_window(struct port *port)
+{
+    uint64_t size = 2 * port->link->config->window;
+
+    if (port->window_at != 0 && ept_unmap(&port->vm->ept, port->window_at, size) != STATUS_OK) {
+        /* It was mapped whole, in pages that lie within it: nothing is to be split. */
+        log_error("%s: a window cannot be unmapped", port->vm->config->name);
+    }
+    port->window_at = 0;
+}
+
+static void map_window(struct port *port, uint64_t gpa)
+{
+    struct ept *ept = &port->vm->ept;
+    uint64_t size = port->link->config->window;
+    const uint8_t *own = port->link->sections[port->end];
+    const uint8_t *peers = port->link->sections[1 - port->end];
+    status_t status = ept_map(ept, gpa, (uint64_t)own, size, EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
+
+    if (status == STATUS_OK) {
+        status = ept_map(ept, gpa + size, (uint64_t)peers, size, EPT_READ, EPT_WRITE_BACK);
+        if (status != STATUS_OK) {
+            (void)!ept_unmap(ept, gpa, size);
+        }
+    }
+    if (status != STATUS_OK) {
+        log_warning("%s: link %s: BAR 2 at 0x%llx cannot be mapped: %s", port->vm->config->name,
+                    port->link->config->name, (unsigned long long)gpa, status_name(status));
+        return;
+    }
+    port->window_at = gpa;
+}
+
+static void bar_moved(struct pci_function *function, unsigned bar, uint64_t old, uint64_t now)
+{
+    struct port *port = function->context;
+
+    (void)old;
+    if (bar != POSTERN_BAR_WINDOW) {
+        return;
+    }
+    unmap_window(port);
+    if (now != 0) {
+        map_window(port, now);
+    }
+}
+
+static void unmasked(struct pci_function *function, const struct msi_message *message)
+{
+    const struct port *port = function->context;
+
+    interrupts_from_msi(port->vm, message);
+}
+
+/* Registers. */
+
+static uint32_t read_register(const struct port *port, uint64_t offset)
+{
+    const struct link *link = port->link;
+
+    switch (offset) {
+    case POSTERN_REG_MAGIC:
+        return POSTERN_NIC_MAGIC;
+    case POSTERN_REG_ABI:
+        return POSTERN_NIC_ABI;
+    case POSTERN_REG_PORT:
+        return port->number;
+    case POSTERN_REG_END:
+        return port->end;
+    case POSTERN_REG_MODE:
+        return POSTERN_MODE_OPEN;
+    case POSTERN_REG_SECTION_SIZE:
+        return (uint32_t)link->config->window;
+    case POSTERN_REG_MAC_LOW:
+        /* A local address: 02, "PO", 00, the link's number, the end. */
+        return 0x004f5002u;
+    case POSTERN_REG_MAC_HIGH:
+        return (uint32_t)(link - links) | (port->end + 1) << 8;
+    case POSTERN_REG_LINK:
+        return runs(link->ports[1 - port->end].vm) ? POSTERN_LINK_PEER_RUNS : 0;
+    default:
+        return 0;
+    }
+}
+
+uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset, unsigned size)
+{
+    if (bar != POSTERN_BAR_REGISTERS) {
+        return ~0ull;
+    }
+    if (offset >= POSTERN_MSIX_PENDING) {
+        return offset == POSTERN_MSIX_PENDING ? pci_msix_pending(function) : 0;
+    }
+    if (offset >= POSTERN_MSIX_TABLE) {
+        return pci_msix_read(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size);
+    }
+    return size == 4 ? read_register(function->context, offset) : ~0ull;
+}
+
+struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
+                             unsigned size, uint64_t value)
+{
+    if (bar != POSTERN_BAR_REGISTERS) {
+        return NULL;
+    }
+    if (offset >= POSTERN_MSIX_TABLE && offset < POSTERN_MSIX_PENDING) {
+        pci_msix_write(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size, value);
+    }
+    return offset == POSTERN_REG_DOORBELL ? function->context : NULL;
+}
+
+static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
+{
+    static const struct pci_function_ops ops = {bar_moved, unmasked};
+    struct port *port = &link->ports[end];
+    uint64_t window = 2 * link->config->window;
+    /* Ports of one VM lie side by side, each aligned to the largest window. */
+    uint64_t high = GUEST_PCI_HIGH_BASE + vm->port_count * 2ull * CONFIG_WINDOW_MAX;
+    uint64_t low = GUEST_PCI_BASE + vm->port_count * (uint64_t)POSTERN_BAR_REGISTERS_SIZE;
+
+    port->link = link;
+    port->end = end;
+    port->vm = vm;
+    port->number = vm->port_count;
+    pci_function_init(&port->function, &ops, port, POSTERN_PCI_VENDOR, POSTERN_PCI_NIC,
+                      CLASS_ETHERNET);
+    pci_add_bar(&port->function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE, low, false,
+                false);
+    pci_add_bar(&port->function, POSTERN_BAR_WINDOW, window, high, true, true);
+    pci_add_msix(&port->function, POSTERN_VECTORS, POSTERN_BAR_REGISTERS, POSTERN_MSIX_TABLE,
+                 POSTERN_MSIX_PENDING);
+    vm->ports[vm->port_count++] = port;
+    return pci_attach(&vm->pci, &port->function);
+}
+
+static status_t create(struct link *link, const struct config_link *config)
+{
+    uint64_t alignment = config->window < LARGE_PAGE ? config->window : LARGE_PAGE;
+    status_t status = STATUS_OK;
+
+    link->config = config;
+    for (uint32_t end = 0; end < 2; end++) {
+        link->sections[end] = pages_alloc(config->window / PAGE_SIZE, alignment, PAGES_WINDOW);
+        if (link->sections[end] == NULL) {
+            log_error("link %s: no %llu KiB of contiguous memory are free", config->name,
+                      (unsigned long long)(config->window >> 10));
+            return STATUS_NO_MEMORY;
+        }
+    }
+    for (uint32_t end = 0; end < 2 && status == STATUS_OK; end++) {
+        status = create_port(link, end, vm_get(config->ends[end]));
+    }
+    return status;
+}
+
+status_t link_create_all(const struct config *config)
+{
+    uint64_t bytes = sizeof(struct link) * config->link_count;
+
+    if (config->link_count == 0) {
+        return STATUS_OK;
+    }
+    links = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    if (links == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < config->link_count; i++) {
+        status_t status = create(&links[i], &config->links[i]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        links_count++;
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where things lie in a guest: its physical addresses, I/O ports and interrupt inputs. RAM begins
+ * at 0 and ends below the windows. machine/dsdt.asl repeats the parts that ACPI tells.
+ */
+#ifndef POSTERN_MACHINE_GUEST_MAP_H
+#define POSTERN_MACHINE_GUEST_MAP_H
+
+/* ACPI tables, in RAM that the e820 map reserves; the RSDP is at the start. */
+#define GUEST_ACPI_BASE 0xe0000u
+#define GUEST_ACPI_SIZE 0x20000u
+
+/* Where BARs may lie: the 32-bit window and the one for large, prefetchable BARs. */
+#define GUEST_PCI_BASE           0xc0000000ull
+#define GUEST_PCI_END            0xfec00000ull
+#define GUEST_PCI_HIGH_BASE      0x1000000000ull
+#define GUEST_PCI_HIGH_END       0x2000000000ull
+
+#define GUEST_IOAPIC_BASE        0xfec00000ull
+#define GUEST_UART_GSI           4u
+
+#define GUEST_PORT_RTC           0x070u /* and the next */
+#define GUEST_PORT_UART          0x3f8u /* 8 ports */
+#define GUEST_PORT_SLEEP_CONTROL 0x600u /* ACPI, "Sleep Control and Status Registers" */
+#define GUEST_PORT_SLEEP_STATUS  0x601u
+#define GUEST_PORT_RESET         0x602u
+#define GUEST_PORT_PCI           0xcf8u /* 8 ports */
+
+#define GUEST_RESET_VALUE        1u
+#define GUEST_SLEEP_TYPE_S5      5u
+
+#endif
