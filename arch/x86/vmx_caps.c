@@ -202,9 +202,13 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
 
 bool vmx_caps_same(const struct vmx_raw *raw, const struct vmx_raw *other)
 {
-    return other->intel_vmx && raw->pin == other->pin && raw->proc == other->proc &&
-           raw->proc2 == other->proc2 && raw->exit == other->exit && raw->entry == other->entry &&
-           raw->ept_vpid == other->ept_vpid && raw->vmfunc == other->vmfunc;
+    /* A CPU that the firmware locked otherwise would fault at VMXON; the preemption timer's rate
+     * and the VMCS's revision are those of the chosen CPU, too. */
+    return other->intel_vmx && word_value(other, WORD_LOCK) != 0 && raw->basic == other->basic &&
+           (raw->misc & 0x1f) == (other->misc & 0x1f) && raw->pin == other->pin &&
+           raw->proc == other->proc && raw->proc2 == other->proc2 && raw->exit == other->exit &&
+           raw->entry == other->entry && raw->ept_vpid == other->ept_vpid &&
+           raw->vmfunc == other->vmfunc;
 }
 
 void vmx_caps_report(const struct vmx_raw *raw, bool only_missing, format_sink_t sink,

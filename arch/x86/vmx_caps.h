@@ -39,8 +39,8 @@ unsigned vmx_caps_missing(const struct vmx_raw *raw);
  * virtual APIC in favour of event injection. */
 void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *caps);
 
-/* Whether a CPU with `other` can run what was chosen by `raw`: each control word allows the same.
- */
+/* Whether a CPU with `other` can run what was chosen by `raw`: VMX is not locked off there, and
+ * each control word allows the same. */
 bool vmx_caps_same(const struct vmx_raw *raw, const struct vmx_raw *other);
 
 /* Writes the capability report: a header line "feature need state note", then a line per item, tabs

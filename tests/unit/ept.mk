@@ -1,0 +1,1 @@
+UNIT_ept := ept/ept.c

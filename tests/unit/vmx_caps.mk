@@ -1,0 +1,1 @@
+UNIT_vmx_caps := arch/x86/vmx_caps.c
