@@ -3,7 +3,7 @@
 
 GUESTS := $(BUILD)/guests
 KERNEL_CACHE ?= $(BUILD)/cache
-MODULE_SOURCES := $(wildcard guests/linux/* abi/* lib/*.h)
+MODULE_SOURCES := $(wildcard guests/linux/* abi/*)
 FLAVOUR_cloud := cloud-amd64
 FLAVOUR_generic := amd64
 GUEST_KINDS := cloud generic
@@ -24,7 +24,7 @@ $(GUESTS)/vmlinuz-%: $(GUESTS)/%/release
 $(GUESTS)/%/modules: $(GUESTS)/%/release $(MODULE_SOURCES)
 	$(call say,MODULES,$(FLAVOUR_$*))
 	$(Q)rm -rf $(@D)/src && mkdir -p $(@D)/src/guests
-	$(Q)cp -a guests/linux $(@D)/src/guests/ && cp -a abi lib $(@D)/src/
+	$(Q)cp -a guests/linux $(@D)/src/guests/ && cp -a abi $(@D)/src/
 	$(Q)if [ -f $(@D)/src/guests/linux/Kbuild ]; then \
 		$(MAKE) --silent -C /usr/src/linux-headers-$$(cat $<) M=$(abspath $(@D)/src/guests/linux) \
 			V=$(V) KCFLAGS=-ffile-prefix-map=$(abspath $(@D)/src)=. modules > $(@D)/modules.log 2>&1 \
