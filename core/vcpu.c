@@ -89,13 +89,17 @@ status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id)
 
 void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)
 {
-    uint32_t controls = vmread32(VMCS_PIN_CONTROLS);
+    uint32_t pin = caps->pin & ~PIN_PREEMPTION_TIMER;
+    uint32_t exit = caps->exit & ~EXIT_SAVE_PREEMPTION_TIMER;
 
     (void)vcpu;
     if (ms == 0) {
-        vmwrite(VMCS_PIN_CONTROLS, controls & ~PIN_PREEMPTION_TIMER);
+        vmwrite(VMCS_PIN_CONTROLS, pin);
+        vmwrite(VMCS_EXIT_CONTROLS, exit);
     } else {
-        vmwrite(VMCS_PIN_CONTROLS, controls | PIN_PREEMPTION_TIMER);
+        /* Its value is saved at exits, so that the slice is not begun anew by each. */
+        vmwrite(VMCS_PIN_CONTROLS, pin | PIN_PREEMPTION_TIMER);
+        vmwrite(VMCS_EXIT_CONTROLS, caps->exit);
         vmwrite(VMCS_PREEMPTION_TIMER, ms * preemption_ticks_per_ms);
     }
 }

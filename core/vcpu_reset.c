@@ -37,7 +37,7 @@ static void set_controls(struct vcpu *vcpu)
     vmwrite(VMCS_PIN_CONTROLS, caps->pin & ~PIN_PREEMPTION_TIMER);
     vmwrite(VMCS_PROC_CONTROLS, caps->proc);
     vmwrite(VMCS_PROC_CONTROLS2, caps->proc2);
-    vmwrite(VMCS_EXIT_CONTROLS, caps->exit);
+    vmwrite(VMCS_EXIT_CONTROLS, caps->exit & ~EXIT_SAVE_PREEMPTION_TIMER);
     vmwrite(VMCS_ENTRY_CONTROLS, caps->entry);
     vmwrite(VMCS_EXCEPTION_BITMAP, BIT32(EXCEPTION_DB) | BIT32(EXCEPTION_AC) | BIT32(EXCEPTION_MC));
     vmwrite(VMCS_PAGE_FAULT_ERROR_MASK, 0);
