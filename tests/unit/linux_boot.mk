@@ -1,0 +1,1 @@
+UNIT_linux_boot := machine/linux_boot.c
