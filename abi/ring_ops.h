@@ -18,7 +18,11 @@
 
 #include "abi/ring.h"
 
-#ifdef __KERNEL__
+#if defined(POSTERN_LOAD)
+/* A test has put its own accesses here, to watch them. */
+#include <stdbool.h>
+#include <stddef.h>
+#elif defined(__KERNEL__)
 #include <linux/compiler.h>
 #include <asm/barrier.h>
 /* The virt_ forms: a kernel for one CPU also talks to a peer on another CPU. */
