@@ -80,12 +80,14 @@ static uint64_t to_seconds(const struct date *d)
     return days * 86400 + d->hour * 3600ull + d->minute * 60ull + d->second;
 }
 
-static uint64_t guest_seconds(struct rtc *rtc)
+static uint64_t guest_seconds(const struct rtc *rtc)
 {
-    if ((rtc->ram[RTC_B] & B_SET) != 0) {
-        return rtc->held;
-    }
     return (uint64_t)((int64_t)rtc->seconds_now(rtc->context) + rtc->offset);
+}
+
+static bool is_being_set(const struct rtc *rtc)
+{
+    return (rtc->ram[RTC_B] & B_SET) != 0;
 }
 
 static uint8_t encode(const struct rtc *rtc, unsigned value)
@@ -136,79 +138,110 @@ static bool is_time(uint8_t index)
     return index == RTC_CENTURY || (index <= RTC_YEAR && index != 1 && index != 3 && index != 5);
 }
 
-static uint8_t read_time(struct rtc *rtc)
+static uint8_t get_field(const struct rtc *rtc, const struct date *d, uint8_t index)
+{
+    switch (index) {
+    case RTC_SECONDS:
+        return encode(rtc, d->second);
+    case RTC_MINUTES:
+        return encode(rtc, d->minute);
+    case RTC_HOURS:
+        return encode_hour(rtc, d->hour);
+    case RTC_WEEKDAY:
+        return encode(rtc, d->weekday);
+    case RTC_DAY:
+        return encode(rtc, d->day);
+    case RTC_MONTH:
+        return encode(rtc, d->month);
+    case RTC_YEAR:
+        return encode(rtc, d->year % 100);
+    default:
+        return encode(rtc, d->year / 100);
+    }
+}
+
+static void set_field(const struct rtc *rtc, struct date *d, uint8_t index, uint8_t byte)
+{
+    unsigned value = decode(rtc, byte);
+
+    switch (index) {
+    case RTC_SECONDS:
+        d->second = value % 60;
+        break;
+    case RTC_MINUTES:
+        d->minute = value % 60;
+        break;
+    case RTC_HOURS:
+        d->hour = decode_hour(rtc, byte);
+        break;
+    case RTC_WEEKDAY:
+        break; /* it follows from the date */
+    case RTC_DAY:
+        d->day = value;
+        break;
+    case RTC_MONTH:
+        d->month = value >= 1 && value <= 12 ? value : 1;
+        break;
+    case RTC_YEAR:
+        d->year = d->year / 100 * 100 + value % 100;
+        break;
+    default:
+        d->year = value % 100 * 100 + d->year % 100;
+        break;
+    }
+}
+
+static void set_guest_time(struct rtc *rtc, const struct date *d)
+{
+    rtc->offset = (int64_t)(to_seconds(d) - rtc->seconds_now(rtc->context));
+}
+
+/* While a guest sets the time, its registers are plain memory: between the writes they may name a
+ * day that does not exist, such as 31 February on the way from 31 January to 15 February. */
+static const uint8_t time_registers[] = {RTC_SECONDS, RTC_MINUTES, RTC_HOURS, RTC_WEEKDAY,
+                                         RTC_DAY,     RTC_MONTH,   RTC_YEAR,  RTC_CENTURY};
+
+static void begin_setting(struct rtc *rtc)
 {
     struct date d = to_date(guest_seconds(rtc));
 
-    switch (rtc->index) {
-    case RTC_SECONDS:
-        return encode(rtc, d.second);
-    case RTC_MINUTES:
-        return encode(rtc, d.minute);
-    case RTC_HOURS:
-        return encode_hour(rtc, d.hour);
-    case RTC_WEEKDAY:
-        return encode(rtc, d.weekday);
-    case RTC_DAY:
-        return encode(rtc, d.day);
-    case RTC_MONTH:
-        return encode(rtc, d.month);
-    case RTC_YEAR:
-        return encode(rtc, d.year % 100);
-    default:
-        return encode(rtc, d.year / 100);
+    for (unsigned i = 0; i < ARRAY_SIZE(time_registers); i++) {
+        rtc->ram[time_registers[i]] = get_field(rtc, &d, time_registers[i]);
     }
+}
+
+static void end_setting(struct rtc *rtc)
+{
+    struct date d = {.year = 1970};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(time_registers); i++) {
+        set_field(rtc, &d, time_registers[i], rtc->ram[time_registers[i]]);
+    }
+    set_guest_time(rtc, &d);
 }
 
 static void write_time(struct rtc *rtc, uint8_t byte)
 {
-    uint64_t now = guest_seconds(rtc);
-    struct date d = to_date(now);
-    unsigned value = decode(rtc, byte);
+    struct date d = to_date(guest_seconds(rtc));
 
-    switch (rtc->index) {
-    case RTC_SECONDS:
-        d.second = value % 60;
-        break;
-    case RTC_MINUTES:
-        d.minute = value % 60;
-        break;
-    case RTC_HOURS:
-        d.hour = decode_hour(rtc, byte);
-        break;
-    case RTC_DAY:
-        d.day = value;
-        break;
-    case RTC_MONTH:
-        d.month = value >= 1 && value <= 12 ? value : 1;
-        break;
-    case RTC_YEAR:
-        d.year = d.year / 100 * 100 + value % 100;
-        break;
-    case RTC_CENTURY:
-        d.year = value % 100 * 100 + d.year % 100;
-        break;
-    default:
-        return; /* the day of the week follows from the date */
-    }
-    uint64_t set = to_seconds(&d);
-    if ((rtc->ram[RTC_B] & B_SET) != 0) {
-        rtc->held = set;
-    } else {
-        rtc->offset += (int64_t)(set - now);
+    if (is_being_set(rtc)) {
+        rtc->ram[rtc->index] = byte;
+    } else if (rtc->index != RTC_WEEKDAY) {
+        set_field(rtc, &d, rtc->index, byte);
+        set_guest_time(rtc, &d);
     }
 }
 
 static void write_b(struct rtc *rtc, uint8_t value)
 {
-    bool was_set = (rtc->ram[RTC_B] & B_SET) != 0;
-    uint64_t seconds = guest_seconds(rtc);
+    bool was_set = is_being_set(rtc);
 
+    if (was_set && (value & B_SET) == 0) {
+        end_setting(rtc);
+    }
     rtc->ram[RTC_B] = value;
-    if (!was_set && (value & B_SET) != 0) {
-        rtc->held = seconds;
-    } else if (was_set && (value & B_SET) == 0) {
-        rtc->offset = (int64_t)(rtc->held - rtc->seconds_now(rtc->context));
+    if (!was_set && is_being_set(rtc)) {
+        begin_setting(rtc);
     }
 }
 
@@ -217,8 +250,9 @@ uint8_t rtc_read(struct rtc *rtc, unsigned reg)
     if (reg == 0) {
         return 0xff; /* the index is write-only */
     }
-    if (is_time(rtc->index)) {
-        return read_time(rtc);
+    if (is_time(rtc->index) && !is_being_set(rtc)) {
+        struct date d = to_date(guest_seconds(rtc));
+        return get_field(rtc, &d, rtc->index);
     }
     switch (rtc->index) {
     case RTC_C:

@@ -15,7 +15,7 @@ struct rtc {
     void *context;
     uint8_t index;
     int64_t offset; /* what the guest's time is ahead */
-    uint64_t held;  /* the time being set, while register B's SET bit is on */
+    /* The time's registers are here only while the guest sets them (register B's SET bit). */
     uint8_t ram[RTC_RAM_SIZE];
 };
 

@@ -1,0 +1,1 @@
+UNIT_ioapic := machine/ioapic.c

@@ -1,0 +1,1 @@
+UNIT_uart16550 := machine/uart16550.c
