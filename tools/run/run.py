@@ -26,6 +26,7 @@ import platform_probe
 
 PROMPT = b"postern> "
 START_SECONDS = 60
+LINE_MAX = 200
 
 
 def fail(text):
@@ -87,15 +88,24 @@ class Progress:
         self.start = time.monotonic()
         self.shown = False
 
-    def show(self):
+    def show(self, detail=""):
         if sys.stderr.isatty():
             self.shown = True
-            print(f"\r{self.what}: {time.monotonic() - self.start:3.0f} s ",
+            line = f"{self.what}: {time.monotonic() - self.start:3.0f} s  {detail}"
+            # The rest of a longer line before it is erased; none may wrap.
+            print(f"\r{line[:os.get_terminal_size(sys.stderr.fileno()).columns - 1]}\x1b[K",
                   end="", file=sys.stderr, flush=True)
 
     def end(self):
         if self.shown:
             print(file=sys.stderr)
+
+
+def last_line(data):
+    """The last line with something in it, of what a serial line brought."""
+    text = re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "\n", data.decode("latin-1"))
+    lines = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def wait_for_state(directory, process):
@@ -129,12 +139,17 @@ def wait_for_prompt(directory, seconds):
                 return True
             if not alive:
                 return False
-            kept = (kept + new)[-len(PROMPT):]
-            progress.show()
+            kept = (kept + new)[-LINE_MAX:]
+            progress.show(last_line(kept))
             time.sleep(0.2)
         return False
     finally:
         progress.end()
+
+
+def entry_of(config, platform):
+    """The boot menu's entry of a configuration: tools/image/make_menu.sh names them."""
+    return config + "-bochs" if platform == "bochs" else config
 
 
 def start(options):
@@ -155,7 +170,7 @@ def start(options):
     settings = {
         "platform": platform,
         "image": os.path.abspath(options.image),
-        "entry": options.entry,
+        "entry": options.entry or options.config and entry_of(options.config, platform),
         "cpus": options.cpus,
         "memory": options.memory,
         "cpu_model": options.cpu_model,
@@ -234,6 +249,7 @@ def parse(arguments):
                       help="auto: kvm if the host's KVM offers VMX, else bochs")
     verb.add_argument("--image", default="build/postern.img", help="the disk image")
     verb.add_argument("--entry", help="entry of the boot menu (default: as the image has it)")
+    verb.add_argument("--config", help="configuration whose entry is meant, if there is no --entry")
     verb.add_argument("--cpus", type=int, default=2, help="processors")
     verb.add_argument("--memory", type=int, default=1024, help="MiB")
     verb.add_argument("--cpu-model", default="broadwell_ult", help="Bochs only")
