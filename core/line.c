@@ -124,6 +124,7 @@ static void exchange(uint64_t now)
     bool more = false;
 
     for (unsigned i = 0; i < ROUNDS; i++) {
+        (void)monitor_poll(line.monitor, to_us(now));
         receive();
         bool any = monitor_poll(line.monitor, to_us(now));
         more = any && transmit();
