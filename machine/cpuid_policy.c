@@ -8,40 +8,41 @@
 
 #define ALL 0xffffffffu
 
-#define CR4_UMIP BIT(11)
-#define CR4_PKE  BIT(22)
-#define CR4_CET  BIT(23)
-#define CR4_PKS  BIT(24)
-#define CR4_SMAP BIT(21)
-#define CR4_SMEP BIT(20)
+/* What a guest may set in CR4: VME to OSXMMEXCPT, and the bits whose features are shown below. */
+#define CR4_UMIP     BIT(11)
+#define CR4_FSGSBASE BIT(16)
+#define CR4_SMEP     BIT(20)
+#define CR4_SMAP     BIT(21)
+#define CR4_SHOWN \
+    (MASK(10, 0) | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
 
 /* Leaf 1. Hidden in ECX: DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, CNXT-ID, SDBG, xTPR, PDCM,
- * DCA. In EDX: DS, ACPI thermal, TM, PBE, PSN. */
-#define LEAF1_ECX                                                                                  \
-    (BIT32(0) | BIT32(1) | BIT32(9) | BIT32(12) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) |  \
-     BIT32(21) | BIT32(22) | BIT32(23) | BIT32(24) | BIT32(25) | BIT32(26) | BIT32(28) |           \
+ * DCA. In EDX: MCE, MCA, PSN, DS, ACPI thermal, SS, TM, PBE. */
+#define LEAF1_ECX                                                                                 \
+    (BIT32(0) | BIT32(1) | BIT32(9) | BIT32(12) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) | \
+     BIT32(21) | BIT32(22) | BIT32(23) | BIT32(24) | BIT32(25) | BIT32(26) | BIT32(28) |          \
      BIT32(29) | BIT32(30))
 #define LEAF1_ECX_OSXSAVE    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR BIT32(31)
-#define LEAF1_EDX            (0x07cbfbffu & ~(BIT32(18) | BIT32(7) | BIT32(14)))
+#define LEAF1_EDX            (0x078bfbffu & ~(BIT32(7) | BIT32(14)))
 #define LEAF1_EDX_HTT        BIT32(28)
 
 /* Leaf 7. Shown in EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, FDP, SMEP, BMI2, ERMS, FCS/FDS, AVX-512
  * foundation and friends, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA. Hidden: SGX, HLE, RTM (aborts
  * are a side channel), RDT, MPX, PT. */
-#define LEAF7_EBX                                                                                  \
-    (BIT32(0) | BIT32(1) | BIT32(3) | BIT32(5) | BIT32(6) | BIT32(7) | BIT32(8) | BIT32(9) |       \
-     BIT32(13) | BIT32(16) | BIT32(17) | BIT32(18) | BIT32(19) | BIT32(20) | BIT32(21) |           \
+#define LEAF7_EBX                                                                            \
+    (BIT32(0) | BIT32(1) | BIT32(3) | BIT32(5) | BIT32(6) | BIT32(7) | BIT32(8) | BIT32(9) | \
+     BIT32(13) | BIT32(16) | BIT32(17) | BIT32(18) | BIT32(19) | BIT32(20) | BIT32(21) |     \
      BIT32(23) | BIT32(24) | BIT32(28) | BIT32(29) | BIT32(30) | BIT32(31))
 #define LEAF7_EBX_INVPCID BIT32(10)
 /* VBMI, UMIP, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ, RDPID (with RDTSCP). Hidden:
  * PKU, OSPKE, WAITPKG, CET, LA57. */
-#define LEAF7_ECX                                                                                  \
-    (BIT32(1) | BIT32(2) | BIT32(6) | BIT32(8) | BIT32(9) | BIT32(10) | BIT32(11) | BIT32(12) |    \
+#define LEAF7_ECX                                                                               \
+    (BIT32(1) | BIT32(2) | BIT32(6) | BIT32(8) | BIT32(9) | BIT32(10) | BIT32(11) | BIT32(12) | \
      BIT32(14))
 #define LEAF7_ECX_RDPID BIT32(22)
 /* FSRM. Hidden: the speculation controls, whose MSRs are not offered. */
-#define LEAF7_EDX BIT32(4)
+#define LEAF7_EDX     BIT32(4)
 
 #define LEAF6_ARAT    BIT32(2)
 #define XSAVE_XSAVEC  0x7u /* XSAVEOPT, XSAVEC, XGETBV1 */
@@ -285,7 +286,8 @@ void cpuid_env_limits(struct cpuid_env *env, const struct cpuid_regs *structured
 {
     /* x87, SSE, AVX, AVX-512: the components whose features are shown. */
     env->xcr0_allowed = xcr0 & 0xe7;
-    env->cr4_hidden = CR4_SMXE | CR4_LA57 | CR4_PKE | CR4_CET | CR4_PKS;
+    /* All others, those of later CPUs too: a guest must not reach state that is not switched. */
+    env->cr4_hidden = ~CR4_SHOWN;
     if ((structured_features->ebx & BIT32(7)) == 0) {
         env->cr4_hidden |= CR4_SMEP;
     }

@@ -185,10 +185,10 @@ status_t mmio_insn_decode(const uint8_t *bytes, size_t count, unsigned bits, str
         known = decode_extension(&d, insn);
     } else if (opcode == 0x63 && bits == 64) { /* MOVSXD */
         known = skip_modrm(&d, &reg);
-        insn->size = 4;
         insn->sign_extend = true;
         insn->reg = reg;
         insn->reg_size = operand_size(&d);
+        insn->size = insn->reg_size == 2 ? 2 : 4;
     } else {
         known = decode_move(&d, opcode, insn);
     }

@@ -13,12 +13,18 @@
 #define MTRR_ENABLED        BIT(11)
 #define MTRR_DEF_WRITABLE   (MTRR_ENABLED | BIT(10) | 0xffull)
 #define MICROCODE_REVISION  (1ull << 32)
+#define X2APIC_VERSION      0x803u
+#define X2APIC_PPR          0x80au
+#define X2APIC_LDR          0x80du
+#define X2APIC_ESR          0x828u
+#define X2APIC_DIVIDE       0x83eu
 
 enum action {
-    PASS,   /* the guest's own, switched with the vCPU: no exit */
-    FIXED,  /* reads `value`; writes are #GP */
-    IGNORE, /* reads `value`; writes do nothing */
-    FIELD   /* kept in struct msr_state */
+    PASS,      /* the guest's own, switched with the vCPU: no exit */
+    PASS_READ, /* reads are the CPU's, with no exit; writes do nothing */
+    FIXED,     /* reads `value`; writes are #GP */
+    IGNORE,    /* reads `value`; writes do nothing */
+    FIELD      /* kept in struct msr_state */
 };
 
 static const struct rule {
@@ -27,7 +33,7 @@ static const struct rule {
     uint64_t value; /* FIXED and IGNORE: what it reads; FIELD: the bits that may be written */
     size_t field;
 } rules[] = {
-    {MSR_IA32_TSC, MSR_IA32_TSC, IGNORE, 0, 0},
+    {MSR_IA32_TSC, MSR_IA32_TSC, PASS_READ, 0, 0}, /* there is no TSC offset */
     {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, FIXED, 0, 0},
     /* Fixed at x2APIC mode: the bits that could leave it are not writable. */
     {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, FIELD, 0, offsetof(struct msr_state, apic_base)},
@@ -55,8 +61,8 @@ static const struct rule {
 void msr_state_reset(struct msr_state *state, bool first)
 {
     *state = (struct msr_state){
-        .apic_base = APIC_BASE_ADDRESS | APIC_BASE_ENABLE | APIC_BASE_X2APIC |
-                     (first ? APIC_BASE_BSP : 0),
+        .apic_base =
+            APIC_BASE_ADDRESS | APIC_BASE_ENABLE | APIC_BASE_X2APIC | (first ? APIC_BASE_BSP : 0),
         .misc_enable = MISC_ENABLE_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS,
         .mtrr_def_type = MTRR_ENABLED | MTRR_WRITE_BACK,
     };
@@ -76,12 +82,12 @@ bool msr_emulate_read(const struct msr_state *state, uint32_t msr, uint64_t *val
 {
     const struct rule *rule = find(msr);
 
-    if (rule == NULL || rule->action == PASS) {
+    if (rule == NULL || rule->action == PASS || rule->action == PASS_READ) {
         return false;
     }
-    *value = rule->action == FIELD ? *(const uint64_t *)(const void *)((const char *)state +
-                                                                       rule->field)
-                                   : rule->value;
+    *value = rule->action == FIELD
+                 ? *(const uint64_t *)(const void *)((const char *)state + rule->field)
+                 : rule->value;
     return true;
 }
 
@@ -108,31 +114,48 @@ static void pass(uint8_t *bitmap, uint32_t msr, bool write)
     uint32_t part = (msr >= 0xc0000000u ? 1024u : 0u) + (write ? 2048u : 0u);
     uint32_t bit = msr & 0x1fff;
 
-    bitmap[part + bit / 8] &= (uint8_t)~(1u << bit % 8);
+    bitmap[part + bit / 8] &= (uint8_t) ~(1u << bit % 8);
+}
+
+/* The CPU would read any register from the virtual-APIC page: those that do not exist must exit,
+ * for their #GP, and the timer's current count, which changes by itself. */
+static void pass_x2apic_reads(uint8_t *bitmap)
+{
+    static const struct {
+        uint32_t first, last;
+    } readable[] = {
+        {MSR_X2APIC_ID, X2APIC_VERSION},  {MSR_X2APIC_TPR, MSR_X2APIC_TPR},
+        {X2APIC_PPR, X2APIC_PPR},         {X2APIC_LDR, X2APIC_LDR},
+        {MSR_X2APIC_SVR, X2APIC_ESR}, /* ISR, TMR and IRR between them */
+        {MSR_X2APIC_ICR, MSR_X2APIC_ICR}, {MSR_X2APIC_LVT_TIMER, MSR_X2APIC_CURRENT_COUNT - 1},
+        {X2APIC_DIVIDE, X2APIC_DIVIDE},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(readable); i++) {
+        for (uint32_t msr = readable[i].first; msr <= readable[i].last; msr++) {
+            pass(bitmap, msr, false);
+        }
+    }
 }
 
 void msr_policy_fill_bitmap(uint8_t bitmap[MSR_BITMAP_SIZE], bool virtual_x2apic, bool tsc_aux)
 {
     memset(bitmap, 0xff, MSR_BITMAP_SIZE);
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
-        for (uint32_t msr = rules[i].first; rules[i].action == PASS && msr <= rules[i].last;
-             msr++) {
+        enum action action = rules[i].action;
+        for (uint32_t msr = rules[i].first; action <= PASS_READ && msr <= rules[i].last; msr++) {
             pass(bitmap, msr, false);
-            pass(bitmap, msr, true);
+            if (action == PASS) {
+                pass(bitmap, msr, true);
+            }
         }
     }
-    /* TSC reads pass: there is no offset. */
-    pass(bitmap, MSR_IA32_TSC, false);
     if (tsc_aux) {
         pass(bitmap, MSR_IA32_TSC_AUX, false);
         pass(bitmap, MSR_IA32_TSC_AUX, true);
     }
     if (virtual_x2apic) {
-        for (uint32_t msr = MSR_X2APIC_ID; msr < MSR_X2APIC_SELF_IPI; msr++) {
-            if (msr != MSR_X2APIC_CURRENT_COUNT) {
-                pass(bitmap, msr, false);
-            }
-        }
+        pass_x2apic_reads(bitmap);
         pass(bitmap, MSR_X2APIC_TPR, true);
         pass(bitmap, MSR_X2APIC_EOI, true);
         pass(bitmap, MSR_X2APIC_SELF_IPI, true);

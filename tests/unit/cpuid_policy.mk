@@ -1,0 +1,1 @@
+UNIT_cpuid_policy := machine/cpuid_policy.c

@@ -1,0 +1,1 @@
+UNIT_mmio_insn := machine/mmio_insn.c

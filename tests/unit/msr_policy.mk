@@ -1,0 +1,1 @@
+UNIT_msr_policy := machine/msr_policy.c machine/lapic.c

@@ -1,0 +1,1 @@
+UNIT_page_walk := machine/page_walk.c
