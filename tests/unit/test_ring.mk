@@ -1,1 +1,4 @@
 UNIT_ring :=
+UNIT_ring_order :=
+UNIT_ring_hostile :=
+UNIT_ring_fuzz :=

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A link with a victim (end 0) and a peer that writes what it likes into its section, whenever it
+ * likes: each word of the peer's that the victim loads may change right after. The victim's view of
+ * that section is read-only and has guard pages around it. For cmocka tests.
+ */
+#ifndef POSTERN_TESTS_UNIT_RING_VICTIM_H
+#define POSTERN_TESTS_UNIT_RING_VICTIM_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/ring_access.h"
+#include "tests/unit/ring_window.h"
+
+#define SECTION   POSTERN_SECTION_MIN
+#define LOADS_MAX 32u
+
+static struct ring_window window;
+static struct postern_ring victim, peer;
+
+/* The loads that the victim's present call has made from the peer's section. */
+static bool watching;
+static const void *loads[LOADS_MAX];
+static unsigned load_count;
+/* What the peer does after each of them, or NULL. */
+static void (*after_load)(void);
+
+static inline void note_load(const void *address)
+{
+    size_t offset = (uintptr_t)address - (uintptr_t)window.readable[1];
+
+    if (!watching || offset >= SECTION) {
+        return;
+    }
+    assert_true(load_count < LOADS_MAX);
+    for (unsigned i = 0; i < load_count; i++) {
+        /* The generation is looked at again to tell a restart from a fault. */
+        assert_true(loads[i] != address ||
+                    offset == offsetof(struct postern_ring_header, generation));
+    }
+    loads[load_count++] = address;
+    if (after_load != NULL) {
+        after_load();
+    }
+}
+
+static uint64_t access_load(const void *address, size_t size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, address, size);
+    note_load(address);
+    return value;
+}
+
+static void access_store(void *address, uint64_t value, size_t size)
+{
+    memcpy(address, &value, size);
+}
+
+static void access_barrier(void)
+{
+}
+
+/* Around each call of the victim's. */
+static inline void watch(void)
+{
+    load_count = 0;
+    watching = true;
+}
+
+static inline const void *watch_peek(struct postern_ring_meta *meta)
+{
+    watch();
+    const void *payload = postern_ring_peek(&victim, meta);
+    watching = false;
+    return payload;
+}
+
+static inline void *watch_reserve(uint32_t length)
+{
+    watch();
+    void *payload = postern_ring_reserve(&victim, length);
+    watching = false;
+    return payload;
+}
+
+static inline bool watch_sync(void)
+{
+    watch();
+    bool doorbell = postern_ring_sync(&victim);
+    watching = false;
+    return doorbell;
+}
+
+static inline int set_up(void **state)
+{
+    (void)state;
+    window_create(&window, SECTION);
+    after_load = NULL;
+    assert_true(postern_ring_init(&victim, window.writable[0], window.readable[1], SECTION));
+    assert_true(postern_ring_init(&peer, window.writable[1], window.readable[0], SECTION));
+    postern_ring_open(&victim, 1500, 7);
+    postern_ring_open(&peer, 1500, 70);
+    (void)postern_ring_sync(&victim);
+    (void)postern_ring_sync(&peer);
+    (void)postern_ring_sync(&victim);
+    assert_true(victim.up && peer.up);
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    (void)state;
+    window_destroy(&window);
+    return 0;
+}
+
+static inline struct postern_record *record_at(uint64_t position)
+{
+    return (void *)(window.writable[1] + SECTION / 2 + position % (SECTION / 2));
+}
+
+/* An honest packet of the peer's; false when the ring is full. */
+static inline bool peer_sends(uint32_t length)
+{
+    struct postern_ring_meta meta = {.length = length};
+
+    if (postern_ring_reserve(&peer, length) == NULL) {
+        return false;
+    }
+    postern_ring_commit(&peer, &meta);
+    (void)postern_ring_publish(&peer);
+    return true;
+}
+
+/* The link works again: a packet of the peer's arrives, and one goes to it. */
+static inline void assert_works(void)
+{
+    const struct postern_ring_meta wanted = {.length = 77};
+    struct postern_ring_meta meta;
+
+    (void)watch_sync();
+    (void)postern_ring_sync(&peer);
+    (void)watch_sync();
+    assert_true(victim.up && peer.up);
+    assert_true(peer_sends(77));
+    assert_non_null(watch_peek(&meta));
+    assert_int_equal(meta.length, 77);
+    postern_ring_consume(&victim);
+    assert_non_null(watch_reserve(77));
+    postern_ring_commit(&victim, &wanted);
+    (void)postern_ring_publish(&victim);
+    assert_non_null(postern_ring_peek(&peer, &meta));
+    assert_int_equal(meta.length, 77);
+}
+
+#endif
