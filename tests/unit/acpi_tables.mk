@@ -1,0 +1,1 @@
+UNIT_acpi_tables := arch/x86/acpi_tables.c

@@ -1,0 +1,1 @@
+UNIT_options := arch/x86/uefi/options.c
