@@ -14,7 +14,7 @@
 #define IER_RECEIVE  0x01u
 #define IER_TRANSMIT 0x02u
 #define IIR_NONE     0x01u
-#define FCR_ENABLE   0x07u /* on, both cleared; interrupts at one byte */
+#define FCR_ENABLE   0x87u /* on, both cleared; interrupts at eight bytes, or fewer that wait */
 #define LCR_8N1      0x03u
 #define LCR_DLAB     0x80u
 #define MCR_ON       0x0bu /* DTR, RTS, OUT2: OUT2 lets interrupts out */

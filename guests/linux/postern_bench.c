@@ -6,6 +6,7 @@
  *   what=exits                                       TSC ticks of an exit of each kind
  *   what=send dev=eth0 size=64 count=10000 burst=32  sends frames and says when
  *   what=receive count=10000                         receives them and says when
+ *   what=triple_fault                                ends this VM, to see what that does to others
  *
  * The TSCs of a machine's guests are one clock, so a receiver's last tick less its sender's first
  * one is what the packets took from end to end.
@@ -19,6 +20,7 @@
 #include <linux/netdevice.h>
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
+#include <asm/desc.h>
 #include <asm/msr.h>
 #include <asm/unaligned.h>
 
@@ -40,7 +42,7 @@ struct bench_payload {
 
 static char *what = "exits";
 module_param(what, charp, 0444);
-MODULE_PARM_DESC(what, "exits, send or receive");
+MODULE_PARM_DESC(what, "exits, send, receive or triple_fault");
 static char *dev = "eth0";
 module_param(dev, charp, 0444);
 MODULE_PARM_DESC(dev, "send: the interface");
@@ -229,6 +231,17 @@ static int bench_send(void)
 	return err;
 }
 
+/* Without an IDT a breakpoint ends in a triple fault. */
+static int bench_triple_fault(void)
+{
+	static const struct desc_ptr no_idt;
+
+	local_irq_disable();
+	load_idt(&no_idt);
+	asm volatile("int3");
+	return -EIO;
+}
+
 static u64 bench_first_tick;
 static u32 bench_expected;
 static u32 bench_out_of_order;
@@ -285,7 +298,9 @@ static int __init bench_init(void)
 		dev_add_pack(&bench_packet_type);
 		return 0;
 	}
-	pr_err("what=%s is none of exits, send, receive\n", what);
+	if (!strcmp(what, "triple_fault"))
+		return bench_triple_fault();
+	pr_err("what=%s is none of exits, send, receive, triple_fault\n", what);
 	return -EINVAL;
 }
 

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Two Debian guests and their link, as a user meets them: one boot for all tests of this file."""
+
+import concurrent.futures
+import re
+
+from postern_machine import table
+
+MEGABYTES = 100
+
+
+def test_guests_are_debian_kernels(two):
+    for name in ("alpha", "beta"):
+        assert "-cloud-amd64" in two.guest(name).run("uname -r")
+
+
+def test_guest_sees_its_machine(two):
+    output = two.guest("alpha").run("dmesg")
+    assert "x2apic" in output
+    assert re.search(r"tsc: Detected [0-9.]+ MHz processor", output)
+    assert re.search(r"rtc_cmos .* setting system clock to 20", output)
+    assert "ttyS0 at I/O 0x3f8" in output
+    assert "Unable to" not in output
+    assert not re.search(r"(?i)unchecked MSR access|BUG:|WARNING:", output), output
+
+
+def test_hypervisor_log(two):
+    output = two.hvctl("log")
+    assert re.search(r"\d+ CPU in VMX operation", output)
+    assert "alpha: starts with 1 vCPU" in output
+    assert not re.search(r"^E ", output, re.MULTILINE), output
+
+
+def test_list(two):
+    rows = two.vms()
+    assert set(rows) == {"alpha", "beta"}
+    for row in rows.values():
+        assert (row["state"], row["vcpus"], row["starts"]) == ("running", "1", "1")
+        assert int(row["exits"]) > 0
+
+
+def test_stats_counts_exits_by_reason(two):
+    def vmcalls():
+        rows = table(two.hvctl("stats", "alpha"))
+        counts = {row["exit"]: int(row["count"]) for row in rows}
+        assert counts["all"] == sum(value for key, value in counts.items() if key != "all")
+        assert counts["cpuid"] > 0 and counts["io_instruction"] > 0
+        return counts["io_instruction"]
+
+    before = vmcalls()
+    two.guest("alpha").run("echo a line for the console")
+    assert vmcalls() > before
+
+
+def test_capability_report(two):
+    rows = {row["feature"]: row for row in table(two.hvctl("caps"))}
+    assert rows["VMX"]["need"] == "required"
+    assert all(row["state"] == "yes" for row in rows.values() if row["need"] == "required")
+    assert any(row["need"] == "wanted" for row in rows.values())
+
+
+def test_unknown_vm_is_named(two):
+    assert "gamma" in two.hvctl("stats", "gamma", code=1)
+
+
+def test_scroll_back(two):
+    assert "postern-guest: beta is ready" in two.guest("beta").console()
+
+
+def test_ping(two):
+    output = two.guest("alpha").run("ping -c 10 -i 0.2 10.0.0.2")
+    assert "10 packets transmitted, 10 packets received" in output
+
+
+def test_links_are_counted(two):
+    (row,) = table(two.hvctl("links"))
+    assert (row["mode"], row["end0"], row["end1"]) == ("open", "alpha", "beta")
+    assert int(row["doorbells0"]) > 0 and int(row["doorbells1"]) > 0
+
+
+def test_iperf3(two):
+    two.guest("beta").run("iperf3 -s -D; sleep 1")
+    output = two.guest("alpha").run("iperf3 -c 10.0.0.2 -n 20M", timeout=300)
+    assert "receiver" in output, output
+
+
+def digest_of(guest, tag):
+    return guest.run(f"cat /tmp/{tag}.sum").split()[0]
+
+
+def test_random_data_both_ways_at_once(two):
+    """100 MB each way at the same time; what arrives is what was sent."""
+    guests = {"alpha": ("10.0.0.2", "beta"), "beta": ("10.0.0.1", "alpha")}
+    size = MEGABYTES << 20
+    for name in guests:
+        two.guest(name).run("mkdir -p /tmp; (nc -l -p 5000 | sha1sum > /tmp/in.sum;"
+                            " echo end >> /tmp/in.sum) >/dev/null 2>&1 &")
+    for name, (peer, _) in guests.items():
+        two.guest(name).run(
+            "mkfifo /tmp/pipe; (sha1sum < /tmp/pipe > /tmp/out.sum) & "
+            f"(head -c {size} /dev/urandom | tee /tmp/pipe | nc {peer} 5000 >/dev/null 2>&1) &")
+    for name in guests:
+        two.wait_until(f"{name} has received all",
+                       lambda guest=two.guest(name): "end" in guest.run("cat /tmp/in.sum"), 900)
+    for name, (_, peer) in guests.items():
+        sent = digest_of(two.guest(name), "out")
+        received = digest_of(two.guest(peer), "in")
+        assert sent == received, f"from {name} to {peer}"
+        assert len(sent) == 40
+
+
+def test_driver_saw_no_faults(two):
+    for name in ("alpha", "beta"):
+        guest = two.guest(name)
+        counters = guest.run("cd /sys/class/net/eth0/statistics; grep . rx_errors tx_errors"
+                             " rx_frame_errors rx_dropped")
+        assert all(line.endswith(":0") for line in counters.split()), counters
+        assert "broken" not in guest.run("dmesg | grep postern_net")
+
+
+def test_no_doorbell_per_packet(two):
+    """Under load the peer polls: doorbells are far fewer than packets."""
+    packets = int(two.guest("alpha").run("cat /sys/class/net/eth0/statistics/tx_packets"))
+    (row,) = table(two.hvctl("links"))
+    assert int(row["doorbells0"]) < packets, (row, packets)
+
+
+def test_hvctl_answers_while_guests_are_busy(two):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        work = pool.submit(two.guest("alpha").run, "i=0; while [ $i -lt 20000 ]; do"
+                           " i=$((i+1)); done; echo counted $i", 200)
+        assert "counted 20000" in work.result()
+    assert two.vms()["alpha"]["state"] == "running"
+
+
+def test_shutdown_of_all_ends_the_machine(two):
+    """The last test: afterwards the machine is off."""
+    two.hvctl("shutdown")
+    two.wait_until("the machine is off",
+                   lambda: "the machine goes off" in two.serial() or not two.runs(), 60)
+    assert "all VMs are off" in two.serial()
