@@ -6,6 +6,7 @@
 struct conversion {
     bool left;
     bool zero;
+    bool upper; /* hexadecimal digits in capitals */
     size_t width;
     size_t precision; /* SIZE_MAX when none was given */
     unsigned longs;   /* how many bytes the argument has, of the integer conversions */
@@ -35,7 +36,7 @@ static void put_field(format_sink_t sink, void *context, const struct conversion
 static void put_number(format_sink_t sink, void *context, const struct conversion *conversion,
                        uint64_t value, unsigned base, const char *prefix)
 {
-    static const char digits[] = "0123456789abcdef";
+    const char *digits = conversion->upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char text[72];
     size_t at = sizeof(text);
     size_t prefix_length = strlen(prefix);
@@ -174,6 +175,7 @@ void format_to_v(format_sink_t sink, void *context, const char *format, va_list 
         if (*format == '\0') {
             break;
         }
+        conversion.upper = *format == 'X';
         put_conversion(sink, context, &conversion, *format++, &copy);
     }
     va_end(copy);

@@ -39,10 +39,15 @@ static bool insert_range(unsigned index, uint64_t base, uint64_t end)
 
 status_t pages_add(uint64_t base, uint64_t size)
 {
-    uint64_t first = align_up(base, PAGE_SIZE);
-    uint64_t end = align_down(base + size, PAGE_SIZE);
+    uint64_t end = 0;
 
-    if (first >= end) {
+    if (__builtin_add_overflow(base, size, &end)) {
+        return STATUS_INVALID;
+    }
+    /* The page at address 0 stays unused: its pointer is NULL. */
+    uint64_t first = base == 0 ? PAGE_SIZE : align_up(base, PAGE_SIZE);
+    end = align_down(end, PAGE_SIZE);
+    if (first < base || first >= end) {
         return STATUS_OK;
     }
     return insert_range(pages.count, first, end) ? STATUS_OK : STATUS_NO_MEMORY;

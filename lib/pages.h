@@ -19,7 +19,9 @@ enum page_use {
     PAGES_USES
 };
 
-/* Adds [base, base + size) to what may be handed out. Regions come in ascending order. */
+/* Adds the whole pages in [base, base + size) to what may be handed out, but for the page at
+ * address 0. Regions come in ascending order. STATUS_NO_MEMORY if there are too many of them,
+ * STATUS_INVALID for one that wraps. */
 status_t pages_add(uint64_t base, uint64_t size) MUST_CHECK;
 
 /* `count` contiguous zeroed pages, aligned to `alignment` bytes (a power of two, at least 4096);
