@@ -12,6 +12,9 @@
  * Locking: an end has a producer half (reserve, commit, publish, room, arm_tx) and a consumer half
  * (peek, consume, release, arm_rx, sync_needed). The two may run at the same time; each is for one
  * thread at a time. open, close and sync exclude both.
+ *
+ * Functions say when a doorbell is due and leave it to the caller. It has to come after the stores
+ * that it tells of; one that makes a VM exit does so by itself.
  */
 #ifndef POSTERN_ABI_RING_OPS_H
 #define POSTERN_ABI_RING_OPS_H
@@ -180,9 +183,6 @@ static inline void postern_ring_open(struct postern_ring *ring, uint32_t mtu, ui
     POSTERN_STORE(&own->zero, 0);
     /* All of the above before the generation. Partner: the acquire in postern_ring_sync. */
     POSTERN_STORE_RELEASE(&own->generation, ring->generation);
-    /* The generation before the peer's is read. Partner: this very line in the peer's open: of two
-     * ends that open at the same time at least one sees the other, and rings. */
-    POSTERN_FULL_BARRIER();
 }
 
 /* Takes this end down. A doorbell is due. */
@@ -486,8 +486,8 @@ static inline const void *postern_ring_peek(struct postern_ring *ring,
     offset = ring->tail & (ring->data_size - 1);
     rest = ring->data_size - offset;
     if (meta->flags == POSTERN_RECORD_PAD) {
-        /* An honest producer pads neither a whole area nor with nothing behind. */
-        if (offset == 0 || meta->length != rest - POSTERN_RECORD_ALIGN || available <= rest) {
+        /* An honest producer pads up to the end, with a record behind; so never a whole area. */
+        if (meta->length != rest - POSTERN_RECORD_ALIGN || available <= rest) {
             postern_ring_fail(ring, POSTERN_FAULT_PAD);
             return NULL;
         }

@@ -241,6 +241,30 @@ static void test_generations(void **state)
     window_destroy(&window);
 }
 
+static void test_peer_restarts(void **state)
+{
+    const struct postern_ring_meta meta = {.length = 60};
+
+    (void)state;
+    set_up_link(SMALL);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_true(put_plain(&ends[1], 1000));
+    }
+    (void)postern_ring_publish(&ends[1]);
+    assert_int_equal(drain(&ends[0]), 20);
+    assert_true(postern_ring_arm_rx(&ends[0]));
+    assert_non_null(postern_ring_reserve(&ends[0], 60));
+    postern_ring_open(&ends[1], 1500, 7);
+    settle();
+    /* The reservation is gone, and the new generation's first record rings. */
+    postern_ring_commit(&ends[0], &meta);
+    assert_false(postern_ring_publish(&ends[0]));
+    assert_true(put_plain(&ends[1], 60));
+    assert_true(postern_ring_publish(&ends[1]));
+    assert_int_equal(drain(&ends[0]), 1);
+    window_destroy(&window);
+}
+
 /* Random sizes in random batches, both ways at once. */
 static void run_fifo(uint32_t section_size, uint32_t packets, uint32_t seed)
 {
@@ -576,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_passes),
         cmocka_unit_test(test_handshake),
         cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_peer_restarts),
         cmocka_unit_test(test_fifo),
         cmocka_unit_test(test_full_and_empty),
         cmocka_unit_test(test_lengths),

@@ -258,6 +258,23 @@ static void test_each_attack(void **state)
     (void)set_up(state);
 }
 
+static void test_record_changes_after_peek(void **state)
+{
+    struct postern_ring_meta meta;
+
+    (void)state;
+    assert_true(peer_sends(64));
+    assert_non_null(watch_peek(&meta));
+    record_at(victim.tail)->flags = 0x8000;
+    assert_int_equal(meta.flags, 0);
+    assert_null(watch_peek(&meta));
+    /* Nothing was shown, so nothing is consumed. */
+    postern_ring_consume(&victim);
+    assert_false(postern_ring_release(&victim));
+    assert_int_equal(victim.tail, victim.published_tail);
+    assert_int_equal(victim.fault, POSTERN_FAULT_META);
+}
+
 static void test_meta(void **state)
 {
     enum { CSUM = POSTERN_RECORD_CSUM, VALID = POSTERN_RECORD_VALID, ECN = POSTERN_RECORD_ECN };
@@ -304,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_attack, NULL, tear_down),
+        cmocka_unit_test_setup_teardown(test_record_changes_after_peek, set_up, tear_down),
         cmocka_unit_test(test_meta),
     };
 

@@ -288,6 +288,7 @@ static void assert_each_barrier_matters(const struct scene *scene)
 static bool doorbells[2]; /* rung for end n */
 static bool sleeps[2];    /* end n waits for a doorbell */
 static unsigned received;
+static bool faulted; /* an end took the other's doing for a fault, if only for a moment */
 
 static void clear_sections(void)
 {
@@ -299,6 +300,7 @@ static void clear_sections(void)
         sleeps[end] = false;
     }
     received = 0;
+    faulted = false;
 }
 
 static void begin_link(void)
@@ -488,7 +490,7 @@ static bool settle(void)
 /* The link is up after the doorbells, and a packet goes each way. */
 static bool link_is_right(void)
 {
-    if (!settle()) {
+    if (!settle() || faulted) {
         return false;
     }
     for (unsigned end = 0; end < 2; end++) {
@@ -525,6 +527,7 @@ static void work(unsigned end)
         }
         (void)take_all(end);
         (void)postern_ring_release(&ends[end]);
+        faulted = faulted || ends[end].fault != POSTERN_FAULT_NONE;
     }
     sync_end(end);
 }
