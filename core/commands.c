@@ -82,8 +82,8 @@ static status_t stats(const char *argument, const struct output *out)
         }
         print(out, "%u\tall\t%llu\n", i, sum);
     }
-    print(out, "tsc %llu hz %llu\n", (unsigned long long)rdtsc(),
-          (unsigned long long)machine_get()->info->tsc_hz);
+    print(out, "tsc %llu hz %llu started %llu\n", (unsigned long long)rdtsc(),
+          (unsigned long long)machine_get()->info->tsc_hz, (unsigned long long)vm->start_tsc);
     return STATUS_OK;
 }
 
@@ -156,10 +156,10 @@ static status_t start(const char *argument, const struct output *out)
     return status;
 }
 
-/* Without an argument: the machine goes off. */
+/* Without an argument, or with "all": the machine goes off. */
 static status_t shutdown(const char *argument, const struct output *out)
 {
-    if (argument[0] == '\0') {
+    if (argument[0] == '\0' || strcmp(argument, "all") == 0) {
         machine_request_power_off();
         print(out, "the machine goes off\n");
         return STATUS_OK;
@@ -191,7 +191,7 @@ static const struct command {
     {"caps", "caps", "what VMX offers here, and what is done without", false, caps},
     {"info", "info", "CPUs, memory and time", false, info},
     {"start", "start VM", "start a VM that is off", true, start},
-    {"shutdown", "shutdown [VM]", "switch a VM off at once; without VM, the machine", false,
+    {"shutdown", "shutdown [VM|all]", "switch a VM off at once; all and then the machine", false,
      shutdown},
     {"help", "help", "this list", false, help},
 };
@@ -200,7 +200,7 @@ static status_t help(const char *argument, const struct output *out)
 {
     (void)argument;
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        print(out, "%-16s%s\n", commands[i].usage, commands[i].text);
+        print(out, "%-18s%s\n", commands[i].usage, commands[i].text);
     }
     return STATUS_OK;
 }

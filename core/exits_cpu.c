@@ -17,11 +17,8 @@
 #define CR_LMSW      3u
 #define REGISTER_RSP 4u
 
-enum exit_result exit_cpuid(struct vcpu *vcpu)
+static struct cpuid_regs emulate_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
-    struct vmx_registers *r = &vcpu->vmx.registers;
-    uint32_t leaf = (uint32_t)r->rax;
-    uint32_t subleaf = (uint32_t)r->rcx;
     struct cpuid_env env = vcpu->vm->cpuid;
     struct cpuid_regs regs = {0};
 
@@ -32,6 +29,16 @@ enum exit_result exit_cpuid(struct vcpu *vcpu)
     env.apic_id = vcpu->id;
     env.osxsave = (vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) != 0;
     cpuid_emulate(&env, leaf, subleaf, &regs);
+    return regs;
+}
+
+enum exit_result exit_cpuid(struct vcpu *vcpu)
+{
+    struct vmx_registers *r = &vcpu->vmx.registers;
+    uint32_t leaf = (uint32_t)r->rax;
+    const struct cpuid_regs *cached = cpuid_cached(&vcpu->vm->cpuid_cache, leaf);
+    struct cpuid_regs regs = cached != NULL ? *cached : emulate_cpuid(vcpu, leaf, (uint32_t)r->rcx);
+
     r->rax = regs.eax;
     r->rbx = regs.ebx;
     r->rcx = regs.ecx;

@@ -9,6 +9,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/exceptions.h"
+#include "arch/x86/framebuffer.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/pcpu.h"
 #include "arch/x86/serial.h"
@@ -116,6 +117,7 @@ static void take_over(const struct boot_info *info)
     /* The firmware's console may have been a sink. */
     log_clear_sinks();
     log_add_sink(serial_write);
+    log_add_sink(framebuffer_write);
     machine.info = info;
     machine.start_tsc = rdtsc();
     log_set_clock(microseconds);

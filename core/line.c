@@ -4,6 +4,7 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/exceptions.h"
+#include "arch/x86/framebuffer.h"
 #include "arch/x86/pcpu.h"
 #include "arch/x86/serial.h"
 #include "core/commands.h"
@@ -165,6 +166,7 @@ void line_start(const struct boot_info *info)
     log_clear_sinks();
     monitor_init(line.monitor, &monitor_operations, NULL, log_end());
     log_add_sink(log_arrived);
+    log_add_sink(framebuffer_write);
     interrupt_set_handler(VECTOR_UART, uart_interrupt);
     ioapic_route(info->ioapic_base, info->uart_gsi, VECTOR_UART);
     serial_enable_interrupts();

@@ -101,11 +101,17 @@ static const struct boot_file *find_file(const char *path)
     return NULL;
 }
 
-static void set_cpuid_limits(struct vm *vm, const struct vmx_caps *caps)
+static struct cpuid_regs ask_cpu(uint32_t leaf)
 {
-    struct cpuid_result structured = cpuid(7, 0);
+    struct cpuid_result r = cpuid(leaf, 0);
+
+    return (struct cpuid_regs){r.eax, r.ebx, r.ecx, r.edx};
+}
+
+static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
+{
+    struct cpuid_regs structured = ask_cpu(7);
     struct cpuid_result xsave = cpuid(0xd, 0);
-    struct cpuid_regs regs = {structured.eax, structured.ebx, structured.ecx, structured.edx};
 
     vm->cpuid = (struct cpuid_env){
         .vcpus = vm->config->vcpus,
@@ -114,7 +120,8 @@ static void set_cpuid_limits(struct vm *vm, const struct vmx_caps *caps)
         .invpcid = caps->invpcid,
         .xsaves = caps->xsaves,
     };
-    cpuid_env_limits(&vm->cpuid, &regs, (uint64_t)xsave.edx << 32 | xsave.eax);
+    cpuid_env_limits(&vm->cpuid, &structured, (uint64_t)xsave.edx << 32 | xsave.eax);
+    cpuid_cache_fill(&vm->cpuid_cache, &vm->cpuid, ask_cpu);
 }
 
 static status_t create(struct vm *vm, const struct config_vm *config)
@@ -130,7 +137,7 @@ static status_t create(struct vm *vm, const struct config_vm *config)
     if (vm->kernel == NULL || vm->msr_bitmap == NULL || vm->console.ring == NULL) {
         return STATUS_NO_MEMORY;
     }
-    set_cpuid_limits(vm, caps);
+    set_cpuid(vm, caps);
     msr_policy_fill_bitmap(vm->msr_bitmap, caps->x2apic_virtualization, caps->rdtscp);
     pci_init(&vm->pci);
     status_t status = create_vcpus(vm);

@@ -228,28 +228,29 @@ static void as_it_is(const struct cpuid_env *env, uint32_t subleaf, struct cpuid
 
 static const struct row {
     uint32_t first, last;
-    bool synthetic;
+    bool synthetic; /* does not depend on the CPU */
+    bool fixed;     /* nor on the subleaf, the vCPU and its registers */
     void (*apply)(const struct cpuid_env *env, uint32_t subleaf, struct cpuid_regs *r);
 } rows[] = {
-    {0x0, 0x0, false, max_basic},
-    {0x1, 0x1, false, features},
-    {0x2, 0x2, false, as_it_is},
-    {0x4, 0x4, false, caches},
-    {0x6, 0x6, true, thermal},
-    {0x7, 0x7, false, structured},
-    {0xb, 0xb, true, topology},
-    {0xd, 0xd, false, xsave_state},
-    {0x15, 0x15, true, tsc_clock},
-    {0x16, 0x16, true, frequencies},
-    {POSTERN_CPUID_BASE, POSTERN_CPUID_BASE, true, signature},
-    {POSTERN_CPUID_ABI, POSTERN_CPUID_ABI, true, abi_version},
-    {KVM_BASE, KVM_BASE, true, kvm_signature},
-    {KVM_BASE + 1, KVM_BASE + 1, true, nothing},
-    {0x80000000, 0x80000000, true, max_extended},
-    {0x80000001, 0x80000001, false, extended_features},
-    {0x80000002, 0x80000006, false, as_it_is}, /* the brand, caches */
-    {0x80000007, 0x80000007, true, invariant_tsc},
-    {0x80000008, 0x80000008, false, address_sizes},
+    {0x0, 0x0, false, true, max_basic},
+    {0x1, 0x1, false, false, features},
+    {0x2, 0x2, false, false, as_it_is},
+    {0x4, 0x4, false, false, caches},
+    {0x6, 0x6, true, true, thermal},
+    {0x7, 0x7, false, false, structured},
+    {0xb, 0xb, true, false, topology},
+    {0xd, 0xd, false, false, xsave_state},
+    {0x15, 0x15, true, true, tsc_clock},
+    {0x16, 0x16, true, true, frequencies},
+    {POSTERN_CPUID_BASE, POSTERN_CPUID_BASE, true, true, signature},
+    {POSTERN_CPUID_ABI, POSTERN_CPUID_ABI, true, true, abi_version},
+    {KVM_BASE, KVM_BASE, true, false, kvm_signature},
+    {KVM_BASE + 1, KVM_BASE + 1, true, false, nothing},
+    {0x80000000, 0x80000000, true, true, max_extended},
+    {0x80000001, 0x80000001, false, true, extended_features},
+    {0x80000002, 0x80000006, false, true, as_it_is}, /* the brand, caches */
+    {0x80000007, 0x80000007, true, true, invariant_tsc},
+    {0x80000008, 0x80000008, false, true, address_sizes},
 };
 
 static const struct row *find_row(uint32_t leaf)
@@ -278,6 +279,25 @@ void cpuid_emulate(const struct cpuid_env *env, uint32_t leaf, uint32_t subleaf,
         set(regs, 0, 0, 0, 0);
     } else {
         row->apply(env, subleaf, regs);
+    }
+}
+
+void cpuid_cache_fill(struct cpuid_cache *cache, const struct cpuid_env *env,
+                      struct cpuid_regs (*ask)(uint32_t leaf))
+{
+    for (uint32_t range = 0; range < CPUID_RANGES; range++) {
+        for (uint32_t index = 0; index < CPUID_RANGE_LEAVES; index++) {
+            uint32_t leaf = range << 30 | index;
+            const struct row *row = find_row(leaf);
+            bool fixed = row == NULL || row->fixed;
+            cache->rows[range][index].valid = fixed;
+            if (fixed) {
+                struct cpuid_regs regs =
+                    row == NULL || row->synthetic ? (struct cpuid_regs){0} : ask(leaf);
+                cpuid_emulate(env, leaf, 0, &regs);
+                cache->rows[range][index].regs = regs;
+            }
+        }
     }
 }
 

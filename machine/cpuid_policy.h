@@ -29,6 +29,37 @@ bool cpuid_is_synthetic(uint32_t leaf);
 void cpuid_emulate(const struct cpuid_env *env, uint32_t leaf, uint32_t subleaf,
                    struct cpuid_regs *regs);
 
+/*
+ * Answers that are always the same for a VM, found by one look: CPUID is how programs serialise and
+ * how a kernel asks for its hypervisor.
+ */
+#define CPUID_RANGES       3u
+#define CPUID_RANGE_LEAVES 32u
+
+struct cpuid_cache {
+    struct {
+        bool valid;
+        struct cpuid_regs regs;
+    } rows[CPUID_RANGES][CPUID_RANGE_LEAVES];
+};
+
+/* Fills the cache for a VM; `ask` gives the CPU's own answer for a leaf. */
+void cpuid_cache_fill(struct cpuid_cache *cache, const struct cpuid_env *env,
+                      struct cpuid_regs (*ask)(uint32_t leaf));
+
+/* The guest's answer for `leaf`, whatever the subleaf; NULL: cpuid_emulate() is to be asked. */
+static inline const struct cpuid_regs *cpuid_cached(const struct cpuid_cache *cache, uint32_t leaf)
+{
+    /* 0x00000000, 0x40000000 and 0x80000000 begin the ranges. */
+    uint32_t range = leaf >> 30;
+    uint32_t index = leaf & 0x3fffffff;
+
+    if (range >= CPUID_RANGES || index >= CPUID_RANGE_LEAVES || !cache->rows[range][index].valid) {
+        return NULL;
+    }
+    return &cache->rows[range][index].regs;
+}
+
 /* Sets xcr0_allowed and cr4_hidden from what the CPU has: `features` is leaf 7's answer, `xcr0` the
  * components of leaf 0xd. */
 void cpuid_env_limits(struct cpuid_env *env, const struct cpuid_regs *features, uint64_t xcr0);

@@ -4,14 +4,14 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-#define OFFSET_SELECT 0x00u
-#define OFFSET_WINDOW 0x10u
-#define OFFSET_EOI    0x40u
-#define REG_ID        0x00u
-#define REG_VERSION   0x01u
-#define REG_ARB       0x02u
-#define REG_TABLE     0x10u
-#define VERSION       (0x20u | (IOAPIC_INPUTS - 1) << 16)
+#define OFFSET_SELECT  0x00u
+#define OFFSET_WINDOW  0x10u
+#define OFFSET_EOI     0x40u
+#define REG_ID         0x00u
+#define REG_VERSION    0x01u
+#define REG_ARB        0x02u
+#define REG_TABLE      0x10u
+#define VERSION        (0x20u | (IOAPIC_INPUTS - 1) << 16)
 
 #define RTE_VECTOR     MASK(7, 0)
 #define RTE_LOGICAL    BIT(11)
@@ -90,8 +90,8 @@ static uint32_t read_register(const struct ioapic *ioapic)
 static void write_redirection(struct ioapic *ioapic, unsigned input, bool high, uint32_t value)
 {
     uint64_t old = ioapic->redirection[input];
-    uint64_t written = high ? (uint64_t)value << 32 | (uint32_t)old
-                            : (old & ~0xffffffffull) | value;
+    uint64_t written =
+        high ? (uint64_t)value << 32 | (uint32_t)old : (old & ~0xffffffffull) | value;
     uint64_t rte = (written & RTE_WRITABLE) | (old & (RTE_REMOTE_IRR | RTE_STATUS));
 
     /* Switching to edge clears Remote IRR, as the 82093AA does; Linux counts on it. */

@@ -26,8 +26,8 @@ struct ioapic {
 
 void ioapic_init(struct ioapic *ioapic, const struct ioapic_ops *ops, void *context);
 
-/* A 32-bit access at `offset` of the register page; other sizes and offsets read 0 and write nothing,
- * but for the index register, which takes a write of any size. */
+/* A 32-bit access at `offset` of the register page; other sizes and offsets read 0 and write
+ * nothing, but for the index register, which takes a write of any size. */
 uint32_t ioapic_read(struct ioapic *ioapic, uint32_t offset, unsigned size);
 void ioapic_write(struct ioapic *ioapic, uint32_t offset, unsigned size, uint32_t value);
 

@@ -6,50 +6,50 @@
 #include "lib/string.h"
 
 /* Offsets in boot_params and, from 0x1f1 on, in the kernel's setup header. */
-#define BP_ACPI_RSDP       0x070u
-#define BP_E820_ENTRIES    0x1e8u
-#define HDR_SETUP_SECTS    0x1f1u
-#define HDR_BOOT_FLAG      0x1feu
-#define HDR_JUMP           0x200u
-#define HDR_MAGIC          0x202u
-#define HDR_VERSION        0x206u
-#define HDR_LOADER_TYPE    0x210u
-#define HDR_RAMDISK        0x218u
-#define HDR_RAMDISK_LEN    0x21cu
-#define HDR_CMDLINE        0x228u
-#define HDR_INITRD_MAX     0x22cu
-#define HDR_ALIGNMENT      0x230u
-#define HDR_RELOCATABLE    0x234u
-#define HDR_XLOADFLAGS     0x236u
-#define HDR_CMDLINE_SIZE   0x238u
-#define HDR_PREF_ADDRESS   0x258u
-#define HDR_INIT_SIZE      0x260u
-#define BP_E820_TABLE      0x2d0u
+#define BP_ACPI_RSDP     0x070u
+#define BP_E820_ENTRIES  0x1e8u
+#define HDR_SETUP_SECTS  0x1f1u
+#define HDR_BOOT_FLAG    0x1feu
+#define HDR_JUMP         0x200u
+#define HDR_MAGIC        0x202u
+#define HDR_VERSION      0x206u
+#define HDR_LOADER_TYPE  0x210u
+#define HDR_RAMDISK      0x218u
+#define HDR_RAMDISK_LEN  0x21cu
+#define HDR_CMDLINE      0x228u
+#define HDR_INITRD_MAX   0x22cu
+#define HDR_ALIGNMENT    0x230u
+#define HDR_RELOCATABLE  0x234u
+#define HDR_XLOADFLAGS   0x236u
+#define HDR_CMDLINE_SIZE 0x238u
+#define HDR_PREF_ADDRESS 0x258u
+#define HDR_INIT_SIZE    0x260u
+#define BP_E820_TABLE    0x2d0u
 
-#define BOOT_FLAG         0xaa55u
-#define HDRS_MAGIC        0x53726448u
-#define VERSION_MIN       0x020cu /* xloadflags and 64-bit entry */
-#define XLF_KERNEL_64     BIT32(0)
-#define LOADER_UNDEFINED  0xffu
-#define SECTOR            512u
-#define HEADER_END_MAX    0x290u /* where boot_params' own fields go on */
-#define ENTRY_64          0x200u
-#define E820_RAM          1u
-#define E820_RESERVED     2u
+#define BOOT_FLAG        0xaa55u
+#define HDRS_MAGIC       0x53726448u
+#define VERSION_MIN      0x020cu /* xloadflags and 64-bit entry */
+#define XLF_KERNEL_64    BIT32(0)
+#define LOADER_UNDEFINED 0xffu
+#define SECTOR           512u
+#define HEADER_END_MAX   0x290u /* where boot_params' own fields go on */
+#define ENTRY_64         0x200u
+#define E820_RAM         1u
+#define E820_RESERVED    2u
 
 /* Where things lie in low memory. */
-#define LOW_RAM_END     0x9fc00u
-#define BOOT_PARAMS     0x10000u
-#define PAGE_TABLES     0x11000u /* PML4, PDPT, four page directories */
-#define GDT             0x17000u
-#define STACK_TOP       0x19000u
-#define CMDLINE         0x20000u
-#define CMDLINE_MAX     4096u
-#define RESERVED_BASE   0xe0000u
-#define HIGH_RAM_BASE   0x100000u
-#define IDENTITY_GIB    4u
-#define PTE_LARGE_RW    0x83u
-#define PTE_TABLE       0x03u
+#define LOW_RAM_END   0x9fc00u
+#define BOOT_PARAMS   0x10000u
+#define PAGE_TABLES   0x11000u /* PML4, PDPT, four page directories */
+#define GDT           0x17000u
+#define STACK_TOP     0x19000u
+#define CMDLINE       0x20000u
+#define CMDLINE_MAX   4096u
+#define RESERVED_BASE 0xe0000u
+#define HIGH_RAM_BASE 0x100000u
+#define IDENTITY_GIB  4u
+#define PTE_LARGE_RW  0x83u
+#define PTE_TABLE     0x03u
 
 struct kernel {
     uint64_t setup_size; /* bytes before the protected-mode part */
@@ -85,7 +85,8 @@ static status_t check_header(const struct linux_boot_request *r, struct kernel *
     }
     if (get(r->kernel, HDR_BOOT_FLAG, 2) != BOOT_FLAG ||
         get(r->kernel, HDR_MAGIC, 4) != HDRS_MAGIC) {
-        return fail(STATUS_INVALID, error, size, "not a bzImage: boot_flag or header magic is wrong");
+        return fail(STATUS_INVALID, error, size,
+                    "not a bzImage: boot_flag or header magic is wrong");
     }
     if (get(r->kernel, HDR_VERSION, 2) < VERSION_MIN ||
         (get(r->kernel, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64) == 0) {

@@ -26,12 +26,12 @@
 #define MSIX_ENTRY       16u
 #define ENTRY_MASKED     1u
 
-#define ADDRESS_ENABLE  BIT32(31)
-#define PORT_ADDRESS    0xcf8u
-#define PORT_DATA       0xcfcu
-#define CLASS_BRIDGE    0x060000u
-#define BRIDGE_VENDOR   0x504fu
-#define BRIDGE_DEVICE   0x0000u
+#define ADDRESS_ENABLE   BIT32(31)
+#define PORT_ADDRESS     0xcf8u
+#define PORT_DATA        0xcfcu
+#define CLASS_BRIDGE     0x060000u
+#define BRIDGE_VENDOR    0x504fu
+#define BRIDGE_DEVICE    0x0000u
 
 static uint32_t get(const uint8_t *config, unsigned offset, unsigned size)
 {
@@ -324,8 +324,8 @@ static void write_register(struct pci_function *function, unsigned offset, uint3
                 high ? (uint64_t)value << 32 | (uint32_t)old : (old & ~0xffffffffull) | value);
         update_decoding(function);
     } else if (offset == CFG_MSIX && function->msix_vectors != 0) {
-        uint32_t control = (value >> 16 & (MSIX_ENABLE | MSIX_MASK_ALL)) |
-                           (function->msix_vectors - 1);
+        uint32_t control =
+            (value >> 16 & (MSIX_ENABLE | MSIX_MASK_ALL)) | (function->msix_vectors - 1);
         put(function->config, CFG_MSIX + 2, 2, control);
         send_pending(function);
     } else if (offset == CFG_INT_LINE) {

@@ -36,10 +36,10 @@ struct pci_function_ops {
 };
 
 struct pci_bar {
-    uint64_t size;     /* a power of two; 0: there is none */
-    uint64_t initial;  /* the address after reset */
-    uint64_t decoded;  /* what it decodes now; 0: nothing */
-    bool wide;         /* 64 bits: the next BAR is its upper half */
+    uint64_t size;    /* a power of two; 0: there is none */
+    uint64_t initial; /* the address after reset */
+    uint64_t decoded; /* what it decodes now; 0: nothing */
+    bool wide;        /* 64 bits: the next BAR is its upper half */
     bool prefetchable;
 };
 
@@ -57,7 +57,7 @@ struct pci_function {
 };
 
 struct pci_bus {
-    uint32_t address; /* CONFIG_ADDRESS */
+    uint32_t address;                              /* CONFIG_ADDRESS */
     struct pci_function *functions[PCI_FUNCTIONS]; /* by device number; function 0 only */
     struct pci_function bridge;
 };

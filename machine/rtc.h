@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An MC146818 real-time clock with its CMOS RAM, at ports 0x70 and 0x71. It tells the time and takes
- * a new one; it has no interrupts. The caller holds the VM's lock.
+ * An MC146818 real-time clock with its CMOS RAM, at ports 0x70 and 0x71. It tells the time and
+ * takes a new one; it has no interrupts. The caller holds the VM's lock.
  */
 #ifndef POSTERN_MACHINE_RTC_H
 #define POSTERN_MACHINE_RTC_H

@@ -88,7 +88,8 @@ static uint8_t read_iir(struct uart16550 *uart)
     return (uint8_t)(value | ((uart->fcr & FCR_ENABLE) != 0 ? IIR_FIFO : 0));
 }
 
-/* In loopback the modem's outputs are its inputs: DTR to DSR, RTS to CTS, OUT1 to RI, OUT2 to DCD. */
+/* In loopback the modem's outputs are its inputs: DTR to DSR, RTS to CTS, OUT1 to RI, OUT2 to DCD.
+ */
 static uint8_t read_msr(const struct uart16550 *uart)
 {
     uint8_t m = uart->mcr;

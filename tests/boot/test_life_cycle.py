@@ -62,7 +62,7 @@ def test_triple_fault_stops_that_vm(mixed):
 
 
 def test_crashed_vm_starts_again(mixed):
-    mixed.hvctl("exec", "start", "alpha")
+    mixed.hvctl("start", "alpha")
     mixed.guest("alpha").wait_ready(times=4)
     assert "5 packets received" in mixed.guest("beta").run("ping -c 5 -i 0.2 10.0.0.1")
 
@@ -75,8 +75,8 @@ def test_poweroff_ends_that_vm(mixed):
 
 
 def test_start_and_shutdown(mixed):
-    mixed.hvctl("exec", "start", "alpha")
-    assert "is running" in mixed.hvctl("exec", "start", "alpha", code=1)
+    mixed.hvctl("start", "alpha")
+    assert "is running" in mixed.hvctl("start", "alpha", code=1)
     mixed.hvctl("shutdown", "alpha")
     mixed.wait_for_state("alpha", "off")
 

@@ -171,7 +171,7 @@ static int run_without_arguments(struct client *client, int argc, char **argv)
     return execute(client, argv[0]);
 }
 
-static int run_stats(struct client *client, int argc, char **argv)
+static int run_with_vm(struct client *client, int argc, char **argv)
 {
     if (argc != 2) {
         return wrong_usage(argv[0], "it takes a VM's name");
@@ -254,12 +254,19 @@ const struct verb verbs[] = {
      "  --quiet SECONDS  how long that while is (default 2)\n",
      run_console},
     {"stats", "VM", "count the exits and interrupts of a VM", "Exits by reason, for each vCPU.\n",
-     run_stats},
+     run_with_vm},
+    {"links", "", "list the links between VMs", "Each link's ends and how often they rang.\n",
+     run_without_arguments},
     {"log", "[-f]", "show the hypervisor's log",
      "  -f, --follow  go on as lines come, until interrupted\n", run_log},
     {"caps", "", "show what the CPU offers and what is used of it",
      "The capabilities that the hypervisor requires, wants and found.\n", run_without_arguments},
-    {"shutdown", "[VM | all]", "switch a VM off, or all of them", "Without a name: all VMs.\n",
+    {"info", "", "show CPUs, memory and time", "What the hypervisor and its guests hold.\n",
+     run_without_arguments},
+    {"start", "VM", "start a VM that is off", "From its kernel on, with fresh memory.\n",
+     run_with_vm},
+    {"shutdown", "[VM | all]", "switch a VM off, or all of them",
+     "At once, as if its plug were pulled. Without a name: all VMs, and then the machine.\n",
      run_shutdown},
     {"exec", "COMMAND...", "run any command of the hypervisor's monitor",
      "'exec help' lists them.\n", run_exec},
