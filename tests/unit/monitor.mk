@@ -1,0 +1,2 @@
+UNIT_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c
+UNIT_monitor_text := $(UNIT_monitor)
