@@ -46,6 +46,10 @@ enum exit_result exit_rdmsr(struct vcpu *vcpu)
 static bool write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     if (is_x2apic(msr)) {
+        if (msr == MSR_X2APIC_LVT_TIMER) {
+            /* A change of mode disarms the timer: the model must have it. */
+            scheduler_take_timer(vcpu->scheduler);
+        }
         bool ok = lapic_write_msr(&vcpu->lapic, msr, rdtsc(), value);
         /* An EOI or a lower priority may let another interrupt through; the timer may have been
          * set. */

@@ -84,8 +84,65 @@ static uint64_t earliest_deadline(const struct scheduler *scheduler)
     return earliest;
 }
 
+static bool may_lend(const struct scheduler *scheduler)
+{
+    const struct vcpu *vcpu = scheduler->vcpus[0];
+
+    return scheduler->count == 1 && scheduler->loaded == vcpu &&
+           (scheduler->pcpu->index != 0 || service_due == NO_TIMER) &&
+           atomic_load_explicit(&vcpu->state, memory_order_relaxed) != VCPU_PARKED &&
+           lapic_timer_is_deadline(&vcpu->lapic);
+}
+
+static void lend_timer(struct scheduler *scheduler)
+{
+    struct vcpu *vcpu = scheduler->vcpus[0];
+
+    scheduler->lent = true;
+    vcpu_pass_timer(vcpu, true);
+    apic_set_timer(lapic_read_tsc_deadline(&vcpu->lapic));
+}
+
+void scheduler_take_timer(struct scheduler *scheduler)
+{
+    if (scheduler->lent) {
+        struct vcpu *vcpu = scheduler->vcpus[0];
+        scheduler->lent = false;
+        /* What the guest set goes on as the model's; so does an expiry that is on its way. */
+        uint64_t deadline = apic_timer_pending() ? rdtsc() : apic_get_timer();
+        lapic_write_tsc_deadline(&vcpu->lapic, deadline);
+        scheduler->timer = deadline == 0 ? NO_TIMER : deadline;
+        vcpu_pass_timer(vcpu, false);
+    }
+}
+
+/* The timer that a guest was lent has expired. */
+static void lent_timer_expired(struct scheduler *scheduler, uint64_t now)
+{
+    struct vcpu *vcpu = scheduler->vcpus[0];
+
+    /* Else it was set anew meanwhile, and this expiry is an older one. */
+    if (apic_get_timer() == 0) {
+        lapic_write_tsc_deadline(&vcpu->lapic, now);
+        if (lapic_timer_expire(&vcpu->lapic, now)) {
+            vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
+        }
+    }
+}
+
 void scheduler_update_timer(struct scheduler *scheduler)
 {
+    bool lend = may_lend(scheduler);
+
+    if (scheduler->lent && !lend) {
+        scheduler_take_timer(scheduler);
+    }
+    if (lend) {
+        if (!scheduler->lent) {
+            lend_timer(scheduler);
+        }
+        return;
+    }
     uint64_t deadline = earliest_deadline(scheduler);
 
     if (deadline == scheduler->timer) {
@@ -105,6 +162,10 @@ void scheduler_timer_interrupt(void)
     struct scheduler *scheduler = &schedulers[this_pcpu()->index];
     uint64_t now = rdtsc();
 
+    if (scheduler->lent) {
+        lent_timer_expired(scheduler, now);
+        return;
+    }
     scheduler->timer = NO_TIMER;
     for (uint32_t i = 0; i < scheduler->count; i++) {
         struct vcpu *vcpu = scheduler->vcpus[i];

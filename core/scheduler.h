@@ -3,6 +3,9 @@
  * The scheduler of one pCPU: it runs the vCPUs that are pinned there, in turn. A vCPU that is alone
  * runs without a time slice; several share the CPU by the VMX-preemption timer. An idle pCPU waits
  * in HLT, with nothing periodic.
+ *
+ * The CPU's TSC-deadline timer serves the vCPUs' timers. A vCPU that has the CPU to itself is lent
+ * it: its guest sets the timer with no exit, and only its expiry comes here.
  */
 #ifndef POSTERN_CORE_SCHEDULER_H
 #define POSTERN_CORE_SCHEDULER_H
@@ -19,6 +22,7 @@ struct scheduler {
     uint32_t last;       /* index of the vCPU that ran last */
     struct vcpu *loaded; /* whose VMCS and registers are on the CPU; NULL at first */
     bool slicing;        /* the loaded VMCS has the preemption timer on */
+    bool lent;           /* the timer is the only vCPU's: its guest sets it */
     uint64_t timer;      /* the deadline that the APIC timer is set to; UINT64_MAX: none */
     uint64_t idle_ticks; /* TSC ticks spent in HLT */
 };
@@ -38,6 +42,9 @@ void vcpu_request(struct vcpu *vcpu, uint32_t work);
 
 /* Sets this pCPU's timer to its vCPUs' earliest deadline, after one has changed. */
 void scheduler_update_timer(struct scheduler *scheduler);
+
+/* Takes the timer back from the guest that it is lent to, if it is. On this pCPU. */
+void scheduler_take_timer(struct scheduler *scheduler);
 
 /* The handler of VECTOR_TIMER. */
 void scheduler_timer_interrupt(void);

@@ -104,6 +104,13 @@ void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)
     }
 }
 
+void vcpu_pass_timer(struct vcpu *vcpu, bool pass)
+{
+    const struct vm *vm = vcpu->vm;
+
+    vmwrite(VMCS_MSR_BITMAP, (uint64_t)(pass ? vm->msr_bitmap_timer : vm->msr_bitmap));
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
     uint32_t error = 0;

@@ -91,6 +91,9 @@ static void deliver_nmi(struct vcpu *vcpu)
 /* INIT and SIPI, and the VM's start and end. True if the vCPU has parked. */
 static bool change_state(struct vcpu *vcpu, uint32_t work)
 {
+    if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET)) != 0) {
+        scheduler_take_timer(vcpu->scheduler);
+    }
     if ((work & VCPU_WORK_PARK) != 0) {
         if (atomic_exchange(&vcpu->state, VCPU_PARKED) != VCPU_PARKED) {
             vm_vcpu_parked(vcpu->vm);

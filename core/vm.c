@@ -133,12 +133,16 @@ static status_t create(struct vm *vm, const struct config_vm *config)
     vm->kernel = find_file(config->kernel);
     vm->initrd = config->initrd[0] != '\0' ? find_file(config->initrd) : NULL;
     vm->msr_bitmap = page_alloc();
+    vm->msr_bitmap_timer = page_alloc();
     vm->console.ring = allocate(CONSOLE_RING_SIZE);
-    if (vm->kernel == NULL || vm->msr_bitmap == NULL || vm->console.ring == NULL) {
+    if (vm->kernel == NULL || vm->msr_bitmap == NULL || vm->msr_bitmap_timer == NULL ||
+        vm->console.ring == NULL) {
         return STATUS_NO_MEMORY;
     }
     set_cpuid(vm, caps);
     msr_policy_fill_bitmap(vm->msr_bitmap, caps->x2apic_virtualization, caps->rdtscp);
+    memcpy(vm->msr_bitmap_timer, vm->msr_bitmap, MSR_BITMAP_SIZE);
+    msr_policy_pass_timer(vm->msr_bitmap_timer);
     pci_init(&vm->pci);
     status_t status = create_vcpus(vm);
     return status == STATUS_OK ? guest_memory_create(vm, caps) : status;

@@ -89,10 +89,12 @@ struct vm {
     void *table_pool; /* free pages for the EPT, linked through their first words */
     uint32_t table_pool_count;
     uint8_t *msr_bitmap;
+    uint8_t *msr_bitmap_timer; /* the same, with IA32_TSC_DEADLINE the guest's own */
     uint32_t vcpu_count;
     struct vcpu *vcpus;
     uint32_t port_count;
     struct port *ports[CONFIG_MAX_LINKS];
+    struct cpuid_cache cpuid_cache;
     struct cpuid_env cpuid;        /* what all vCPUs share; the APIC id and OSXSAVE are filled in */
     struct linux_boot_entry entry; /* of the kernel that was loaded last */
 

@@ -276,6 +276,11 @@ void lapic_write_tsc_deadline(struct lapic *lapic, uint64_t value)
     }
 }
 
+bool lapic_timer_is_deadline(const struct lapic *lapic)
+{
+    return timer_mode(lapic) == TIMER_TSC_DEADLINE;
+}
+
 uint64_t lapic_timer_deadline(const struct lapic *lapic)
 {
     return lapic->deadline;

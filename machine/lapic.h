@@ -89,6 +89,9 @@ bool lapic_target_matches(const struct lapic *lapic, uint32_t destination, bool 
 /* An 8-bit destination, of the I/O APIC or an MSI, as the 32-bit one: 0xff is the broadcast. */
 uint32_t lapic_extend_destination(uint32_t destination);
 
+/* Whether the timer is in TSC-deadline mode. */
+bool lapic_timer_is_deadline(const struct lapic *lapic);
+
 /* The absolute TSC of the timer's expiry, UINT64_MAX if it is not running. */
 uint64_t lapic_timer_deadline(const struct lapic *lapic);
 

@@ -161,3 +161,9 @@ void msr_policy_fill_bitmap(uint8_t bitmap[MSR_BITMAP_SIZE], bool virtual_x2apic
         pass(bitmap, MSR_X2APIC_SELF_IPI, true);
     }
 }
+
+void msr_policy_pass_timer(uint8_t bitmap[MSR_BITMAP_SIZE])
+{
+    pass(bitmap, MSR_IA32_TSC_DEADLINE, false);
+    pass(bitmap, MSR_IA32_TSC_DEADLINE, true);
+}

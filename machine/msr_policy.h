@@ -30,4 +30,7 @@ bool msr_emulate_write(struct msr_state *state, uint32_t msr, uint64_t value);
  * guest owns pass; with `virtual_x2apic`, so do those that the CPU virtualises. */
 void msr_policy_fill_bitmap(uint8_t bitmap[MSR_BITMAP_SIZE], bool virtual_x2apic, bool tsc_aux);
 
+/* Lets IA32_TSC_DEADLINE pass too: for a vCPU that has its CPU's timer to itself. */
+void msr_policy_pass_timer(uint8_t bitmap[MSR_BITMAP_SIZE]);
+
 #endif

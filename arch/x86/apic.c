@@ -88,6 +88,16 @@ void apic_set_timer(uint64_t deadline)
     wrmsr(MSR_IA32_TSC_DEADLINE, deadline);
 }
 
+uint64_t apic_get_timer(void)
+{
+    return rdmsr(MSR_IA32_TSC_DEADLINE);
+}
+
+bool apic_timer_pending(void)
+{
+    return (rdmsr(MSR_X2APIC_IRR + VECTOR_TIMER / 32) >> VECTOR_TIMER % 32 & 1) != 0;
+}
+
 static void ioapic_write(volatile uint32_t *ioapic, uint32_t reg, uint32_t value)
 {
     ioapic[IOAPIC_SELECT] = reg;

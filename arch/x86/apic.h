@@ -22,6 +22,12 @@ void apic_send_startup(uint32_t destination, unsigned page);
 /* Has VECTOR_TIMER arrive when the TSC reaches `deadline`; 0 disarms. */
 void apic_set_timer(uint64_t deadline);
 
+/* The deadline that is set and has not been reached; 0: none. */
+uint64_t apic_get_timer(void);
+
+/* Whether VECTOR_TIMER has been requested of this CPU and not been taken yet. */
+bool apic_timer_pending(void);
+
 /* Routes the I/O APIC's input `gsi` (edge, active high, as an ISA interrupt) to `vector` on the CPU
  * that calls; all other inputs are masked. */
 void ioapic_route(uint64_t base, uint32_t gsi, unsigned vector);

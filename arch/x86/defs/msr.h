@@ -52,6 +52,7 @@
 #define MSR_X2APIC_TPR              0x808u
 #define MSR_X2APIC_EOI              0x80bu
 #define MSR_X2APIC_SVR              0x80fu
+#define MSR_X2APIC_IRR              0x820u /* the first of eight */
 #define MSR_X2APIC_ICR              0x830u
 #define MSR_X2APIC_LVT_TIMER        0x832u
 #define MSR_X2APIC_CURRENT_COUNT    0x839u
