@@ -1,0 +1,1 @@
+UNIT_config := core/config.c
