@@ -12,6 +12,7 @@ megabytes=64           # of the partition; FAT32 wants more than 65525 clusters
 sectors_per_cluster=1
 start=2048             # sectors: 1 MiB
 export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-1735689600}" TZ=UTC MTOOLS_SKIP_CHECK=1
+PATH=$PATH:/usr/sbin:/sbin # not in an ordinary user's
 new=$output.new
 volume=$new@@$((start * 512))
 

@@ -10,7 +10,7 @@ deps: ## install the Debian packages that are missing
 
 # What the packages bring is looked for when a make starts: hence a second one after them.
 run: deps ## build all, start two guests and join hvctl (PLATFORM=bochs|kvm, CONFIG=two)
-	$(Q)$(MAKE) image hvctl
+	$(Q)$(MAKE) $(if $(Q),-s) image hvctl
 	$(Q)tools/run/session.py $(BUILD) $(CONFIG) --platform $(PLATFORM) $(RUN_OPTIONS)
 
 stop: ## stop the machine that make run started

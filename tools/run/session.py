@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 import run
 
-PROMPT_SECONDS = 300
+PROMPT_SECONDS = 180
 GUEST_SECONDS = 300
 READY = "is ready ("
 
@@ -34,9 +34,17 @@ def console_of(hvctl, name):
     return done.stdout.decode("utf-8", "replace")
 
 
+def states_of(hvctl):
+    """Each VM's state, as `list` names it."""
+    done = subprocess.run([*hvctl, "list"], stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False)
+    rows = [line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines()]
+    return {row[0]: row[1] for row in rows[1:] if len(row) > 1}
+
+
 def wait_for_guests(hvctl, names):
-    """Until all have reached their shells. Says which one is ready when; returns those that are
-    not in time."""
+    """Until all have reached their shells. Says which one is ready when; returns those that ended
+    instead, or are not ready in time."""
     waiting = list(names)
     progress = run.Progress("waiting for the guests")
     end = time.monotonic() + GUEST_SECONDS
@@ -49,6 +57,9 @@ def wait_for_guests(hvctl, names):
                 print(next(line for line in text.splitlines() if READY in line), flush=True)
             else:
                 progress.show(f"{name}: {run.last_line(text.encode()) or 'nothing printed yet'}")
+        states = states_of(hvctl)
+        if waiting and all(states.get(name, "running") != "running" for name in waiting):
+            break
         time.sleep(0.5)
     progress.end()
     return waiting
@@ -82,10 +93,10 @@ def main():
     if code != 0:
         return code
     hvctl = [f"{build}/hvctl", "--line", f"{directory}/line"]
-    late = wait_for_guests(hvctl, names)
+    late = wait_for_guests([*hvctl, "--timeout", "5"], names)
     if late:
-        print(f"not ready within {GUEST_SECONDS} s: {' '.join(late)}; 'list', 'log' and"
-              " 'console NAME' tell more", file=sys.stderr)
+        print(f"ended, or not ready within {GUEST_SECONDS} s: {' '.join(late)}; 'list', 'log' and"
+              " 'console NAME' tell more", file=sys.stderr, flush=True)
     hint(names, directory)
     os.execv(hvctl[0], hvctl)
     return 1

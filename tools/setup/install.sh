@@ -29,7 +29,7 @@ echo "installing $(echo "$missing" | wc -w) missing packages: $missing"
 export DEBIAN_FRONTEND=noninteractive
 # Long silences look like a hang: apt's own lines stay visible.
 if ! apt-get update || ! $install; then
-    echo "install.sh: apt-get failed; put its error above right, then repeat" >&2
-    echo "  (the package lists come from /etc/apt/sources.list; Debian 12's main is enough)" >&2
+    echo "install.sh: apt-get failed; see its error above, then repeat" >&2
+    echo "  (the package lists come from /etc/apt/sources.list; Debian 12's main and its security updates are enough)" >&2
     exit 1
 fi
