@@ -1,2 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
 UNIT_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c
 UNIT_monitor_text := $(UNIT_monitor)

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
 UNIT_page_walk := machine/page_walk.c
