@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: BSD-2-Clause
 UNIT_ept := ept/ept.c
+UNIT_ept_random := ept/ept.c
