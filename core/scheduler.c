@@ -98,9 +98,12 @@ static void lend_timer(struct scheduler *scheduler)
 {
     struct vcpu *vcpu = scheduler->vcpus[0];
 
+    uint64_t deadline = lapic_read_tsc_deadline(&vcpu->lapic);
+    uint64_t soon = rdtsc() + TIMER_SOON;
+
     scheduler->lent = true;
     vcpu_pass_timer(vcpu, true);
-    apic_set_timer(lapic_read_tsc_deadline(&vcpu->lapic));
+    apic_set_timer(deadline != 0 && deadline < soon ? soon : deadline);
 }
 
 void scheduler_take_timer(struct scheduler *scheduler)
@@ -121,8 +124,9 @@ static void lent_timer_expired(struct scheduler *scheduler, uint64_t now)
 {
     struct vcpu *vcpu = scheduler->vcpus[0];
 
-    /* Else it was set anew meanwhile, and this expiry is an older one. */
-    if (apic_get_timer() == 0) {
+    /* Else it was set anew meanwhile, and this expiry is an older one. One that has passed reads 0;
+     * in Bochs 2.7 it still reads as it was set. */
+    if (apic_get_timer() <= now) {
         lapic_write_tsc_deadline(&vcpu->lapic, now);
         if (lapic_timer_expire(&vcpu->lapic, now)) {
             vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
