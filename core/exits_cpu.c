@@ -17,8 +17,22 @@
 #define CR_LMSW      3u
 #define REGISTER_RSP 4u
 
-static struct cpuid_regs emulate_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
+static enum exit_result answer_cpuid(struct vcpu *vcpu, const struct cpuid_regs *regs)
 {
+    struct vmx_registers *r = &vcpu->vmx.registers;
+
+    r->rax = regs->eax;
+    r->rbx = regs->ebx;
+    r->rcx = regs->ecx;
+    r->rdx = regs->edx;
+    return EXIT_SKIP;
+}
+
+/* Out of line, so that its stack frame is not a part of every CPUID exit. */
+static NOINLINE enum exit_result emulate_cpuid(struct vcpu *vcpu)
+{
+    uint32_t leaf = (uint32_t)vcpu->vmx.registers.rax;
+    uint32_t subleaf = (uint32_t)vcpu->vmx.registers.rcx;
     struct cpuid_env env = vcpu->vm->cpuid;
     struct cpuid_regs regs = {0};
 
@@ -29,21 +43,15 @@ static struct cpuid_regs emulate_cpuid(const struct vcpu *vcpu, uint32_t leaf, u
     env.apic_id = vcpu->id;
     env.osxsave = (vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) != 0;
     cpuid_emulate(&env, leaf, subleaf, &regs);
-    return regs;
+    return answer_cpuid(vcpu, &regs);
 }
 
 enum exit_result exit_cpuid(struct vcpu *vcpu)
 {
-    struct vmx_registers *r = &vcpu->vmx.registers;
-    uint32_t leaf = (uint32_t)r->rax;
-    const struct cpuid_regs *cached = cpuid_cached(&vcpu->vm->cpuid_cache, leaf);
-    struct cpuid_regs regs = cached != NULL ? *cached : emulate_cpuid(vcpu, leaf, (uint32_t)r->rcx);
+    const struct cpuid_regs *cached =
+        cpuid_cached(&vcpu->vm->cpuid_cache, (uint32_t)vcpu->vmx.registers.rax);
 
-    r->rax = regs.eax;
-    r->rbx = regs.ebx;
-    r->rcx = regs.ecx;
-    r->rdx = regs.edx;
-    return EXIT_SKIP;
+    return LIKELY(cached != NULL) ? answer_cpuid(vcpu, cached) : emulate_cpuid(vcpu);
 }
 
 /* General register `index` in the encoding of exit qualifications. */

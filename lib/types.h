@@ -18,6 +18,7 @@
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #define MUST_CHECK                          __attribute__((warn_unused_result))
+#define NOINLINE                            __attribute__((noinline))
 #define NORETURN                            __attribute__((noreturn))
 #define PRINTF(f, a)                        __attribute__((format(printf, f, a)))
 #define PACKED                              __attribute__((packed))
