@@ -263,7 +263,7 @@ const struct verb verbs[] = {
      "The capabilities that the hypervisor requires, wants and found.\n", run_without_arguments},
     {"info", "", "show CPUs, memory and time", "What the hypervisor and its guests hold.\n",
      run_without_arguments},
-    {"start", "VM", "start a VM that is off", "From its kernel on, with fresh memory.\n",
+    {"start", "VM", "start a VM that is off", "Its kernel and initramfs are loaded anew.\n",
      run_with_vm},
     {"shutdown", "[VM | all]", "switch a VM off, or all of them",
      "At once, as if its plug were pulled. Without a name: all VMs, and then the machine.\n",
