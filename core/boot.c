@@ -10,6 +10,7 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "machine/linux_boot.h"
 
 #define EFI_LOAD_ERROR 0x8000000000000001ull
 #define WAIT_SECONDS   10u
@@ -22,19 +23,19 @@ uint64_t efi_main(void *image, void *system_table);
 static struct boot_info boot_info;
 static struct config config;
 
-static bool already_read(const char *path)
+static const struct boot_file *find(const char *path)
 {
     for (uint32_t i = 0; i < boot_info.file_count; i++) {
         if (strcmp(boot_info.files[i].path, path) == 0) {
-            return true;
+            return &boot_info.files[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static status_t read_once(const char *path)
 {
-    return already_read(path) ? STATUS_OK : uefi_read_file(&boot_info, path);
+    return find(path) != NULL ? STATUS_OK : uefi_read_file(&boot_info, path);
 }
 
 static status_t read_config(const char *name)
@@ -55,16 +56,41 @@ static status_t read_config(const char *name)
     return status;
 }
 
+/* Whether the VM's kernel can be loaded; its files have been read. */
+static status_t check_kernel(const struct config_vm *vm)
+{
+    const struct boot_file *kernel = find(vm->kernel);
+    const struct boot_file *initrd = vm->initrd[0] != '\0' ? find(vm->initrd) : NULL;
+    struct linux_boot_request request = {
+        .ram_size = vm->memory,
+        .kernel = kernel->data,
+        .kernel_size = kernel->size,
+        .initrd = initrd != NULL ? initrd->data : NULL,
+        .initrd_size = initrd != NULL ? initrd->size : 0,
+        .cmdline = vm->cmdline,
+    };
+    char error[128] = "";
+    status_t status = linux_boot_check(&request, error, sizeof(error));
+
+    if (status != STATUS_OK) {
+        log_error("%s: %s", vm->kernel, error);
+    }
+    return status;
+}
+
 static status_t read_images(void)
 {
     for (uint32_t i = 0; i < config.vm_count; i++) {
-        status_t status = read_once(config.vms[i].kernel);
-        if (status == STATUS_OK && config.vms[i].initrd[0] != '\0') {
-            status = read_once(config.vms[i].initrd);
+        const struct config_vm *vm = &config.vms[i];
+        status_t status = read_once(vm->kernel);
+        if (status == STATUS_OK && vm->initrd[0] != '\0') {
+            status = read_once(vm->initrd);
+        }
+        if (status == STATUS_OK) {
+            status = check_kernel(vm);
         }
         if (status != STATUS_OK) {
-            log_error("vm %s (line %u of the configuration) cannot be loaded", config.vms[i].name,
-                      config.vms[i].line);
+            log_error("vm %s (line %u of the configuration) cannot be loaded", vm->name, vm->line);
             return status;
         }
     }

@@ -205,22 +205,37 @@ static void put_params(const struct linux_boot_request *r, const struct kernel *
     memcpy(r->ram + CMDLINE, r->cmdline, strlen(r->cmdline) + 1);
 }
 
+static status_t check(const struct linux_boot_request *request, struct kernel *kernel,
+                      uint64_t *initrd, char *error, size_t error_size)
+{
+    if (request->ram_size < 2 * HIGH_RAM_BASE) {
+        return fail(STATUS_NO_MEMORY, error, error_size, "less than 2 MiB of memory");
+    }
+    status_t status = check_header(request, kernel, error, error_size);
+    if (status == STATUS_OK) {
+        status = place_kernel(request, kernel, error, error_size);
+    }
+    if (status == STATUS_OK && request->initrd != NULL) {
+        status = place_initrd(request, kernel, initrd, error, error_size);
+    }
+    return status;
+}
+
+status_t linux_boot_check(const struct linux_boot_request *request, char *error, size_t error_size)
+{
+    struct kernel kernel;
+    uint64_t initrd = 0;
+
+    return check(request, &kernel, &initrd, error, error_size);
+}
+
 status_t linux_boot_load(const struct linux_boot_request *request, struct linux_boot_entry *entry,
                          char *error, size_t error_size)
 {
     struct kernel kernel;
     uint64_t initrd = 0;
+    status_t status = check(request, &kernel, &initrd, error, error_size);
 
-    if (request->ram_size < 2 * HIGH_RAM_BASE) {
-        return fail(STATUS_NO_MEMORY, error, error_size, "less than 2 MiB of memory");
-    }
-    status_t status = check_header(request, &kernel, error, error_size);
-    if (status == STATUS_OK) {
-        status = place_kernel(request, &kernel, error, error_size);
-    }
-    if (status == STATUS_OK && request->initrd != NULL) {
-        status = place_initrd(request, &kernel, &initrd, error, error_size);
-    }
     if (status != STATUS_OK) {
         return status;
     }

@@ -31,6 +31,11 @@ struct linux_boot_entry {
     uint32_t gdt_limit;
 };
 
+/* Whether linux_boot_load() would go through, without touching `ram`, which may be NULL. The same
+ * errors. */
+status_t linux_boot_check(const struct linux_boot_request *request, char *error,
+                          size_t error_size) MUST_CHECK;
+
 /* Puts kernel, initrd, command line, boot_params, page tables and a GDT into the guest's memory.
  * STATUS_INVALID for a file that is no such kernel, STATUS_NO_MEMORY when the memory is too small;
  * `error` then names what is wrong. What lies elsewhere in memory is not touched. */

@@ -77,6 +77,15 @@ def choose_entry(disk, name):
         raise MachineError(f"{ENTRY_FILE} in {disk}: {done.stderr.decode().strip()}")
 
 
+def put_file(disk, path):
+    """Copies a file into the image's /postern."""
+    done = subprocess.run(
+        ["mcopy", "-o", "-i", f"{disk}@@{esp_offset(disk)}", path, "::/postern/"],
+        capture_output=True, check=False, env=dict(os.environ, MTOOLS_SKIP_CHECK="1"))
+    if done.returncode != 0:
+        raise MachineError(f"{path} into {disk}: {done.stderr.decode().strip()}")
+
+
 def prepare_disk(settings, directory):
     """A copy of the image for this run, so that no run changes what the next one finds."""
     image = settings["image"]
@@ -88,6 +97,8 @@ def prepare_disk(settings, directory):
             os.unlink(stale)
     subprocess.run(["cp", "--reflink=auto", "--sparse=always", "--", image, disk], check=True)
     os.chmod(disk, 0o644)
+    for path in settings["put"]:
+        put_file(disk, path)
     if settings["entry"]:
         choose_entry(disk, settings["entry"])
 

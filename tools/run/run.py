@@ -176,6 +176,7 @@ def start(options):
         "cpu_model": options.cpu_model,
         "ips": options.ips,
         "bochs_lines": options.bochs_line,
+        "put": options.put,
     }
     try:
         machine.prepare_disk(settings, directory)
@@ -257,6 +258,8 @@ def parse(arguments):
                       help="Bochs only: instructions in an emulated second")
     verb.add_argument("--bochs-line", action="append", default=[], metavar="LINE",
                       help="Bochs only: one more line for its bochsrc; may be repeated")
+    verb.add_argument("--put", action="append", default=[], metavar="FILE",
+                      help="copy FILE into the image's /postern first; may be repeated")
     verb.add_argument("--wait", type=int, default=0, metavar="SECONDS",
                       help="wait so long for the hypervisor's prompt; 0: do not wait")
     verb.set_defaults(function=start)
