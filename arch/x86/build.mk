@@ -33,6 +33,17 @@ $(BUILD)/dsdt.aml: machine/dsdt.asl
 $(BUILD)/hv/machine/dsdt.S.o $(BUILD)/unit/machine/dsdt.S.o: $(BUILD)/dsdt.aml
 $(BUILD)/hv/machine/dsdt.S.o: HV_CFLAGS += -Wa,-I$(BUILD)
 
+# The screen's font, of the package console-setup-linux.
+FONT := /usr/share/consolefonts/Lat15-Terminus16.psf.gz
+
+$(BUILD)/font.psf: $(FONT)
+	$(call say,FONT,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)gunzip -c $< > $@
+
+$(BUILD)/hv/arch/x86/font.S.o: $(BUILD)/font.psf
+$(BUILD)/hv/arch/x86/font.S.o: HV_CFLAGS += -Wa,-I$(BUILD)
+
 $(BUILD)/postern.elf: $(HV_OBJECTS) arch/x86/postern.lds
 	$(call say,LINK,$@)
 	$(Q)ld -nostdlib -znocombreloc -shared -Bsymbolic --no-undefined -z noexecstack \

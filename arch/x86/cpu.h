@@ -103,6 +103,12 @@ static inline void xrstor(const void *area, uint64_t mask)
                      : "memory");
 }
 
+/* Stores before it reach memory, and devices, before it completes. */
+static inline void store_fence(void)
+{
+    __asm__ volatile("sfence" : : : "memory");
+}
+
 static inline void cpu_pause(void)
 {
     __builtin_ia32_pause();

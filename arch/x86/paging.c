@@ -12,6 +12,8 @@
 #define ENTRY_ADDRESS MASK(51, 12)
 #define LEVELS        4u
 #define ENTRIES       512u
+/* The PAT after a reset, but for entry 1 (PWT alone): write combining in place of write through. */
+#define PAT_VALUE 0x0007040600070106ull
 
 /* The image's parts, from the linker script. */
 extern char image_text_start[] __asm__("__text_start"), image_text_end[] __asm__("__text_end");
@@ -157,7 +159,7 @@ status_t paging_build(const struct boot_info *info)
     }
     if (status == STATUS_OK && info->framebuffer.base != 0) {
         uint64_t size = (uint64_t)info->framebuffer.stride * info->framebuffer.height * 4;
-        status = paging_map(info->framebuffer.base, size, PAGING_WRITE | PAGING_UNCACHED);
+        status = paging_map(info->framebuffer.base, size, PAGING_WRITE | PAGING_WRITE_COMBINING);
     }
     return status;
 }
@@ -166,6 +168,8 @@ void paging_activate(void)
 {
     wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_NXE);
     write_cr0((read_cr0() | CR0_WP | CR0_NE | CR0_MP) & ~(CR0_EM | CR0_TS));
+    /* Before this nothing was read or written through the entry that changes. */
+    wrmsr(MSR_IA32_PAT, PAT_VALUE);
     write_cr3((uint64_t)root);
     /* The firmware may have had global pages. */
     write_cr4(read_cr4() & ~CR4_PGE);

@@ -10,16 +10,18 @@
 #include "arch/x86/boot_info.h"
 #include "lib/status.h"
 
-#define PAGING_WRITE    (1ull << 1)
-#define PAGING_UNCACHED (1ull << 4)
-#define PAGING_EXECUTE  (1ull << 63) /* stored inverted, as the NX bit */
+#define PAGING_WRITE           (1ull << 1)
+#define PAGING_WRITE_COMBINING (1ull << 3) /* by paging_activate()'s PAT */
+#define PAGING_UNCACHED        (1ull << 4)
+#define PAGING_EXECUTE         (1ull << 63) /* stored inverted, as the NX bit */
 
 /* Builds the tables of the machine that `info` describes; they are not active yet. The bootstrap
  * page at info->low_page is mapped executable and not writable: fill it before paging_activate().
  */
 status_t paging_build(const struct boot_info *info) MUST_CHECK;
 
-/* Loads the tables into this CPU's CR3, with NX and write protection on. */
+/* Loads the tables into this CPU's CR3, with NX and write protection on, and the PAT that they
+ * need. */
 void paging_activate(void);
 
 /* The physical address of the top-level table; below 4 GiB. */

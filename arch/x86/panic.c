@@ -4,6 +4,7 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/defs/msr.h"
+#include "arch/x86/framebuffer.h"
 #include "arch/x86/serial.h"
 #include "lib/format.h"
 #include "lib/log.h"
@@ -34,6 +35,7 @@ void panic(const char *format, ...)
         /* The monitor no longer runs: the line gets the text directly. */
         log_clear_sinks();
         log_add_sink(serial_write);
+        log_add_sink(framebuffer_write_last);
         log_error("panic: %s", text);
         log_error("the hypervisor has stopped; switch the machine off and on");
     }

@@ -3,8 +3,7 @@
 
 import pytest
 
-import platform_probe
-from postern_machine import Machine, platform
+from postern_machine import Machine, platform, platform_probe
 
 
 def pytest_terminal_summary(terminalreporter):

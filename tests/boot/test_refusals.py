@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-import platform_probe
-from postern_machine import Machine
+from postern_machine import Machine, platform_probe
 
 GOOD_VM = """vm alpha
     kernel /postern/vmlinuz-cloud

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/uefi/efi_state.h"
 
+#include "arch/x86/framebuffer.h"
 #include "arch/x86/serial.h"
 #include "arch/x86/uefi/options.h"
 #include "arch/x86/uefi/uefi.h"
@@ -89,7 +90,10 @@ status_t uefi_start(void *image, void *system_table, struct boot_info *info,
     serial_init(info->uart_port);
     log_add_sink(serial_write);
     find_screen(info);
-    if (info->framebuffer.base == 0 && info->uart_port == 0) {
+    if (framebuffer_init(&info->framebuffer) == STATUS_OK) {
+        log_add_sink(framebuffer_write);
+        log_info("screen of %u by %u pixels", info->framebuffer.width, info->framebuffer.height);
+    } else if (info->uart_port == 0) {
         log_add_sink(firmware_console);
     }
     info->image_base = (uint64_t)image_start;
