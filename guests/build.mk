@@ -33,10 +33,16 @@ $(GUESTS)/%/modules: $(GUESTS)/%/release $(MODULE_SOURCES)
 	fi
 	$(Q)touch $@
 
+$(GUESTS)/tsc: guests/initramfs/tsc.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(WARNINGS) -O2 -static -nostdlib -ffreestanding -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -Wl,--build-id=none -s -o $@ $<
+
 # Order matters: postern_bench may use what postern_net provides.
-$(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(wildcard guests/initramfs/*)
+$(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(GUESTS)/tsc $(wildcard guests/initramfs/*)
 	$(call say,INITRD,$@)
-	$(Q)guests/initramfs/build.sh $@ $$(ls -r $(<D)/src/guests/linux/*.ko 2>/dev/null)
+	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/tsc $$(ls -r $(<D)/src/guests/linux/*.ko 2>/dev/null)
 
 all: guests
 

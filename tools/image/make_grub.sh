@@ -10,4 +10,4 @@ grep -v '^#' "$here/early.cfg" > "$early" # what reads a built-in file knows no 
 
 grub-mkimage -O x86_64-efi -p /postern -c "$early" -o "$1" \
     part_gpt part_msdos fat search search_fs_file configfile normal test echo sleep \
-    boot chain linux serial terminal efi_gop ls cat reboot halt
+    boot chain linux serial terminal efi_gop ls cat reboot halt rdmsr

@@ -30,7 +30,9 @@ done
 # The same kernel on the same machine without the hypervisor: what its boot is measured against.
 cat <<'END'
 menuentry "direct" {
-    linux /postern/vmlinuz-cloud console=ttyS0 quiet cryptomgr.notests hostname=direct
+    linux /postern/vmlinuz-cloud console=ttyS0 quiet cryptomgr.notests mem=128M hostname=direct tsc
     initrd /postern/initrd-cloud.img
+    echo "the TSC before the kernel:"
+    rdmsr 0x10
 }
 END

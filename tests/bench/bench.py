@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Measures the hypervisor in Bochs and writes build/bench.csv.
+
+In Bochs the time-stamp counter counts emulated instructions, so that these figures repeat; they
+say how much work an operation is, not how long it takes on silicon.
+"""
+
+import csv
+import os
+import re
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "boot"))
+# pylint: disable-next=wrong-import-position
+from postern_machine import BUILD, Machine, platform_probe, table
+
+COMMAND = "make bench"
+MODULE = "/lib/modules/postern_bench.ko"
+PACKETS = 5000
+IDLE_SECONDS = 20  # emulated
+
+# Name: the most that is wanted, and what others take.
+GOALS = {
+    "exit.hypercall": (130, "KVM 6.1 on this CPU: 1068"),
+    "exit.cpuid": (160, "KVM 6.1 on this CPU: 1070"),
+    "boot.ratio": (1.10, "1 is the bare machine"),
+    "idle.exits_per_s": (10, ""),
+    "memory.hypervisor_kib": (4096, ""),
+}
+
+
+class Results:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, name, value, unit):
+        self.rows.append((name, value, unit, "bochs", COMMAND))
+        print(f"  {name}: {value} {unit}", flush=True)
+
+    def write(self, path):
+        with open(path, "w", newline="", encoding="ascii") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("name", "value", "unit", "platform", "command"))
+            writer.writerows(self.rows)
+
+    def print(self):
+        print(f"\n{'name':24}{'value':>12}  {'unit':14}{'goal':>8}  compare")
+        for name, value, unit, _, _ in self.rows:
+            goal, note = GOALS.get(name, ("", ""))
+            missed = " missed" if goal != "" and value > goal else ""
+            print(f"{name:24}{value:>12}  {unit:14}{goal:>8}  {note}{missed}")
+
+
+def exits(machine, name):
+    """All exits of a VM so far, its vCPUs, and the TSC."""
+    text = machine.hvctl("stats", name)
+    rows = [row for row in table(text) if row["exit"] == "all"]
+    tsc, hertz = map(int, re.search(r"tsc (\d+) hz (\d+)", text).groups())
+    return sum(int(row["count"]) for row in rows), len(rows), tsc, hertz
+
+
+def measured(guest):
+    """What postern_bench has written to a guest's kernel log, newest last."""
+    return dict(re.findall(r"postern_bench: (\S+) (\d+)", guest.run("dmesg")))
+
+
+def measure_exits(machine, results):
+    alpha = machine.guest("alpha")
+    alpha.run(f"insmod {MODULE} what=exits && rmmod postern_bench")
+    values = measured(alpha)
+    for name in ("exit.hypercall", "exit.cpuid", "exit.pio", "exit.mmio"):
+        results.add(name, int(values[name]), "instructions")
+
+
+def measure_packets(machine, results, size):
+    alpha, beta = machine.guest("alpha"), machine.guest("beta")
+    beta.run(f"insmod {MODULE} what=receive count={PACKETS}")
+    alpha.run("sleep 1")
+    # The monitor's own questions cost no exits of these VMs but those of the typed lines, which
+    # are measured and taken off.
+    sending = f"insmod {MODULE} what=send size={size} count={PACKETS}; rmmod postern_bench"
+    nothing = f"insmod {MODULE} what=none size={size} count={PACKETS}; true rmmod postern_bench"
+    counts = []
+    for command in (nothing, sending):
+        before = sum(exits(machine, name)[0] for name in ("alpha", "beta"))
+        alpha.run(command)
+        counts.append(sum(exits(machine, name)[0] for name in ("alpha", "beta")) - before)
+    sent, received = measured(alpha), measured(beta)
+    beta.run("rmmod postern_bench")
+    if (sent["send.count"], received["receive.count"]) != (str(PACKETS), str(PACKETS)):
+        raise SystemExit(f"packets were lost: {sent} {received}")
+    ticks = int(received["receive.last"]) - int(sent["send.start"])
+    results.add(f"packet.{size}.instructions", round(ticks / PACKETS, 1), "instructions")
+    return round(max(0, counts[1] - counts[0]) / PACKETS, 4)
+
+
+def measure_idle(machine, results):
+    worst = 0.0
+    time.sleep(5)
+    for name in ("alpha", "beta"):
+        before, vcpus, start, hertz = exits(machine, name)
+        now, end = before, start
+        while end - start < IDLE_SECONDS * hertz:
+            time.sleep(1)
+            now, _, end, _ = exits(machine, name)
+        worst = max(worst, (now - before) * hertz / (end - start) / vcpus)
+    results.add("idle.exits_per_s", round(worst, 2), "exits/s")
+
+
+def measure_two_guests(results):
+    machine = Machine("bench", "two", on="bochs")
+    try:
+        machine.start()
+        for name in ("alpha", "beta"):
+            machine.guest(name).wait_ready()
+        measure_exits(machine, results)
+        exits_64 = measure_packets(machine, results, 64)
+        measure_packets(machine, results, 1500)
+        results.add("packet.64.exits", exits_64, "exits")
+        measure_idle(machine, results)
+        (row,) = [row for row in table(machine.hvctl("info"))
+                  if row["what"] == "memory.hypervisor_kib"]
+        results.add("memory.hypervisor_kib", int(row["value"]), "KiB")
+    finally:
+        machine.stop()
+
+
+def init_tsc(text):
+    found = re.search(r"postern-guest: init at TSC (\d+)", text)
+    return int(found.group(1)) if found else None
+
+
+def boot_with_hypervisor():
+    machine = Machine("bench", "one", on="bochs", options=["--cpus", "1"])
+    try:
+        machine.start()
+        alpha = machine.guest("alpha").wait_ready()
+        start = int(re.search(r"started (\d+)", machine.hvctl("stats", "alpha")).group(1))
+        return init_tsc(alpha.console()) - start
+    finally:
+        machine.stop()
+
+
+def boot_directly():
+    machine = Machine("bench", entry="direct", on="bochs", options=["--cpus", "1"])
+    try:
+        machine.start(wait=0)
+        end = time.monotonic() + 600
+        while init_tsc(machine.serial()) is None:
+            if time.monotonic() > end:
+                raise SystemExit(f"the kernel does not boot directly:\n{machine.serial()[-2000:]}")
+            time.sleep(1)
+        text = machine.serial()
+        start = re.search(r"the TSC before the kernel:\D*?(0x[0-9a-fA-F]+)", text)
+        return init_tsc(text) - int(start.group(1), 16)
+    finally:
+        machine.stop()
+
+
+def measure_boot(results):
+    bare = boot_directly()
+    guest = boot_with_hypervisor()
+    results.add("boot.direct", bare, "instructions")
+    results.add("boot.guest", guest, "instructions")
+    results.add("boot.ratio", round(guest / bare, 4), "")
+
+
+def main():
+    refusal = platform_probe.bochs_refusal()
+    if refusal is not None:
+        raise SystemExit(f"bench: {refusal}")
+    results = Results()
+    measure_two_guests(results)
+    measure_boot(results)
+    results.write(os.path.join(BUILD, "bench.csv"))
+    results.print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The tests of the whole system, and the measurements.
+
+# TESTS= may name files of tests/boot, or options of pytest.
+TESTS ?= tests/boot
+BENCH_NEEDS := image hvctl
+
+test: deps ## run all tests: host units, the checks, and whole machines in emulators
+	$(Q)$(MAKE) image hvctl monitor-server check
+	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
+
+system: image hvctl ## run the tests of whole machines only (TESTS=tests/boot/FILE)
+	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) pytest-3 -q -rs $(TESTS)
+
+bench: deps ## measure in Bochs, print a table and write build/bench.csv
+	$(Q)$(MAKE) image hvctl
+	$(Q)BUILD=$(BUILD) tests/bench/bench.py
+
+.PHONY: test system bench
