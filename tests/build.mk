@@ -25,8 +25,10 @@ $(BUILD)/unit/%.o: %.c
 	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 -include $(shell find $(BUILD)/unit -name '*.d' 2>/dev/null)
 
+unit-programs: $(UNIT_PROGRAMS)
+
 unit: $(UNIT_PROGRAMS) ## build and run the host unit tests
 	$(Q)for test in $^; do echo "== $$test"; $$test || exit 1; done
 
-.PHONY: unit
+.PHONY: unit unit-programs
 .SECONDARY:

@@ -6,7 +6,7 @@ TESTS ?= tests/boot
 BENCH_NEEDS := image hvctl
 
 test: deps ## run all tests: host units, the checks, and whole machines in emulators
-	$(Q)$(MAKE) image hvctl monitor-server check
+	$(Q)$(MAKE) image hvctl $(BUILD)/monitor-server unit-programs
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
 
 system: image hvctl ## run the tests of whole machines only (TESTS=tests/boot/FILE)

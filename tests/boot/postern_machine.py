@@ -44,6 +44,7 @@ class Machine:
                         "--image", os.path.join(BUILD, "postern.img"), *chosen, *options]
 
     def start(self, wait=BOOT_SECONDS):
+        self.stop()  # one that an interrupted run left
         done = subprocess.run([*self.command, "--wait", str(wait)], check=False,
                               capture_output=True, text=True)
         assert done.returncode == 0, f"the machine does not start:\n{done.stdout}{done.stderr}"

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs all tests and adds up their results: host unit tests, the checks of the sources, hvctl on a
+monitor without a machine, whole machines in emulators.
+
+The last line is "N passed, M failed", with ", K skipped" where some were; each skip's reason is
+above it. Exit code 0 only if none failed and some passed.
+"""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BUILD", "build")
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skips = []
+        self.failures = []
+
+    def add(self, name, passed, failed, skips=()):
+        self.passed += passed
+        self.failed += failed
+        self.skips += skips
+        if failed:
+            self.failures.append(name)
+
+
+def title(text):
+    print(f"== {text}", flush=True)
+
+
+def run_unit(program, totals):
+    """A cmocka program: its summary tells; one that ends without it has failed."""
+    name = os.path.basename(program)
+    done = subprocess.run([program], check=False, capture_output=True, text=True, errors="replace")
+    text = done.stdout + done.stderr
+    passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", text)))
+    failed = sum(map(int, re.findall(r"\[  FAILED  \] (\d+) test", text)))
+    skips = re.findall(r"\[  SKIPPED \] (?!\d+ test)(.*)", text)
+    if done.returncode != 0 and failed == 0 or passed + failed == 0:
+        failed += 1
+    print(f"{name}: {passed} passed, {failed} failed", flush=True)
+    if failed:
+        print(text)
+    totals.add(name, passed, failed, [f"{name}: {skip}" for skip in skips])
+
+
+def run_check(totals):
+    title("the checks of the sources")
+    done = subprocess.run(["make", "--no-print-directory", "check"], check=False)
+    totals.add("make check", int(done.returncode == 0), int(done.returncode != 0))
+
+
+def run_pytest(folder, totals):
+    title(folder)
+    report = os.path.join(BUILD, f"test-{os.path.basename(folder)}.xml")
+    if os.path.exists(report):
+        os.unlink(report)
+    # Debian's, whatever else is in PATH.
+    subprocess.run(["/usr/bin/pytest-3", "-v", "-rs", "--junitxml", report, folder], check=False)
+    if not os.path.exists(report):
+        totals.add(folder, 0, 1)
+        return
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        skip = case.find("skipped")
+        if skip is not None:
+            totals.add(name, 0, 0, [f"{name}: {skip.get('message')}"])
+        elif case.find("failure") is not None or case.find("error") is not None:
+            totals.add(name, 0, 1)
+        else:
+            totals.add(name, 1, 0)
+
+
+def main():
+    os.chdir(ROOT)
+    totals = Totals()
+    start = time.monotonic()
+    title("host unit tests, with the address and undefined-behaviour sanitizers")
+    for source in sorted(glob.glob("tests/unit/test_*.c")):
+        run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
+    run_check(totals)
+    for folder in ("tests/hvctl", "tests/boot"):
+        run_pytest(folder, totals)
+    print(f"\n{time.monotonic() - start:.0f} s")
+    for skip in totals.skips:
+        print(f"skipped: {skip}")
+    for failure in totals.failures:
+        print(f"failed: {failure}")
+    skipped = f", {len(totals.skips)} skipped" if totals.skips else ""
+    print(f"{totals.passed} passed, {totals.failed} failed{skipped}")
+    return 0 if totals.failed == 0 and totals.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
