@@ -337,6 +337,42 @@ static void test_synthetic(void **state)
     }
 }
 
+static struct cpuid_regs ask_cpu(uint32_t leaf)
+{
+    return (struct cpuid_regs){leaf * 3 + 1, ~leaf, leaf ^ 0x55555555, 0xffff0000 | leaf};
+}
+
+/* A cached answer is the one that would be made, on each vCPU and at any moment. */
+static void test_cache(void **state)
+{
+    struct cpuid_env env = full_env();
+    static struct cpuid_cache cache;
+    unsigned cached = 0;
+
+    (void)state;
+    memset(&cache, 0xee, sizeof(cache));
+    cpuid_cache_fill(&cache, &env, ask_cpu);
+    for (uint64_t leaf = 0; leaf <= UINT32_MAX; leaf += leaf % 0x40000000 < 100 ? 1 : 0x3fffff9c) {
+        const struct cpuid_regs *regs = cpuid_cached(&cache, (uint32_t)leaf);
+        for (unsigned i = 0; regs != NULL && i < 32; i++) {
+            struct cpuid_regs want = ask_cpu((uint32_t)leaf);
+            env.apic_id = i & 3;
+            env.osxsave = (i & 4) != 0;
+            cpuid_emulate(&env, (uint32_t)leaf, i >> 3, &want);
+            assert_memory_equal(regs, &want, sizeof(want));
+        }
+        cached += regs != NULL;
+    }
+    assert_in_range(cached, 20, CPUID_RANGES * CPUID_RANGE_LEAVES);
+    assert_non_null(cpuid_cached(&cache, 0));
+    assert_non_null(cpuid_cached(&cache, 0x40000000));
+    assert_null(cpuid_cached(&cache, 1)); /* the vCPU's number is in it */
+    assert_null(cpuid_cached(&cache, CPUID_RANGE_LEAVES));
+    assert_null(cpuid_cached(&cache, 0x40000100));
+    assert_null(cpuid_cached(&cache, 0xc0000000));
+    assert_null(cpuid_cached(&cache, UINT32_MAX));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_xsave),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_synthetic),
+        cmocka_unit_test(test_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,9 @@ static void test_reset_forgets(void **state)
     assert_int_equal(lapic_rvi(&f.lapic) | lapic_svi(&f.lapic), 0);
     assert_true(lapic_timer_deadline(&f.lapic) == UINT64_MAX);
     assert_int_equal(rd(&f, TPR), 0);
+    /* The trigger mode of what was on its way is forgotten, too. */
+    request(&f, 0x77, false);
+    assert_false(has(&f, TMR, 0x77));
     stop(&f);
 }
 

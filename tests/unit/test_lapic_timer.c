@@ -90,7 +90,9 @@ static void test_tsc_deadline(void **state)
     lapic_write_tsc_deadline(&f.lapic, 5000); /* in another mode: ignored */
     assert_int_equal(lapic_read_tsc_deadline(&f.lapic), 0);
     assert_true(lapic_timer_deadline(&f.lapic) == UINT64_MAX);
+    assert_false(lapic_timer_is_deadline(&f.lapic));
     wr(&f, LVT_TIMER, TSC_DEADLINE | 0x32);
+    assert_true(lapic_timer_is_deadline(&f.lapic));
     lapic_write_tsc_deadline(&f.lapic, 2000000);
     assert_int_equal(lapic_read_tsc_deadline(&f.lapic), 2000000);
     assert_int_equal(rd(&f, CURRENT), 0);

@@ -170,6 +170,10 @@ static void test_entry_state(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {
         assert_int_equal(walk(&f, addresses[i]), addresses[i]);
     }
+    /* Nothing else is mapped: the guest's memory held other bytes there. */
+    assert_int_equal(get(f.ram + f.entry.cr3 + 8, 8), 0);
+    assert_int_equal(get(f.ram + f.entry.cr3 + 511 * 8, 8), 0);
+    assert_int_equal(get(f.ram + f.entry.cr3 + 4096 + 4 * 8, 8), 0);
     /* Flat segments: 64-bit code at 0x10, data at 0x18. */
     assert_true(f.entry.gdt_limit >= LINUX_BOOT_DS + 7);
     uint64_t code = get(f.ram + f.entry.gdt_base + LINUX_BOOT_CS, 8);
@@ -307,6 +311,9 @@ static void test_command_line(void **state)
     line[4095] = '\0';
     assert_int_equal(load(&f), STATUS_OK);
     line[4095] = 'x';
+    line[4096] = '\0';
+    expect_failure(&f, STATUS_INVALID, "command line");
+    line[4096] = 'x';
     line[4999] = '\0';
     expect_failure(&f, STATUS_INVALID, "command line");
     put(f.kernel + 0x238, 0, 4);

@@ -180,6 +180,11 @@ static void test_exec(void **state)
     assert_int_equal(h->answer[8], STATUS_NOT_FOUND);
     expect_read(h, MONITOR_STREAM_OUTPUT, monitor_get64(h->answer + 16),
                 "unknown command: bogus ('help' lists the commands)\n");
+    /* One that the monitor answers itself. */
+    assert_int_equal(exec(h, 50, "line"), MONITOR_OK);
+    expect_read(h, MONITOR_STREAM_OUTPUT, monitor_get64(h->answer + 16),
+                "counter\tvalue\nframes\t11\ndamaged frames\t0\nrequests dropped\t0\n");
+    assert_int_equal(h->core.executions, 4);
     /* Far more output than can be kept. */
     assert_int_equal(exec(h, 6, "flood"), MONITOR_OK);
     assert_int_equal(h->answer[9], MONITOR_EXEC_CUT);

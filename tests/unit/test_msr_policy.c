@@ -93,6 +93,23 @@ static void test_bitmap_agrees(void **state)
     }
 }
 
+/* A vCPU that has its CPU's timer to itself: one more register, in both directions. */
+static void test_own_timer(void **state)
+{
+    uint8_t *bitmap = fill(false, false), *plain = fill(false, false);
+
+    (void)state;
+    msr_policy_pass_timer(bitmap);
+    FOR_EACH_MSR(msr)
+    {
+        bool timer = msr == MSR_IA32_TSC_DEADLINE;
+        assert_int_equal(exits(bitmap, msr, false), exits(plain, msr, false) && !timer);
+        assert_int_equal(exits(bitmap, msr, true), exits(plain, msr, true) && !timer);
+    }
+    free(bitmap);
+    free(plain);
+}
+
 static void no_ipi(void *context, const struct lapic_ipi *ipi)
 {
     (void)context;
@@ -260,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bitmap_passes_only_these),
         cmocka_unit_test(test_bitmap_agrees),
+        cmocka_unit_test(test_own_timer),
         cmocka_unit_test(test_virtual_x2apic),
         cmocka_unit_test(test_others),
         cmocka_unit_test(test_unknown),
