@@ -1,0 +1,1 @@
+UNIT_text_screen := lib/text_screen.c lib/psf.c
