@@ -92,7 +92,6 @@ status_t uefi_start(void *image, void *system_table, struct boot_info *info,
     find_screen(info);
     if (framebuffer_init(&info->framebuffer) == STATUS_OK) {
         log_add_sink(framebuffer_write);
-        log_info("screen of %u by %u pixels", info->framebuffer.width, info->framebuffer.height);
     } else if (info->uart_port == 0) {
         log_add_sink(firmware_console);
     }
