@@ -11,11 +11,11 @@
 #define POSTERN_ABI_PCI_H
 
 /* Not assigned by the PCI-SIG: "PO". */
-#define POSTERN_PCI_VENDOR 0x504fu
-#define POSTERN_PCI_NIC    0x0001u
+#define POSTERN_PCI_VENDOR         0x504fu
+#define POSTERN_PCI_NIC            0x0001u
 
-#define POSTERN_BAR_REGISTERS 0u
-#define POSTERN_BAR_WINDOW    2u
+#define POSTERN_BAR_REGISTERS      0u
+#define POSTERN_BAR_WINDOW         2u
 
 #define POSTERN_BAR_REGISTERS_SIZE 0x2000u
 #define POSTERN_MSIX_TABLE         0x1000u /* in BAR 0 */
@@ -34,12 +34,12 @@
 #define POSTERN_REG_LINK         0x20u /* POSTERN_LINK_ bits; vector 1 tells of changes */
 #define POSTERN_REG_DOORBELL     0x28u /* any write interrupts the peer, as POSTERN_HC_DOORBELL */
 
-#define POSTERN_NIC_MAGIC 0x4e525450u /* "PTRN" in memory */
-#define POSTERN_NIC_ABI   1u
+#define POSTERN_NIC_MAGIC        0x4e525450u /* "PTRN" in memory */
+#define POSTERN_NIC_ABI          1u
 
-#define POSTERN_MODE_OPEN 0u /* the window is in both ends' default views */
+#define POSTERN_MODE_OPEN        0u /* the window is in both ends' default views */
 
-#define POSTERN_LINK_PEER_RUNS 1u /* the VM of the other end is running */
+#define POSTERN_LINK_PEER_RUNS   1u /* the VM of the other end is running */
 
 /* MSI-X vectors. */
 #define POSTERN_VECTOR_RING 0u /* the peer has rung the doorbell */

@@ -149,7 +149,11 @@ static status_t prepare(const struct uefi_options *options)
     if (status == STATUS_OK) {
         status = vmx_check_this_cpu();
     }
-    return status == STATUS_OK ? read_images() : status;
+    if (status == STATUS_OK) {
+        status = read_images();
+    }
+    /* Once more, now that the images have taken their part. */
+    return status == STATUS_OK ? check_memory() : status;
 }
 
 uint64_t efi_main(void *image, void *system_table)

@@ -82,6 +82,11 @@ static status_t stats(const char *argument, const struct output *out)
         }
         print(out, "%u\tall\t%llu\n", i, sum);
     }
+    print(out, "vcpu\tinterrupts\trefused_accesses\n");
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        print(out, "%u\t%llu\t%llu\n", i, (unsigned long long)vm->vcpus[i].interrupts_injected,
+              (unsigned long long)vm->vcpus[i].refused_accesses);
+    }
     print(out, "tsc %llu hz %llu started %llu\n", (unsigned long long)rdtsc(),
           (unsigned long long)machine_get()->info->tsc_hz, (unsigned long long)vm->start_tsc);
     return STATUS_OK;
@@ -119,6 +124,11 @@ static status_t info(const char *argument, const struct output *out)
     print(out, "memory.guests_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_GUEST) >> 10));
     print(out, "memory.windows_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_WINDOW) >> 10));
     print(out, "memory.images_kib\t%llu\n", (unsigned long long)(images >> 10));
+    for (uint32_t i = 0; i < pcpu_count(); i++) {
+        print(out, "cpu%u.idle_ms\t%llu\n", i,
+              (unsigned long long)(scheduler_get(i)->idle_ticks * 1000 / machine->info->tsc_hz));
+        print(out, "cpu%u.nmis\t%u\n", i, pcpu_get(i)->nmi_count);
+    }
     return STATUS_OK;
 }
 

@@ -87,10 +87,10 @@ static enum vmx_next stop(struct vcpu *vcpu, uint32_t reason)
     return VMX_LEAVE;
 }
 
-void vcpu_skip_instruction(struct vcpu *vcpu)
+void vcpu_advance(struct vcpu *vcpu, uint64_t length)
 {
     (void)vcpu;
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
     if (UNLIKELY((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)) {
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
@@ -127,10 +127,10 @@ enum vmx_next exit_handle(struct vmx_vcpu *vmx)
     case EXIT_DONE:
         break;
     case EXIT_SKIP:
-        vcpu_skip_instruction(vcpu);
+        vcpu_advance(vcpu, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
         break;
     case EXIT_SKIP_LEAVE:
-        vcpu_skip_instruction(vcpu);
+        vcpu_advance(vcpu, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
         next = VMX_LEAVE;
         break;
     case EXIT_LEAVE:

@@ -87,7 +87,8 @@ static enum exit_result write_cr0_guest(struct vcpu *vcpu, uint64_t value)
     return EXIT_SKIP;
 }
 
-/* CR4: VMXE is set underneath and not offered; what CPUID hides cannot be turned on. */
+/* CR4: what is set underneath is the guest's to see as it wrote it; what CPUID hides cannot be
+ * turned on. */
 static enum exit_result write_cr4_guest(struct vcpu *vcpu, uint64_t value)
 {
     if ((value & vcpu->vm->cpuid.cr4_hidden) != 0) {
@@ -95,7 +96,7 @@ static enum exit_result write_cr4_guest(struct vcpu *vcpu, uint64_t value)
         return EXIT_DONE;
     }
     vmwrite(VMCS_CR4_SHADOW, value);
-    vmwrite(VMCS_GUEST_CR4, value | CR4_VMXE);
+    vmwrite(VMCS_GUEST_CR4, value | VCPU_CR4_FORCED);
     return EXIT_SKIP;
 }
 

@@ -134,7 +134,7 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
         mmio_insn_complete(&insn, registers, device_read(vcpu->vm, gpa, insn.size));
         vmwrite(VMCS_GUEST_RSP, rsp);
     }
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + insn.length);
+    vcpu_advance(vcpu, insn.length);
     return EXIT_DONE;
 }
 

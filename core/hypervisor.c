@@ -11,6 +11,7 @@
 #include "arch/x86/exceptions.h"
 #include "arch/x86/framebuffer.h"
 #include "arch/x86/paging.h"
+#include "arch/x86/pci_quiesce.h"
 #include "arch/x86/pcpu.h"
 #include "arch/x86/serial.h"
 #include "arch/x86/smp.h"
@@ -73,7 +74,7 @@ void machine_power_off_if_due(void)
     }
     log_info("all VMs are off; the machine goes off");
     line_flush();
-    apic_send_nmi_to_others();
+    stop_other_cpus();
     uefi_power_off(machine.info);
 }
 
@@ -126,6 +127,7 @@ static void take_over(const struct boot_info *info)
     require(pcpu_create_all(info), "no memory for the per-CPU areas");
     paging_activate();
     pcpu_load(pcpu_get(0));
+    log_info("bus mastering taken from %u PCI functions", pci_quiesce());
     pic_disable();
     apic_enable();
     atomic_store(&pcpu_get(0)->online, true);

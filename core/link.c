@@ -98,6 +98,9 @@ static void map_window(struct port *port, uint64_t gpa)
         }
     }
     if (status != STATUS_OK) {
+        if (port->unmappable++ > 0) {
+            return; /* told once: a guest may do it for ever */
+        }
         log_warning("%s: link %s: BAR 2 at 0x%llx cannot be mapped: %s", port->vm->config->name,
                     port->link->config->name, (unsigned long long)gpa, status_name(status));
         return;

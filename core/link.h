@@ -18,6 +18,7 @@ struct port {
     struct vm *vm;
     struct pci_function function; /* under the VM's lock */
     uint64_t window_at;           /* guest-physical, where the window is mapped; 0: nowhere */
+    uint64_t unmappable;     /* how often the window could not be mapped where the guest put it */
     uint64_t doorbells_sent; /* by this port; written by its VM's vCPUs under no lock: a figure */
     uint64_t doorbells_received;
 };

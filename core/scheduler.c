@@ -208,10 +208,11 @@ static bool runnable(struct vcpu *vcpu)
 static struct vcpu *choose(struct scheduler *scheduler, bool *contended)
 {
     struct vcpu *chosen = NULL;
+    uint32_t first = scheduler->last + 1;
 
     *contended = false;
-    for (uint32_t i = 1; i <= scheduler->count; i++) {
-        uint32_t index = (scheduler->last + i) % scheduler->count;
+    for (uint32_t i = 0; i < scheduler->count; i++) {
+        uint32_t index = (first + i) % scheduler->count;
         if (!runnable(scheduler->vcpus[index])) {
             continue;
         }
@@ -221,9 +222,6 @@ static struct vcpu *choose(struct scheduler *scheduler, bool *contended)
         }
         chosen = scheduler->vcpus[index];
         scheduler->last = index;
-        if (i == scheduler->count) {
-            break;
-        }
     }
     return chosen;
 }

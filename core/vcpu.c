@@ -80,8 +80,7 @@ status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id)
     if (vcpu->vmx.vmcs == NULL || vcpu->lapic.page == NULL || vcpu->context.xsave_area == NULL) {
         return STATUS_NO_MEMORY;
     }
-    /* CPUID leaf 0x15 tells the guest a timer clock that is the TSC's. */
-    lapic_init(&vcpu->lapic, &lapic_operations, vcpu, id, 1);
+    lapic_init(&vcpu->lapic, &lapic_operations, vcpu, id, cpuid_tsc_per_crystal(vm->cpuid.tsc_hz));
     vcpu_init_context(vcpu);
     atomic_store(&vcpu->state, VCPU_PARKED);
     return vmx_vmcs_prepare(vcpu->vmx.vmcs);

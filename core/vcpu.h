@@ -4,8 +4,13 @@
 #ifndef POSTERN_CORE_VCPU_H
 #define POSTERN_CORE_VCPU_H
 
+#include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_caps.h"
 #include "core/vm.h"
+
+/* Set in CR4 under the guest: VMX wants VMXE, and without MCE a machine check in a guest would shut
+ * the machine down instead of coming here. */
+#define VCPU_CR4_FORCED (CR4_VMXE | CR4_MCE)
 
 /* Makes VMCS, virtual-APIC page and XSAVE area of `vcpu`; once, at boot, on the CPU that boots. */
 status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id) MUST_CHECK;
@@ -44,8 +49,9 @@ void vcpu_write_event(struct vcpu *vcpu);
 /* Has an exception delivered at the next entry. */
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
 
-/* Advances RIP past the instruction that exited, and ends a block by STI or MOV SS. */
-void vcpu_skip_instruction(struct vcpu *vcpu);
+/* Advances RIP by the `length` of the instruction that exited, and ends a block by STI or MOV SS.
+ */
+void vcpu_advance(struct vcpu *vcpu, uint64_t length);
 
 /* Does what vcpu->work asks for; VMX_LEAVE if the scheduler is to decide. */
 enum vmx_next vcpu_service(struct vcpu *vcpu);

@@ -95,6 +95,7 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
         scheduler_take_timer(vcpu->scheduler);
     }
     if ((work & VCPU_WORK_PARK) != 0) {
+        lapic_reset(&vcpu->lapic); /* its timer ends, too */
         if (atomic_exchange(&vcpu->state, VCPU_PARKED) != VCPU_PARKED) {
             vm_vcpu_parked(vcpu->vm);
         }
@@ -152,5 +153,6 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
         deliver_nmi(vcpu);
     }
     deliver_interrupts(vcpu);
-    return (work & VCPU_WORK_YIELD) != 0 ? VMX_LEAVE : VMX_RESUME;
+    /* A reset has turned the time slice off: the scheduler knows whether there is to be one. */
+    return (work & (VCPU_WORK_YIELD | VCPU_WORK_RESET)) != 0 ? VMX_LEAVE : VMX_RESUME;
 }

@@ -6,6 +6,7 @@
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/defs/vmx_controls.h"
 #include "arch/x86/vmx_insn.h"
+#include "core/scheduler.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -86,7 +87,7 @@ static void set_common_state(struct vcpu *vcpu)
     vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_RESERVED1);
     vmwrite(VMCS_GUEST_RSP, 0);
     vmwrite(VMCS_CR0_MASK, CR0_OWNED);
-    vmwrite(VMCS_CR4_MASK, CR4_VMXE | vcpu->vm->cpuid.cr4_hidden);
+    vmwrite(VMCS_CR4_MASK, VCPU_CR4_FORCED | vcpu->vm->cpuid.cr4_hidden);
     vcpu->event = 0;
     vcpu->nmi_pending = false;
     vcpu->window_open = false;
@@ -99,7 +100,7 @@ static void set_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
 
     vmwrite(VMCS_GUEST_CR0, cr0 | CR0_NE | CR0_ET);
     vmwrite(VMCS_CR0_SHADOW, cr0 | CR0_ET);
-    vmwrite(VMCS_GUEST_CR4, cr4 | CR4_VMXE);
+    vmwrite(VMCS_GUEST_CR4, cr4 | VCPU_CR4_FORCED);
     vmwrite(VMCS_CR4_SHADOW, cr4);
     vmwrite(VMCS_GUEST_EFER, efer);
     vmwrite(VMCS_ENTRY_CONTROLS, (efer & EFER_LMA) != 0 ? entry | ENTRY_IA32E_MODE_GUEST : entry);
@@ -156,6 +157,7 @@ void vcpu_reset(struct vcpu *vcpu)
     vcpu_load_context(vcpu); /* makes the VMCS current again, too */
     vmx_host_state(&vcpu->vmx);
     set_controls(vcpu);
+    vcpu->scheduler->slicing = false;
     (void)invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->ept));
     if (vcpu_caps()->vpid) {
         (void)invvpid(INVVPID_SINGLE, vcpu->vpid);

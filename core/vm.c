@@ -200,6 +200,9 @@ status_t vm_start(struct vm *vm)
     }
     spin_lock(&vm->lock);
     reset_devices(vm);
+    /* A guest that moved its windows about has left empty tables. Its vCPUs are parked, and each
+     * invalidates what its CPU has cached when it is reset. */
+    ept_reclaim(&vm->ept);
     spin_unlock(&vm->lock);
     vm->starts++;
     vm->start_tsc = rdtsc();

@@ -96,6 +96,31 @@ void ept_destroy(struct ept *ept)
     ept->root = NULL;
 }
 
+/* True if nothing is left in `table`. */
+static bool reclaim_level(struct ept *ept, uint64_t *table, unsigned level)
+{
+    bool empty = true;
+
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        if (!is_present(table[i])) {
+            continue;
+        }
+        if (!is_leaf(table[i], level) && reclaim_level(ept, table_of(ept, table[i]), level - 1)) {
+            uint64_t *child = table_of(ept, table[i]);
+            store(&table[i], ENTRY_SUPPRESS_VE);
+            drop_table(ept, child);
+        } else {
+            empty = false;
+        }
+    }
+    return empty;
+}
+
+void ept_reclaim(struct ept *ept)
+{
+    (void)reclaim_level(ept, ept->root, LEVELS);
+}
+
 /* Replaces the large page in `entry` of `level` by a table of smaller ones that translate alike. */
 static status_t split(struct ept *ept, uint64_t *entry, unsigned level)
 {

@@ -68,6 +68,10 @@ status_t ept_unmap(struct ept *ept, uint64_t gpa, uint64_t size) MUST_CHECK;
 /* Gives what is mapped in [gpa, gpa + size) other permissions. Errors as ept_unmap(). */
 status_t ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t permissions) MUST_CHECK;
 
+/* Gives tables back that map nothing any more. No CPU uses the hierarchy until its translations
+ * have been invalidated: CPUs may have cached the way through such a table. */
+void ept_reclaim(struct ept *ept);
+
 /* The translation of `gpa`, STATUS_NOT_FOUND if there is none. */
 status_t ept_walk(const struct ept *ept, uint64_t gpa,
                   struct ept_translation *translation) MUST_CHECK;

@@ -11,7 +11,7 @@
 
 #include "lib/status.h"
 
-/* What an allocation counts as, for `hvctl caps` and the memory figures. */
+/* What an allocation counts as, for the memory figures of `hvctl info`. */
 enum page_use {
     PAGES_HYPERVISOR, /* the hypervisor's own state: tables, stacks, VMCSs */
     PAGES_GUEST,      /* guests' RAM */

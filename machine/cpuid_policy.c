@@ -144,13 +144,17 @@ static void xsave_state(const struct cpuid_env *env, uint32_t subleaf, struct cp
 
 /* TSC = crystal * EBX / EAX. A crystal of 1 MHz would lose what is below; the TSC itself as the
  * crystal is exact. */
+uint32_t cpuid_tsc_per_crystal(uint64_t tsc_hz)
+{
+    return tsc_hz > ALL ? 8 : 1; /* ECX has 32 bits */
+}
+
 static void tsc_clock(const struct cpuid_env *env, uint32_t subleaf, struct cpuid_regs *r)
 {
+    uint32_t ratio = cpuid_tsc_per_crystal(env->tsc_hz);
+
     (void)subleaf;
-    set(r, 1, 1, (uint32_t)env->tsc_hz, 0);
-    if (env->tsc_hz > ALL) {
-        set(r, 1, 8, (uint32_t)(env->tsc_hz / 8), 0);
-    }
+    set(r, 1, ratio, (uint32_t)(env->tsc_hz / ratio), 0);
 }
 
 static void frequencies(const struct cpuid_env *env, uint32_t subleaf, struct cpuid_regs *r)

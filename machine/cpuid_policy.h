@@ -22,6 +22,9 @@ struct cpuid_env {
     uint64_t cr4_hidden;   /* bits of CR4 whose features are hidden: setting them is #GP */
 };
 
+/* TSC ticks per tick of the crystal that leaf 0x15 tells, which is the local APIC timer's clock. */
+uint32_t cpuid_tsc_per_crystal(uint64_t tsc_hz);
+
 /* Whether the answer for `leaf` does not depend on the CPU, so that it need not be asked. */
 bool cpuid_is_synthetic(uint32_t leaf);
 

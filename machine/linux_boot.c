@@ -149,7 +149,6 @@ static status_t place_initrd(const struct linux_boot_request *r, const struct ke
         return STATUS_NO_MEMORY;
     }
     *address = align_down(end - r->initrd_size, PAGE_SIZE);
-    memcpy(r->ram + *address, r->initrd, r->initrd_size);
     return STATUS_OK;
 }
 
@@ -240,6 +239,9 @@ status_t linux_boot_load(const struct linux_boot_request *request, struct linux_
         return status;
     }
     memcpy(request->ram + kernel.address, request->kernel + kernel.setup_size, kernel.code_size);
+    if (request->initrd != NULL) {
+        memcpy(request->ram + initrd, request->initrd, request->initrd_size);
+    }
     put_params(request, &kernel, initrd);
     put_tables(request->ram);
     *entry = (struct linux_boot_entry){

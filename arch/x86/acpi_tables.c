@@ -12,7 +12,6 @@
 #define MADT_OVERRIDE     2u
 #define MADT_LOCAL_X2APIC 9u
 #define CPU_ENABLED       1u
-#define UART_ISA_IRQ      4u
 
 static uint32_t read32(const uint8_t *at)
 {
@@ -79,13 +78,19 @@ static const uint8_t *find_madt(uint64_t rsdp)
 
 static void add_cpu(struct boot_info *info, uint32_t id, uint32_t flags)
 {
+    /* Some firmware lists a CPU both as a local APIC and as a local x2APIC. */
+    for (uint32_t i = 0; i < info->cpu_count; i++) {
+        if (info->cpus[i] == id) {
+            return;
+        }
+    }
     if ((flags & CPU_ENABLED) != 0 && info->cpu_count < BOOT_MAX_CPUS) {
         info->cpus[info->cpu_count++] = id;
     }
 }
 
-static void read_entry(const uint8_t *entry, uint8_t length, uint32_t *lowest_gsi,
-                       struct boot_info *info)
+static void read_entry(const uint8_t *entry, uint8_t length, uint32_t uart_irq,
+                       uint32_t *lowest_gsi, struct boot_info *info)
 {
     if (entry[0] == MADT_LOCAL_APIC && length >= 8) {
         add_cpu(info, entry[3], read32(entry + 4));
@@ -94,7 +99,7 @@ static void read_entry(const uint8_t *entry, uint8_t length, uint32_t *lowest_gs
     } else if (entry[0] == MADT_IOAPIC && length >= 12 && read32(entry + 8) < *lowest_gsi) {
         *lowest_gsi = read32(entry + 8);
         info->ioapic_base = read32(entry + 4);
-    } else if (entry[0] == MADT_OVERRIDE && length >= 10 && entry[3] == UART_ISA_IRQ) {
+    } else if (entry[0] == MADT_OVERRIDE && length >= 10 && entry[3] == uart_irq) {
         info->uart_gsi = read32(entry + 4);
     }
 }
@@ -103,6 +108,7 @@ status_t acpi_read_madt(uint64_t rsdp, struct boot_info *info)
 {
     const uint8_t *madt = find_madt(rsdp);
     uint32_t lowest_gsi = UINT32_MAX;
+    uint32_t uart_irq = info->uart_gsi; /* an ISA interrupt, until an override is found */
 
     if (madt == NULL) {
         return STATUS_NOT_FOUND;
@@ -113,7 +119,7 @@ status_t acpi_read_madt(uint64_t rsdp, struct boot_info *info)
         if (length < 2 || length > size - at) {
             break;
         }
-        read_entry(madt + at, length, &lowest_gsi, info);
+        read_entry(madt + at, length, uart_irq, &lowest_gsi, info);
         at += length;
     }
     return info->cpu_count > 0 ? STATUS_OK : STATUS_NOT_FOUND;

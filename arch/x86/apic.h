@@ -35,7 +35,10 @@ void ioapic_route(uint64_t base, uint32_t gsi, unsigned vector);
 /* Masks every input of the legacy interrupt controllers. */
 void pic_disable(void);
 
-/* Ends here if a panic on another CPU sent the NMI; else returns. */
+/* Has all other CPUs halt for ever. */
+void stop_other_cpus(void);
+
+/* The NMI's handler: ends here if another CPU called stop_other_cpus(); else returns. */
 void panic_nmi(void);
 
 #endif

@@ -10,12 +10,21 @@
 #include "lib/log.h"
 
 static atomic_bool panicking;
+static atomic_bool stopping;
 
 void panic_nmi(void)
 {
-    /* Relaxed: the NMI itself orders it behind the store in panic(). */
-    if (atomic_load_explicit(&panicking, memory_order_relaxed)) {
+    /* Relaxed: the NMI itself orders it behind the store in stop_other_cpus(). */
+    if (atomic_load_explicit(&stopping, memory_order_relaxed)) {
         halt_forever();
+    }
+}
+
+void stop_other_cpus(void)
+{
+    atomic_store(&stopping, true);
+    if ((rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_X2APIC) != 0) {
+        apic_send_nmi_to_others();
     }
 }
 
@@ -29,9 +38,7 @@ void panic(const char *format, ...)
     format_string_v(text, sizeof(text), format, arguments);
     va_end(arguments);
     if (!atomic_exchange(&panicking, true)) {
-        if ((rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_X2APIC) != 0) {
-            apic_send_nmi_to_others();
-        }
+        stop_other_cpus();
         /* The monitor no longer runs: the line gets the text directly. */
         log_clear_sinks();
         log_add_sink(serial_write);

@@ -28,8 +28,9 @@ def platform():
 
 
 def table(text):
-    """hvctl's tables: rows as dictionaries."""
+    """hvctl's first table: rows as dictionaries."""
     lines = [line.split("\t") for line in text.splitlines() if "\t" in line]
+    lines = [line for line in lines if len(line) == len(lines[0])]
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 

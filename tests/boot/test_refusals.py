@@ -81,5 +81,3 @@ def test_cpu_without_vmx():
         machine.stop()
     assert "VMX" in text and "enable Intel Virtualization Technology" in text, text[-3000:]
     assert "Postern has not started; back to the boot menu" in text, text[-3000:]
-
-

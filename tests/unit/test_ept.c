@@ -262,6 +262,31 @@ static void test_change_out_of_tables(void **state)
     pool_end(pool, &ept);
 }
 
+/* A window that was moved about leaves empty tables; what is mapped keeps its own. */
+static void test_reclaim(void **state)
+{
+    struct pool *pool = pool_new();
+    struct ept ept;
+
+    (void)state;
+    assert_int_equal(ept_init(&ept, &pool_ops, pool, false, false), STATUS_OK);
+    assert_int_equal(ept_map(&ept, 0, 4 * SIZE_2M, 2 * SIZE_2M, RWX, EPT_WRITE_BACK), STATUS_OK);
+    unsigned kept = ept.pages;
+    for (uint64_t i = 1; i < 20; i++) {
+        uint64_t gpa = i * 3 * SIZE_1G + PAGE_SIZE;
+        assert_int_equal(ept_map(&ept, gpa, SIZE_2M, PAGE_SIZE, RW, EPT_WRITE_BACK), STATUS_OK);
+        assert_int_equal(ept_unmap(&ept, gpa, PAGE_SIZE), STATUS_OK);
+    }
+    assert_true(ept.pages > kept);
+    ept_reclaim(&ept);
+    assert_int_equal(ept.pages, kept);
+    struct ept_translation found;
+    assert_int_equal(ept_walk(&ept, SIZE_2M, &found), STATUS_OK);
+    assert_int_equal(found.address, 5 * SIZE_2M);
+    check_all(pool, &ept);
+    pool_end(pool, &ept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_map_out_of_tables),
         cmocka_unit_test(test_change_out_of_tables),
+        cmocka_unit_test(test_reclaim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 UNIT_ring :=
 UNIT_ring_order :=
 UNIT_ring_hostile :=

@@ -253,7 +253,9 @@ const struct verb verbs[] = {
      "  --no-scrollback  do not show what was printed before\n"
      "  --quiet SECONDS  how long that while is (default 2)\n",
      run_console},
-    {"stats", "VM", "count the exits and interrupts of a VM", "Exits by reason, for each vCPU.\n",
+    {"stats", "VM", "count the exits and interrupts of a VM",
+     "Exits by reason, for each vCPU; interrupts that were injected (not those that the CPU\n"
+     "delivers itself); accesses that its memory's permissions refused.\n",
      run_with_vm},
     {"links", "", "list the links between VMs", "Each link's ends and how often they rang.\n",
      run_without_arguments},

@@ -29,7 +29,7 @@ def guests_of(config):
 
 def console_of(hvctl, name):
     """What the guest has printed, as far as it is kept."""
-    done = subprocess.run([*hvctl, "console", "--quiet", "0", name], stdin=subprocess.DEVNULL,
+    done = subprocess.run([*hvctl, "console", "--quiet", "0.2", name], stdin=subprocess.DEVNULL,
                           capture_output=True, check=False)
     return done.stdout.decode("utf-8", "replace")
 
@@ -57,10 +57,11 @@ def wait_for_guests(hvctl, names):
                 print(next(line for line in text.splitlines() if READY in line), flush=True)
             else:
                 progress.show(f"{name}: {run.last_line(text.encode()) or 'nothing printed yet'}")
-        states = states_of(hvctl)
+        states = states_of(hvctl) if waiting else {}
         if waiting and all(states.get(name, "running") != "running" for name in waiting):
             break
-        time.sleep(0.5)
+        # Not more often: an emulated line takes time from the guests.
+        time.sleep(2 if waiting else 0)
     progress.end()
     return waiting
 

@@ -12,7 +12,6 @@
 #define LOW_LIMIT      0x9ffffull
 #define STALL_US       50000u
 #define IOAPIC_DEFAULT 0xfec00000ull
-#define UART_GSI       4u
 
 static const EFI_GUID acpi20_guid = {
     0x8868e871, 0xe4f1, 0x11d3, {0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}};
@@ -102,7 +101,8 @@ status_t uefi_collect(struct boot_info *info)
     info->rsdp = find_table(&acpi20_guid);
     info->rsdp = info->rsdp != 0 ? info->rsdp : find_table(&acpi10_guid);
     info->ioapic_base = IOAPIC_DEFAULT;
-    info->uart_gsi = UART_GSI;
+    /* COM1 and COM3 share ISA interrupt 4, COM2 and COM4 have 3. */
+    info->uart_gsi = (info->uart_port & 0x100) != 0 ? 4 : 3;
     status_t status = list_cpus(info);
     if (status != STATUS_OK) {
         log_error("the firmware lists no processors, neither by ACPI nor by MP services");

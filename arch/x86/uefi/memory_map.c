@@ -4,6 +4,7 @@
 #include "arch/x86/uefi/uefi.h"
 #include "lib/bits.h"
 #include "lib/log.h"
+#include "lib/panic.h"
 #include "lib/string.h"
 
 /* Descriptors that may appear between sizing the map and fetching it. */
@@ -136,7 +137,11 @@ status_t uefi_exit_boot_services(struct boot_info *info)
         if (efi_boot->GetMemoryMap(&size, (EFI_MEMORY_DESCRIPTOR *)(void *)map, &key, &step,
                                    &version) == EFI_SUCCESS &&
             efi_boot->ExitBootServices(efi_image, key) == EFI_SUCCESS) {
-            return convert(info, map, size, step) ? STATUS_OK : STATUS_NO_MEMORY;
+            if (!convert(info, map, size, step)) {
+                /* There is no firmware to go back to any more. */
+                panic("the memory map has more than %u regions", BOOT_MAX_REGIONS);
+            }
+            return STATUS_OK;
         }
     }
     return STATUS_IO;

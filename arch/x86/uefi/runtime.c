@@ -11,8 +11,7 @@ void uefi_power_off(const struct boot_info *info)
 {
     for (uint32_t i = 0; i < info->region_count; i++) {
         const struct boot_region *region = &info->regions[i];
-        bool runtime =
-            region->type == BOOT_REGION_FIRMWARE || region->type == BOOT_REGION_MMIO;
+        bool runtime = region->type == BOOT_REGION_FIRMWARE || region->type == BOOT_REGION_MMIO;
         if (runtime && region->base != 0 &&
             paging_map(region->base, region->size, PAGING_WRITE | PAGING_EXECUTE) != STATUS_OK) {
             log_error("no memory for the firmware's mappings");
