@@ -142,6 +142,7 @@ static void create_guests(const struct boot_info *info, const struct config *con
     vmx_caps_choose(&machine.raw, options->no_apicv, &machine.caps);
     vcpu_use_caps(&machine.caps, info->tsc_hz);
     prepare_cpu(pcpu_get(0));
+    scheduler_set_max_stay(options->max_stay_ms);
     require(scheduler_create_all(), "no memory for the schedulers");
     require(vm_create_all(config, info), "the VMs cannot be created");
     require(link_create_all(config), "the links cannot be created");

@@ -9,6 +9,8 @@
 
 /* What the boot menu's entry may ask for besides a configuration. */
 struct hypervisor_options {
+    uint32_t max_stay_ms; /* limit of each stay in a guest, for machines on which an interrupt does
+                           * not always end it; 0: none */
     bool no_apicv; /* deliver virtual interrupts by injection even where the CPU could itself */
 };
 

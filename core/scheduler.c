@@ -17,6 +17,7 @@
 static struct scheduler *schedulers;
 static uint64_t (*service)(uint64_t tsc);
 static uint64_t service_due = NO_TIMER;
+static uint32_t max_stay_ms;
 
 status_t scheduler_create_all(void)
 {
@@ -31,6 +32,11 @@ status_t scheduler_create_all(void)
         schedulers[i].timer = NO_TIMER;
     }
     return STATUS_OK;
+}
+
+void scheduler_set_max_stay(uint32_t ms)
+{
+    max_stay_ms = ms;
 }
 
 struct scheduler *scheduler_get(uint32_t pcpu)
@@ -254,9 +260,10 @@ NORETURN void scheduler_run(struct scheduler *scheduler)
             scheduler->loaded = vcpu;
             scheduler->slicing = false;
         }
-        if (contended || scheduler->slicing) {
-            vcpu_set_slice(vcpu, contended ? SLICE_MS : 0);
-            scheduler->slicing = contended;
+        uint32_t slice = contended ? SLICE_MS : max_stay_ms;
+        if (slice != 0 || scheduler->slicing) {
+            vcpu_set_slice(vcpu, slice);
+            scheduler->slicing = slice != 0;
         }
         vcpu_run(vcpu);
     }

@@ -27,6 +27,9 @@ struct scheduler {
     uint64_t idle_ticks; /* TSC ticks spent in HLT */
 };
 
+/* Limits each stay in a guest even where a vCPU is alone; 0, the default: no limit. */
+void scheduler_set_max_stay(uint32_t ms);
+
 /* Makes one scheduler per pCPU. */
 status_t scheduler_create_all(void) MUST_CHECK;
 struct scheduler *scheduler_get(uint32_t pcpu);

@@ -167,6 +167,25 @@ status_t vm_create_all(const struct config *config, const struct boot_info *info
     return STATUS_OK;
 }
 
+/* What firmware would have at the reset vector: out to ACPI's reset register. Linux jumps there on
+ * a reboot, since without EFI it has no other way on a hardware-reduced platform. */
+static void put_reset_vector(struct vm *vm)
+{
+    static const uint8_t code[] = {
+        0xba,
+        GUEST_PORT_RESET & 0xff,
+        GUEST_PORT_RESET >> 8, /* mov $port, %dx */
+        0xb0,
+        GUEST_RESET_VALUE, /* mov $value, %al */
+        0xee,              /* out %al, (%dx) */
+        0xf4,
+        0xeb,
+        0xfd, /* hlt; jmp to the hlt */
+    };
+
+    memcpy(vm->ram + GUEST_RESET_VECTOR, code, sizeof(code));
+}
+
 /* Kernel, initrd, command line and ACPI tables into the VM's RAM. */
 static status_t load(struct vm *vm)
 {
@@ -187,6 +206,7 @@ static status_t load(struct vm *vm)
         log_error("%s: %s cannot be loaded: %s", vm->config->name, vm->config->kernel, error);
         return status;
     }
+    put_reset_vector(vm);
     return acpi_build(vm->ram + GUEST_ACPI_BASE, GUEST_ACPI_SIZE, GUEST_ACPI_BASE, vm->vcpu_count);
 }
 

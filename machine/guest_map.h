@@ -8,7 +8,11 @@
 
 /* ACPI tables, in RAM that the e820 map reserves; the RSDP is at the start. */
 #define GUEST_ACPI_BASE 0xe0000u
-#define GUEST_ACPI_SIZE 0x20000u
+#define GUEST_ACPI_SIZE 0x1f000u
+
+/* Where a CPU goes on in real mode when a kernel resets the machine the old way (F000:FFF0): the
+ * last 16 bytes of the same reserved RAM. */
+#define GUEST_RESET_VECTOR 0xffff0u
 
 /* Where BARs may lie: the 32-bit window and the one for large, prefetchable BARs. */
 #define GUEST_PCI_BASE           0xc0000000ull

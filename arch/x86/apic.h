@@ -38,6 +38,10 @@ void pic_disable(void);
 /* Has all other CPUs halt for ever. */
 void stop_other_cpus(void);
 
+/* For the end: stops the other CPUs and has the log go to the serial line and the screen directly.
+ */
+void panic_take_outputs(void);
+
 /* The NMI's handler: ends here if another CPU called stop_other_cpus(); else returns. */
 void panic_nmi(void);
 

@@ -115,6 +115,7 @@ static const char *exception_name(uint64_t vector)
 
 static NORETURN void die(const struct exception_frame *f)
 {
+    panic_take_outputs();
     log_error("exception %llu, %s, error code 0x%llx, on cpu %u", (unsigned long long)f->vector,
               exception_name(f->vector), (unsigned long long)f->error_code, this_pcpu()->index);
     log_error("  rip %016llx (image + 0x%llx) rflags %016llx cs %llx", (unsigned long long)f->rip,

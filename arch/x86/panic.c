@@ -28,6 +28,19 @@ void stop_other_cpus(void)
     }
 }
 
+void panic_take_outputs(void)
+{
+    static atomic_bool taken;
+
+    if (!atomic_exchange(&taken, true)) {
+        stop_other_cpus();
+        /* The monitor no longer runs: the line gets the text directly. */
+        log_clear_sinks();
+        log_add_sink(serial_write);
+        log_add_sink(framebuffer_write_last);
+    }
+}
+
 void panic(const char *format, ...)
 {
     char text[200];
@@ -37,12 +50,8 @@ void panic(const char *format, ...)
     va_start(arguments, format);
     format_string_v(text, sizeof(text), format, arguments);
     va_end(arguments);
+    panic_take_outputs();
     if (!atomic_exchange(&panicking, true)) {
-        stop_other_cpus();
-        /* The monitor no longer runs: the line gets the text directly. */
-        log_clear_sinks();
-        log_add_sink(serial_write);
-        log_add_sink(framebuffer_write_last);
         log_error("panic: %s", text);
         log_error("the hypervisor has stopped; switch the machine off and on");
     }

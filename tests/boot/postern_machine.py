@@ -104,7 +104,7 @@ class Guest:
 
     def console(self):
         """What the guest has printed, as far as it is kept."""
-        return self.machine.hvctl("console", "--quiet", "0", self.name, stdin="")
+        return self.machine.hvctl("console", "--quiet", "0.3", self.name, stdin="")
 
     def wait_ready(self, seconds=BOOT_SECONDS, times=1):
         """Until its init has said `times` times that the guest is ready."""

@@ -14,7 +14,8 @@
 struct uefi_options {
     char config[64]; /* default: "two" */
     bool no_apicv;
-    uint32_t uart_port; /* UINT32_MAX: look for one */
+    uint32_t max_stay_ms; /* in a guest, 0: no limit */
+    uint32_t uart_port;   /* UINT32_MAX: look for one */
 };
 
 /* Takes image handle and system table as the firmware gave them; opens the ESP; finds the serial
