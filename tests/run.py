@@ -7,6 +7,7 @@ The last line is "N passed, M failed", with ", K skipped" where some were; each 
 above it. Exit code 0 only if none failed and some passed.
 """
 
+import concurrent.futures
 import glob
 import os
 import re
@@ -17,6 +18,15 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", "build")
+
+
+GROUPS = [
+    ("two", ["tests/boot/test_two_guests.py"]),
+    ("life", ["tests/boot/test_life_cycle.py"]),
+    ("refusals", ["tests/boot/test_refusals.py"]),
+    ("apicv", ["tests/boot/test_apicv.py"]),
+    ("hvctl", ["tests/hvctl"]),
+]
 
 
 class Totals:
@@ -59,37 +69,61 @@ def run_check(totals):
     totals.add("make check", int(done.returncode == 0), int(done.returncode != 0))
 
 
-def run_pytest(folder, totals):
-    title(folder)
-    report = os.path.join(BUILD, f"test-{os.path.basename(folder)}.xml")
+def count_report(name, report, totals):
+    """Adds what pytest has written about its tests."""
+    if not os.path.exists(report):
+        totals.add(f"{name}: pytest wrote no report", 0, 1)
+        return
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        test = f"{case.get('classname')}.{case.get('name')}"
+        skip = case.find("skipped")
+        if skip is not None:
+            totals.add(test, 0, 0, [f"{test}: {skip.get('message')}"])
+        elif case.find("failure") is not None or case.find("error") is not None:
+            totals.add(test, 0, 1)
+        else:
+            totals.add(test, 1, 0)
+
+
+def run_group(name, paths, totals):
+    """pytest on `paths`; its lines are shown as they come."""
+    report = os.path.join(BUILD, f"test-{name}.xml")
     if os.path.exists(report):
         os.unlink(report)
     # Debian's, whatever else is in PATH.
-    subprocess.run(["/usr/bin/pytest-3", "-v", "-rs", "--junitxml", report, folder], check=False)
-    if not os.path.exists(report):
-        totals.add(folder, 0, 1)
-        return
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
-        name = f"{case.get('classname')}.{case.get('name')}"
-        skip = case.find("skipped")
-        if skip is not None:
-            totals.add(name, 0, 0, [f"{name}: {skip.get('message')}"])
-        elif case.find("failure") is not None or case.find("error") is not None:
-            totals.add(name, 0, 1)
-        else:
-            totals.add(name, 1, 0)
+    command = ["/usr/bin/pytest-3", "-v", "-rs", "-p", "no:cacheprovider", "--junitxml", report]
+    with subprocess.Popen([*command, *paths], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace") as process:
+        for line in process.stdout:
+            print(f"[{name}] {line.rstrip()}", flush=True)
+    count_report(name, report, totals)
+
+
+def run_groups(totals):
+    """Two at a time: an emulator keeps one CPU busy."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda group: run_group(*group, totals), GROUPS))
+
+
+def check_groups():
+    """No file of tests may be left out."""
+    listed = {path for _, paths in GROUPS for path in paths}
+    for path in glob.glob("tests/boot/test_*.py"):
+        if path not in listed:
+            raise SystemExit(f"{path} is in no group of tests/run.py")
 
 
 def main():
     os.chdir(ROOT)
+    check_groups()
     totals = Totals()
     start = time.monotonic()
     title("host unit tests, with the address and undefined-behaviour sanitizers")
     for source in sorted(glob.glob("tests/unit/test_*.c")):
         run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
     run_check(totals)
-    for folder in ("tests/hvctl", "tests/boot"):
-        run_pytest(folder, totals)
+    title("whole machines in emulators, and hvctl on a monitor without one")
+    run_groups(totals)
     print(f"\n{time.monotonic() - start:.0f} s")
     for skip in totals.skips:
         print(f"skipped: {skip}")
