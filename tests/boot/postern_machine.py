@@ -140,7 +140,8 @@ class Guest:
         try:
             child.expect("Ctrl-]")
             # Quoted in two halves, so that the echo of the command is not taken for its end.
-            child.send(f" {command}; echo \"done:\"\"{mark}:$?:\"\r")
+            end = "" if command.endswith("&") else ";"
+            child.send(f" {command}{end} echo \"done:\"\"{mark}:$?:\"\r")
             child.expect(f"done:{mark}:([0-9]+):", timeout=timeout)
             output, code = child.before, int(child.match.group(1))
             child.send(ESCAPE + ".")

@@ -82,6 +82,8 @@ class Relay:
 
     def accept(self, _events):
         client, _ = self.line.accept()
+        if self.client is not None and self.has_left():
+            self.drop_client()
         if self.client is not None:
             try:
                 client.send(b"the line is in use by another program\n")
@@ -93,6 +95,21 @@ class Relay:
         self.client = client
         self.to_client.clear()
         self.selector.register(client, selectors.EVENT_READ, self.from_client)
+
+    def has_left(self):
+        """Whether the client closed its end, what it sent before taken up. The selector may tell of
+        that only after the next client."""
+        try:
+            while len(self.to_machine) < CHUNK:
+                data = self.client.recv(CHUNK)
+                if not data:
+                    return True
+                self.to_machine += data
+        except BlockingIOError:
+            pass
+        except OSError:
+            return True
+        return False
 
     def drop_client(self):
         self.listen_to(self.client, False, False, None)
