@@ -145,7 +145,9 @@ def boot_with_hypervisor():
 
 
 def boot_directly():
-    machine = Machine("bench", entry="direct", on="bochs", options=["--cpus", "1"])
+    # Of memory about what the guest has.
+    machine = Machine("bench", entry="direct", on="bochs",
+                      options=["--cpus", "1", "--memory", "256"])
     try:
         machine.start(wait=0)
         end = time.monotonic() + 600

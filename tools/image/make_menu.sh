@@ -31,7 +31,7 @@ done
 # The same kernel on the same machine without the hypervisor: what its boot is measured against.
 cat <<'END'
 menuentry "direct" {
-    linux /postern/vmlinuz-cloud console=ttyS0 quiet cryptomgr.notests mem=128M hostname=direct tsc
+    linux /postern/vmlinuz-cloud console=ttyS0 quiet cryptomgr.notests hostname=direct tsc
     initrd /postern/initrd-cloud.img
     echo "the TSC before the kernel:"
     rdmsr 0x10
