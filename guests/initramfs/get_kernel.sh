@@ -26,6 +26,14 @@ if [ -z "$(newest)" ]; then
     echo "  FETCH   $package"
     sandbox=APT::Sandbox::User=$(id -un) # the package goes to a directory of the user's
     if ! (cd "$download" && apt-get -q -o "$sandbox" download "$package" > log 2>&1); then
+        # The archive may have a newer kernel only, or apt may not know of it yet.
+        if [ "$(id -u)" -eq 0 ] && [ -z "${POSTERN_HEADERS_UPDATED:-}" ]; then
+            echo "  UPDATE  linux-headers-$flavour"
+            apt-get -q update > /dev/null
+            DEBIAN_FRONTEND=noninteractive apt-get -q -y install "linux-headers-$flavour" > /dev/null
+            rm -rf "$download"
+            POSTERN_HEADERS_UPDATED=1 exec "$0" "$@"
+        fi
         sed 's/^/    /' "$download/log" >&2
         echo "get_kernel.sh: $package cannot be downloaded. If the archive no longer has it, then" \
             "update the kernel headers to its newest:" >&2
