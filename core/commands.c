@@ -82,7 +82,7 @@ static status_t stats(const char *argument, const struct output *out)
         }
         print(out, "%u\tall\t%llu\n", i, sum);
     }
-    print(out, "vcpu\tinterrupts\trefused_accesses\n");
+    print(out, "\nvcpu\tinterrupts\trefused_accesses\n");
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         print(out, "%u\t%llu\t%llu\n", i, (unsigned long long)vm->vcpus[i].interrupts_injected,
               (unsigned long long)vm->vcpus[i].refused_accesses);
@@ -154,13 +154,10 @@ static status_t start(const char *argument, const struct output *out)
     if (vm == NULL) {
         return STATUS_INVALID;
     }
-    enum vm_state state = atomic_load(&vm->state);
-    if (state == VM_RUNNING || state == VM_ENDING) {
-        print(out, "%s is %s\n", argument, vm_state_name(state));
-        return STATUS_BUSY;
-    }
     status_t status = vm_start(vm);
-    if (status != STATUS_OK) {
+    if (status == STATUS_BUSY) {
+        print(out, "%s is %s\n", argument, vm_state_name(atomic_load(&vm->state)));
+    } else if (status != STATUS_OK) {
         print(out, "%s does not start: %s; the log says more\n", argument, status_name(status));
     }
     return status;

@@ -68,7 +68,10 @@ void machine_power_off_if_due(void)
     }
     for (uint32_t i = 0; i < vm_count(); i++) {
         enum vm_state state = atomic_load(&vm_get(i)->state);
-        if (state == VM_RUNNING || state == VM_ENDING) {
+        if (state == VM_RUNNING) {
+            vm_end(vm_get(i), CONFIG_STOP, false); /* it was starting when all were asked to end */
+        }
+        if (state != VM_OFF && state != VM_CRASHED) {
             return;
         }
     }

@@ -29,7 +29,7 @@ struct vm *vm_get(uint32_t id)
 
 const char *vm_state_name(enum vm_state state)
 {
-    static const char *const names[] = {"off", "running", "ending", "crashed"};
+    static const char *const names[] = {"off", "starting", "running", "ending", "crashed"};
 
     return names[state];
 }
@@ -210,8 +210,21 @@ static status_t load(struct vm *vm)
     return acpi_build(vm->ram + GUEST_ACPI_BASE, GUEST_ACPI_SIZE, GUEST_ACPI_BASE, vm->vcpu_count);
 }
 
+/* Takes the VM from off or crashed to starting; false if it is in another state. */
+static bool claim(struct vm *vm)
+{
+    enum vm_state off = VM_OFF;
+    enum vm_state crashed = VM_CRASHED;
+
+    return atomic_compare_exchange_strong(&vm->state, &off, VM_STARTING) ||
+           atomic_compare_exchange_strong(&vm->state, &crashed, VM_STARTING);
+}
+
 status_t vm_start(struct vm *vm)
 {
+    if (!claim(vm)) {
+        return STATUS_BUSY;
+    }
     status_t status = load(vm);
 
     if (status != STATUS_OK) {
@@ -260,10 +273,15 @@ void vm_vcpu_parked(struct vm *vm)
     if (atomic_fetch_sub(&vm->vcpus_running, 1) != 1) {
         return;
     }
+    /* Once the VM is off somebody else may start it, and it may end again. */
+    enum config_policy after = vm->after;
     log_info("%s: has %s", vm->config->name, vm->crashed ? "crashed" : "ended");
     atomic_store(&vm->state, vm->crashed ? VM_CRASHED : VM_OFF);
     link_state_changed(vm);
-    if (vm->after == CONFIG_RESTART && vm_start(vm) != STATUS_OK) {
-        log_error("%s: stays off", vm->config->name);
+    if (after == CONFIG_RESTART) {
+        status_t status = vm_start(vm);
+        if (status != STATUS_OK && status != STATUS_BUSY) {
+            log_error("%s: stays off", vm->config->name);
+        }
     }
 }

@@ -29,8 +29,12 @@ def platform():
 
 def table(text):
     """hvctl's first table: rows as dictionaries."""
-    lines = [line.split("\t") for line in text.splitlines() if "\t" in line]
-    lines = [line for line in lines if len(line) == len(lines[0])]
+    lines = []
+    for line in text.splitlines():
+        if "\t" in line:
+            lines.append(line.split("\t"))
+        elif lines:
+            break
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 

@@ -91,22 +91,27 @@ def test_damaged_line_recovers(mixed):
         assert mixed.vms()["beta"]["state"] == "running"
 
 
+def read_until(line, text, wanted, typed, seconds=120):
+    """Types a line every now and then until `wanted` comes; all that came."""
+    end = time.monotonic() + seconds
+    asked = 0.0
+    while wanted not in text and time.monotonic() < end:
+        if time.monotonic() - asked > 10:
+            line.sendall(typed)
+            asked = time.monotonic()
+        try:
+            text += line.recv(4096)
+        except TimeoutError:
+            pass
+    return text
+
+
 def test_dumb_terminal(mixed):
-    """Plain text on the line, without hvctl."""
+    """Plain text on the line, without hvctl, once its last session has ended."""
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(mixed.line)
         line.settimeout(1)
-        time.sleep(6)  # a session of hvctl's ends after five emulated seconds
-        text = b""
-        line.sendall(b"\r")
-        end = time.monotonic() + 120
-        asked = 0.0
-        while time.monotonic() < end and b"name" not in text:
-            if time.monotonic() - asked > 15:
-                line.sendall(b"list\r")
-                asked = time.monotonic()
-            try:
-                text += line.recv(4096)
-            except TimeoutError:
-                pass
-    assert b"postern>" in text and b"beta" in text, text
+        text = read_until(line, b"", b"postern>", b"\r")
+        assert b"postern>" in text, text
+        text = read_until(line, b"", b"beta", b"list\r")
+        assert b"list" in text and b"running" in text, text
