@@ -98,10 +98,8 @@ static status_t caps(const char *argument, const struct output *out)
 
     (void)argument;
     vmx_caps_report(&machine_get()->raw, false, out->sink, out->context);
-    print(out, "virtual interrupts are %s; views change by %s; violations are told by %s\n",
-          chosen->virtual_interrupt_delivery ? "delivered by the CPU" : "injected at entries",
-          chosen->eptp_switching ? "VMFUNC" : "exits",
-          chosen->virtualization_exceptions ? "#VE" : "exits");
+    print(out, "virtual interrupts are %s\n",
+          chosen->virtual_interrupt_delivery ? "delivered by the CPU" : "injected at entries");
     return STATUS_OK;
 }
 
