@@ -133,10 +133,28 @@ static status_t check_memory(void)
     return STATUS_OK;
 }
 
+/* The boot menu's entry may add words to the guests' command lines. */
+static status_t append_words(const char *words)
+{
+    for (uint32_t i = 0; i < config.vm_count; i++) {
+        struct config_vm *vm = &config.vms[i];
+        size_t used = strlen(vm->cmdline);
+        if (!string_copy(vm->cmdline + used, sizeof(vm->cmdline) - used, words)) {
+            log_error("vm %s (line %u): no room for append=%s on its command line", vm->name,
+                      vm->line, words);
+            return STATUS_NO_MEMORY;
+        }
+    }
+    return STATUS_OK;
+}
+
 static status_t prepare(const struct uefi_options *options)
 {
     status_t status = read_config(options->config);
 
+    if (status == STATUS_OK) {
+        status = append_words(options->append);
+    }
     if (status == STATUS_OK) {
         status = uefi_collect(&boot_info);
     }

@@ -115,3 +115,9 @@ def test_dumb_terminal(mixed):
         assert b"postern>" in text, text
         text = read_until(line, b"", b"beta", b"list\r")
         assert b"list" in text and b"running" in text, text
+        # Its console, too, whose output nobody asks for but the person who watches.
+        text = read_until(line, b"", b"leaves it", b"console beta\r")
+        text = read_until(line, b"", b"<-here", b"echo $((6*7))'<-'here\r")
+        assert b"42<-here" in text, text
+        text = read_until(line, b"", b"postern>", ESCAPE.encode())
+        assert b"postern>" in text, text

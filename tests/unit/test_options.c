@@ -48,13 +48,15 @@ static void test_defaults(void **state)
 
 static void test_words(void **state)
 {
-    struct result r = parse("config=bench-1_A apicv=off uart=0x2f8 max_stay=20");
+    struct result r =
+        parse("config=bench-1_A apicv=off uart=0x2f8 max_stay=20 append=pti=off append=a");
 
     (void)state;
     assert_int_equal(r.status, STATUS_OK);
     assert_string_equal(r.options.config, "bench-1_A");
     assert_true(r.options.no_apicv);
     assert_int_equal(r.options.max_stay_ms, 20);
+    assert_string_equal(r.options.append, " pti=off a");
     assert_int_equal(r.options.uart_port, 0x2f8);
     r = parse("  uart=none   apicv=on ");
     assert_int_equal(r.status, STATUS_OK);
@@ -70,10 +72,10 @@ static void test_words(void **state)
 static void test_refused(void **state)
 {
     static const char *const words[] = {
-        "config=",  "config=../a", "config=a/b",  "config=a.conf", "config=a\\b", "config",
-        "Config=a", "apicv=maybe", "max_stay=x",  "max_stay=1001", "apicv",       "apicv=offf",
-        "uart=",    "uart=com1",   "uart=0xfff9", "uart=65536",    "uart=-1",     "uart=0x",
-        "quiet",    "=",           "config=\xe4", "uart=1\t",
+        "config=",    "config=../a", "config=a/b", "config=a.conf", "config=a\\b",   "config",
+        "Config=a",   "apicv=maybe", "max_stay=x", "append=",       "max_stay=1001", "apicv",
+        "apicv=offf", "uart=",       "uart=com1",  "uart=0xfff9",   "uart=65536",    "uart=-1",
+        "uart=0x",    "quiet",       "=",          "config=\xe4",   "uart=1\t",
     };
 
     (void)state;

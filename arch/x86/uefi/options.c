@@ -21,12 +21,27 @@ static bool parse_config(const char *value, struct uefi_options *options)
     return value[0] != '\0' && string_copy(options->config, sizeof(options->config), value);
 }
 
+static bool parse_append(const char *value, struct uefi_options *options)
+{
+    size_t used = strlen(options->append);
+    size_t length = strlen(value);
+
+    if (length == 0 || length + 2 > sizeof(options->append) - used) {
+        return false;
+    }
+    options->append[used] = ' ';
+    return string_copy(options->append + used + 1, sizeof(options->append) - used - 1, value);
+}
+
 static bool parse_word(const char *word, struct uefi_options *options)
 {
     uint64_t number = 0;
 
     if (starts_with(word, "config=")) {
         return parse_config(word + 7, options);
+    }
+    if (starts_with(word, "append=")) {
+        return parse_append(word + 7, options);
     }
     if (strcmp(word, "apicv=off") == 0 || strcmp(word, "apicv=on") == 0) {
         options->no_apicv = word[7] == 'f';

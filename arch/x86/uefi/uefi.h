@@ -15,6 +15,7 @@ struct uefi_options {
     char config[64]; /* default: "two" */
     bool no_apicv;
     uint32_t max_stay_ms; /* in a guest, 0: no limit */
+    char append[160];     /* to each guest's command line: words with a space before each */
     uint32_t uart_port;   /* UINT32_MAX: look for one */
 };
 
