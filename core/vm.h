@@ -122,8 +122,8 @@ status_t vm_create_all(const struct config *config, const struct boot_info *info
 uint32_t vm_count(void);
 struct vm *vm_get(uint32_t id);
 
-/* Loads kernel and initrd and makes vCPU 0 runnable. STATUS_BUSY unless the VM is off or crashed: of
- * two callers one starts it. Any CPU. */
+/* Loads kernel and initrd and makes vCPU 0 runnable. STATUS_BUSY unless the VM is off or crashed:
+ * of two callers one starts it. Any CPU. */
 status_t vm_start(struct vm *vm) MUST_CHECK;
 
 /* Ends the VM: its vCPUs leave the guest, then `after` follows. The first caller wins. `crashed`
