@@ -117,7 +117,7 @@ def test_silent_line(tmp_path):
         line.close()
 
 
-@pytest.mark.parametrize("one_in", [50, 300, 2000])
+@pytest.mark.parametrize("one_in", [200, 1000])
 def test_lossy_line(tmp_path, one_in):
     """Bytes that are lost, flipped and doubled, both ways: slower, never wrong, never stuck."""
     line = Line(tmp_path, "--lossy", str(one_in))
