@@ -100,7 +100,7 @@ def test_random_data_both_ways_at_once(two):
         two.guest(name).run(
             "mkdir -p /tmp; echo 'cksum > /tmp/in.sum' > /tmp/receive; : > /tmp/in.sum;"
             f" echo 'for i in $(seq {blocks}); do cat /tmp/block; done | tee /tmp/pipe' > /tmp/send;"
-            f" mkfifo /tmp/pipe; head -c {BLOCK_MEGABYTES}M /dev/urandom > /tmp/block")
+            f" mkfifo /tmp/pipe; head -c {BLOCK_MEGABYTES << 20} /dev/urandom > /tmp/block")
         two.guest(name).run("nc -l -p 5000 -e sh /tmp/receive &")
     for name, (peer, _) in guests.items():
         two.guest(name).run("cksum < /tmp/pipe > /tmp/out.sum &")
