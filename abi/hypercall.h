@@ -13,8 +13,12 @@
 /* CPUID leaf 0x40000000: EBX, ECX, EDX spell this; EAX is the highest leaf of the range. */
 #define POSTERN_CPUID_BASE      0x40000000u
 #define POSTERN_CPUID_SIGNATURE "PosternHyper"
-/* CPUID leaf 0x40000001: EAX is POSTERN_ABI_VERSION, the rest 0. */
+/* CPUID leaf 0x40000001: EAX is POSTERN_ABI_VERSION, EBX the bits below, the rest 0. */
 #define POSTERN_CPUID_ABI 0x40000001u
+/* Which of the contract the CPU does by itself. What it does not is done by exits, with the same
+ * outcome. */
+#define POSTERN_NATIVE_VMFUNC 1u
+#define POSTERN_NATIVE_VE     2u
 
 /* Does nothing and returns POSTERN_ABI_VERSION. */
 #define POSTERN_HC_VERSION 0
@@ -22,10 +26,48 @@
  * end on its queue 0 vector. */
 #define POSTERN_HC_DOORBELL 1
 
+/*
+ * Views (docs/abi.md, "Views and gates"). A port in mode gated has a view, in which its window is
+ * mapped; a vCPU has the views that were opened for it.
+ */
+
+/* What VMFUNC leaf 0 does, by an exit: RCX is the view. From any CPL, as VMFUNC. RAX is kept. A
+ * view that is not open is #UD. The gate uses it where the CPU has no VMFUNC. */
+#define POSTERN_HC_VIEW_SWITCH 2
+/* Returns the guest-physical address of the gate's first page, and in bits 11:0 how many pages it
+ * has. The pages are there from the start. */
+#define POSTERN_HC_GATE 3
+/* RDI: a page of the gate, 0 and up, or POSTERN_GATE_REMOVE; RSI: the guest-physical address of a
+ * page of RAM. Shows that page of the gate there in place of the RAM, in all views, or the RAM
+ * again. For kernels that cannot run code outside their RAM. */
+#define POSTERN_HC_GATE_PLACE 4
+#define POSTERN_GATE_REMOVE   (~0ull)
+/* RDI: a port; RSI: a vCPU (its APIC id) or POSTERN_ALL_VCPUS. Opens the port's view for it, and
+ * returns the view's index: what the gate is called with. To open an open view changes nothing. */
+#define POSTERN_HC_VIEW_OPEN 5
+#define POSTERN_ALL_VCPUS    (~0ull)
+/* The same arguments. Closes the view: on return the vCPU cannot reach the window any more. */
+#define POSTERN_HC_VIEW_CLOSE 6
+/* RDI: a port; RSI: 1 lets the peer see the section of this end, as at the start, 0 revokes it: on
+ * return the peer cannot reach the section any more, in whatever view it is. Modes open and gated.
+ */
+#define POSTERN_HC_WINDOW_GRANT 7
+/* RDI: the guest-physical address of a page of RAM, or POSTERN_VE_OFF. Registers the calling vCPU
+ * for #VE, with that page as its virtualization-exception information area (SDM "Virtualization
+ * Exceptions"). */
+#define POSTERN_HC_VE  8
+#define POSTERN_VE_OFF (~0ull)
+/* Returns how many VM exits the calling vCPU has had so far, this one included. */
+#define POSTERN_HC_EXITS 9
+
 /* Results that are errors, as signed 64-bit numbers. */
 #define POSTERN_ERR_UNKNOWN    (-1) /* no such hypercall */
 #define POSTERN_ERR_PERMISSION (-2) /* not from CPL 0 */
 #define POSTERN_ERR_ARGUMENT   (-3) /* an argument names nothing of this VM */
 #define POSTERN_ERR_PEER_DOWN  (-4) /* the other end's VM is not running */
+#define POSTERN_ERR_NOT_OPEN   (-5) /* the view is not open to this vCPU */
+#define POSTERN_ERR_FAULT      (-6) /* the protected code touched what the view does not map */
+#define POSTERN_ERR_NO_MEMORY  (-7) /* the hypervisor has no table left for it */
+#define POSTERN_ERR_MODE       (-8) /* not for a link of this mode */
 
 #endif

@@ -38,6 +38,7 @@
 #define POSTERN_NIC_ABI          1u
 
 #define POSTERN_MODE_OPEN        0u /* the window is in both ends' default views */
+#define POSTERN_MODE_GATED       1u /* BAR 2 is memory in the port's protected view only */
 
 #define POSTERN_LINK_PEER_RUNS   1u /* the VM of the other end is running */
 
