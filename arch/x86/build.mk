@@ -8,7 +8,7 @@ HV_CFLAGS := $(WARNINGS) -O2 -g -I. -ffreestanding -fpic -fvisibility=hidden -mn
 HV_EFI_CFLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 \
 	-DGNU_EFI_USE_MS_ABI -fshort-wchar
 
-HV_SOURCES := $(wildcard lib/*.c ept/*.c vmfunc/*.c virtio/*.c net/*.c machine/*.c machine/*.S core/*.c \
+HV_SOURCES := $(wildcard lib/*.c ept/*.c vmfunc/*.c vmfunc/*.S virtio/*.c net/*.c machine/*.c machine/*.S core/*.c \
 	arch/x86/*.c arch/x86/*.S arch/x86/uefi/*.c)
 HV_OBJECTS := $(patsubst %,$(BUILD)/hv/%.o,$(HV_SOURCES)) $(HV_EXTRA_OBJECTS)
 
