@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/exits.h"
 
+#include "core/vcpu_views.h"
+
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
 #include "lib/log.h"
@@ -46,7 +48,7 @@ static const struct exit_row exit_table[EXIT_REASON_COUNT] = {
     [EXIT_WBINVD] = {exit_wbinvd, false},
     [EXIT_XSETBV] = {exit_xsetbv, false},
     [EXIT_APIC_WRITE] = {exit_apic_write, true},
-    [EXIT_VMFUNC] = {exit_undefined, false},
+    [EXIT_VMFUNC] = {exit_vmfunc, false},
     [EXIT_ENCLS] = {exit_undefined, false},
 };
 
@@ -101,6 +103,9 @@ void vcpu_advance(struct vcpu *vcpu, uint64_t length)
 void vcpu_write_event(struct vcpu *vcpu)
 {
     vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, vcpu->event);
+    if (vcpu->event != 0) {
+        vcpu_leave_view(vcpu);
+    }
     if ((vcpu->event & EVENT_ERROR_CODE) != 0) {
         vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event_error_code);
     }

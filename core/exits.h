@@ -51,6 +51,9 @@ enum exit_result exit_io_instruction(struct vcpu *vcpu);
 enum exit_result exit_ept_violation(struct vcpu *vcpu);
 enum exit_result exit_ept_misconfiguration(struct vcpu *vcpu);
 
+/* exits_view.c */
+enum exit_result exit_vmfunc(struct vcpu *vcpu);
+
 /* hypercall.c */
 enum exit_result exit_vmcall(struct vcpu *vcpu);
 

@@ -10,6 +10,7 @@
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "core/scheduler.h"
+#include "core/vcpu_views.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -86,7 +87,8 @@ enum exit_result exit_interrupt_window(struct vcpu *vcpu)
 
 enum exit_result exit_preemption_timer(struct vcpu *vcpu)
 {
-    (void)vcpu;
+    /* The bound on the time in a view: whoever is still there comes back by a fetch that exits. */
+    vcpu_leave_view(vcpu);
     return EXIT_LEAVE;
 }
 

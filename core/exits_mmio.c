@@ -9,6 +9,8 @@
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "core/link.h"
+#include "core/vcpu_views.h"
+#include "core/window.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -36,7 +38,7 @@ static bool read_guest(void *context, uint64_t gpa, void *buffer, size_t size)
     return true;
 }
 
-size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size)
+bool vcpu_translate(const struct vcpu *vcpu, uint64_t linear, uint64_t *gpa)
 {
     struct page_walk walk = {
         .cr0 = vmread(VMCS_GUEST_CR0),
@@ -46,17 +48,24 @@ size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, siz
         .read = read_guest,
         .context = vcpu->vm,
     };
+
+    return page_walk(&walk, linear, gpa) == STATUS_OK;
+}
+
+size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size)
+{
     uint64_t linear = rip;
     size_t count = 0;
 
-    if ((walk.efer & EFER_LMA) == 0 || (vmread32(VMCS_GUEST_CS_RIGHTS) & BIT32(13)) == 0) {
+    if ((vmread(VMCS_GUEST_EFER) & EFER_LMA) == 0 ||
+        (vmread32(VMCS_GUEST_CS_RIGHTS) & BIT32(13)) == 0) {
         linear = (uint32_t)(rip + vmread(VMCS_GUEST_CS_BASE));
     }
     while (count < size) {
         uint64_t gpa = 0;
         uint64_t left = PAGE_SIZE - ((linear + count) & (PAGE_SIZE - 1));
         size_t piece = size - count < left ? size - count : (size_t)left;
-        if (page_walk(&walk, linear + count, &gpa) != STATUS_OK ||
+        if (!vcpu_translate(vcpu, linear + count, &gpa) ||
             !read_guest(vcpu->vm, gpa, bytes + count, piece)) {
             break;
         }
@@ -142,19 +151,22 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
  * a window's permissions. It is the guest's own fault, and it is told as its hardware would. */
 static enum exit_result refuse(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa)
 {
-    if (vcpu->refused_accesses++ == 0) {
-        log_warning("%s/%u: access 0x%llx to 0x%llx is refused (more are counted, not told)",
-                    vcpu->vm->config->name, vcpu->id, (unsigned long long)(qualification & 7),
-                    (unsigned long long)gpa);
-    }
-    if (vcpu->event != 0) {
-        /* In the middle of an event's delivery: its stack or its gate is out of reach. */
-        vcpu->event = 0;
-        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
-    } else {
-        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
-    }
+    bool in_window;
+
+    spin_lock(&vcpu->vm->lock);
+    in_window = window_contains(vcpu->vm, gpa);
+    spin_unlock(&vcpu->vm->lock);
+    vcpu_tell_violation(vcpu, qualification, gpa, 0, in_window);
     return EXIT_DONE;
+}
+
+/* Whether a device answers at `gpa`, or nobody; not so in a window that another view has. */
+static bool is_bus(struct vm *vm, uint64_t gpa)
+{
+    spin_lock(&vm->lock);
+    bool window = window_contains(vm, gpa);
+    spin_unlock(&vm->lock);
+    return !window;
 }
 
 enum exit_result exit_ept_violation(struct vcpu *vcpu)
@@ -169,6 +181,15 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
                 vmread(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
     }
+    if (vmread(VMCS_EPT_POINTER) != vcpu->vm->default_view) {
+        return exit_violation_in_view(vcpu, qualification, gpa);
+    }
+    int gate_page = (qualification & VIOLATION_FETCH) != 0 && vcpu->event == 0
+                        ? views_gate_page(&vcpu->vm->views, gpa)
+                        : -1;
+    if (gate_page >= 0) {
+        return exit_resume_crossing(vcpu, (uint32_t)gate_page);
+    }
     if ((qualification & VIOLATION_MAPPED) != 0) {
         /* The window may have been mapped by another vCPU since. */
         bool mapped = ept_walk(&vcpu->vm->ept, gpa, &translation) == STATUS_OK;
@@ -177,7 +198,8 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
                    : refuse(vcpu, qualification, gpa);
     }
     if ((qualification & VIOLATION_FETCH) != 0 ||
-        (qualification & VIOLATION_VALID) != VIOLATION_VALID || vcpu->event != 0) {
+        (qualification & VIOLATION_VALID) != VIOLATION_VALID || vcpu->event != 0 ||
+        !is_bus(vcpu->vm, gpa)) {
         return refuse(vcpu, qualification, gpa);
     }
     return emulate(vcpu, gpa);

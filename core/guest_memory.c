@@ -3,16 +3,19 @@
  * from, filled at boot so that nothing is allocated while the VM runs. */
 #include "core/guest_memory.h"
 
-#include "arch/x86/vmx_insn.h"
 #include "core/scheduler.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/string.h"
+#include "machine/guest_map.h"
+#include "vmfunc/gate.h"
 
 #define RAM_ALIGNMENT MIB(2)
-/* Enough for a VM of 3 GiB in 2 MiB pages with its windows, and their moves. */
-#define TABLE_POOL 32u
+/* Enough for a VM of 3 GiB in 2 MiB pages with its windows, their moves and the gate in some places
+ * of its RAM; and what each protected view takes. */
+#define TABLE_POOL      56u
+#define TABLES_PER_PORT 8u
 
 static void *alloc_table(void *context)
 {
@@ -66,9 +69,44 @@ static const struct ept_ops ept_operations = {
     .changed = translations_changed,
 };
 
-status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps)
+/* One copy for all VMs, apart from the hypervisor's own pages. */
+static uint8_t *gate_pages(const struct gate_image *image)
 {
-    for (unsigned i = 0; i < TABLE_POOL; i++) {
+    static uint8_t *pages;
+
+    if (pages == NULL) {
+        pages = pages_alloc(image->pages, PAGE_SIZE, PAGES_HYPERVISOR);
+        if (pages != NULL) {
+            memcpy(pages, image->bytes, image->pages * PAGE_SIZE);
+        }
+    }
+    return pages;
+}
+
+static status_t create_views(struct vm *vm, const struct vmx_caps *caps)
+{
+    const struct gate_image *image = gate_image(!caps->eptp_switching);
+    uint64_t bytes = VIEWS_MAX * sizeof(struct ept);
+
+    vm->default_view = ept_pointer(&vm->ept);
+    vm->views = (struct views){
+        .own = &vm->ept,
+        .views = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR),
+        .ram = (uint64_t)vm->ram,
+        .ram_size = vm->ram_size,
+        .gate_gpa = GUEST_GATE_BASE,
+        .gate = (uint64_t)gate_pages(image),
+        .gate_pages = image->pages,
+    };
+    if (vm->views.views == NULL || vm->views.gate == 0) {
+        return STATUS_NO_MEMORY;
+    }
+    return views_init(&vm->views);
+}
+
+status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps, uint32_t ports)
+{
+    for (unsigned i = 0; i < TABLE_POOL + TABLES_PER_PORT * ports; i++) {
         void *page = page_alloc();
         if (page == NULL) {
             return STATUS_NO_MEMORY;
@@ -93,7 +131,30 @@ status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps)
         status = ept_map(&vm->ept, 0, (uint64_t)vm->ram, vm->ram_size,
                          EPT_READ | EPT_WRITE | EPT_EXECUTE, EPT_WRITE_BACK);
     }
-    return status;
+    return status == STATUS_OK ? create_views(vm, caps) : status;
+}
+
+/* Whether `vcpu` may run with an old translation. One that has taken the request is out of the
+ * guest and invalidates before it goes back; one that is not on its CPU does so on its way in, for
+ * vcpu_run() looks at its requests. */
+static bool may_be_stale(const struct vcpu *vcpu)
+{
+    enum vcpu_state state = atomic_load(&vcpu->state);
+
+    return state != VCPU_PARKED && state != VCPU_WAITING &&
+           (atomic_load(&vcpu->work) & VCPU_WORK_FLUSH) != 0 &&
+           /* Partner: vcpu_run()'s change of `work`, a full barrier after this was set. */
+           __atomic_load_n(&vcpu->scheduler->loaded, __ATOMIC_SEQ_CST) == vcpu;
+}
+
+bool vm_flushed(const struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        if (may_be_stale(&vm->vcpus[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void *vm_memory(const struct vm *vm, uint64_t gpa, uint64_t size)

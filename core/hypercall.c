@@ -4,7 +4,9 @@
 
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
+#include "core/hypercall.h"
 #include "core/link.h"
+#include "core/vcpu_views.h"
 
 static int64_t hypercall_version(struct vcpu *vcpu)
 {
@@ -26,6 +28,13 @@ static int64_t hypercall_doorbell(struct vcpu *vcpu)
 static int64_t (*const hypercalls[])(struct vcpu *) = {
     [POSTERN_HC_VERSION] = hypercall_version,
     [POSTERN_HC_DOORBELL] = hypercall_doorbell,
+    [POSTERN_HC_GATE] = hypercall_gate,
+    [POSTERN_HC_GATE_PLACE] = hypercall_gate_place,
+    [POSTERN_HC_VIEW_OPEN] = hypercall_view_open,
+    [POSTERN_HC_VIEW_CLOSE] = hypercall_view_close,
+    [POSTERN_HC_WINDOW_GRANT] = hypercall_window_grant,
+    [POSTERN_HC_VE] = hypercall_ve,
+    [POSTERN_HC_EXITS] = hypercall_exits,
 };
 
 enum exit_result exit_vmcall(struct vcpu *vcpu)
@@ -35,10 +44,17 @@ enum exit_result exit_vmcall(struct vcpu *vcpu)
     uint32_t cpl = vmread32(VMCS_GUEST_SS_RIGHTS) >> 5 & 3;
     int64_t result = POSTERN_ERR_UNKNOWN;
 
+    if (number == POSTERN_HC_VIEW_SWITCH) {
+        return vcpu_enter_view(vcpu, vcpu->vmx.registers.rcx) ? EXIT_SKIP
+                                                              : exit_view_not_open(vcpu);
+    }
     if (cpl != 0) {
         result = POSTERN_ERR_PERMISSION;
-    } else if (number < ARRAY_SIZE(hypercalls)) {
+    } else if (number < ARRAY_SIZE(hypercalls) && hypercalls[number] != NULL) {
         result = hypercalls[number](vcpu);
+    }
+    if (result == HYPERCALL_AGAIN) {
+        return EXIT_DONE;
     }
     vcpu->vmx.registers.rax = (uint64_t)result;
     return EXIT_SKIP;

@@ -152,6 +152,9 @@ static void create_guests(const struct boot_info *info, const struct config *con
 {
     vmx_probe(&machine.raw);
     vmx_caps_choose(&machine.raw, options->no_apicv, &machine.caps);
+    if (options->fallback) {
+        vmx_caps_without_views(&machine.caps);
+    }
     vcpu_use_caps(&machine.caps, info->tsc_hz);
     prepare_cpu(pcpu_get(0));
     scheduler_set_max_stay(options->max_stay_ms);

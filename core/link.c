@@ -3,6 +3,7 @@
 
 #include "abi/pci.h"
 #include "core/interrupts.h"
+#include "core/window.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/pages.h"
@@ -60,6 +61,13 @@ status_t port_doorbell(struct port *port)
     return STATUS_OK;
 }
 
+void link_grant_all(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        window_grant(vm->ports[i], true);
+    }
+}
+
 void link_state_changed(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++) {
@@ -70,55 +78,11 @@ void link_state_changed(struct vm *vm)
     }
 }
 
-/* The window in the guest's memory: its own section writable, its peer's not. */
-
-static void unmap_window(struct port *port)
-{
-    uint64_t size = 2 * port->link->config->window;
-
-    if (port->window_at != 0 && ept_unmap(&port->vm->ept, port->window_at, size) != STATUS_OK) {
-        /* It was mapped whole, in pages that lie within it: nothing is to be split. */
-        log_error("%s: a window cannot be unmapped", port->vm->config->name);
-    }
-    port->window_at = 0;
-}
-
-static void map_window(struct port *port, uint64_t gpa)
-{
-    struct ept *ept = &port->vm->ept;
-    uint64_t size = port->link->config->window;
-    const uint8_t *own = port->link->sections[port->end];
-    const uint8_t *peers = port->link->sections[1 - port->end];
-    status_t status = ept_map(ept, gpa, (uint64_t)own, size, EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
-
-    if (status == STATUS_OK) {
-        status = ept_map(ept, gpa + size, (uint64_t)peers, size, EPT_READ, EPT_WRITE_BACK);
-        if (status != STATUS_OK) {
-            (void)!ept_unmap(ept, gpa, size);
-        }
-    }
-    if (status != STATUS_OK) {
-        if (port->unmappable++ > 0) {
-            return; /* told once: a guest may do it for ever */
-        }
-        log_warning("%s: link %s: BAR 2 at 0x%llx cannot be mapped: %s", port->vm->config->name,
-                    port->link->config->name, (unsigned long long)gpa, status_name(status));
-        return;
-    }
-    port->window_at = gpa;
-}
-
 static void bar_moved(struct pci_function *function, unsigned bar, uint64_t old, uint64_t now)
 {
-    struct port *port = function->context;
-
     (void)old;
-    if (bar != POSTERN_BAR_WINDOW) {
-        return;
-    }
-    unmap_window(port);
-    if (now != 0) {
-        map_window(port, now);
+    if (bar == POSTERN_BAR_WINDOW) {
+        window_move(function->context, now);
     }
 }
 
@@ -145,7 +109,7 @@ static uint32_t read_register(const struct port *port, uint64_t offset)
     case POSTERN_REG_END:
         return port->end;
     case POSTERN_REG_MODE:
-        return POSTERN_MODE_OPEN;
+        return link->config->mode == CONFIG_LINK_GATED ? POSTERN_MODE_GATED : POSTERN_MODE_OPEN;
     case POSTERN_REG_SECTION_SIZE:
         return (uint32_t)link->config->window;
     case POSTERN_REG_MAC_LOW:
@@ -199,6 +163,7 @@ static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
     port->end = end;
     port->vm = vm;
     port->number = vm->port_count;
+    atomic_store(&port->granted, true);
     pci_function_init(&port->function, &ops, port, POSTERN_PCI_VENDOR, POSTERN_PCI_NIC,
                       CLASS_ETHERNET);
     pci_add_bar(&port->function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE, low, false,

@@ -17,7 +17,10 @@ struct port {
     uint32_t number; /* in its VM: the doorbell's argument */
     struct vm *vm;
     struct pci_function function; /* under the VM's lock */
-    uint64_t window_at;           /* guest-physical, where the window is mapped; 0: nowhere */
+    uint64_t window_at;           /* guest-physical, where BAR 2 decodes; 0: nowhere */
+    bool mapped;                  /* the window, in the view that has it */
+    uint32_t view;                /* index of the protected view; 0: none yet */
+    _Atomic(bool) granted;        /* whether the peer may see this end's section */
     uint64_t unmappable;     /* how often the window could not be mapped where the guest put it */
     uint64_t doorbells_sent; /* by this port; written by its VM's vCPUs under no lock: a figure */
     uint64_t doorbells_received;
@@ -38,6 +41,10 @@ const struct link *link_get(uint32_t index);
 /* Interrupts the other end of `port` on its vector 0. STATUS_NOT_FOUND when its VM is not running.
  * Takes the peer VM's lock: the caller holds none. */
 status_t port_doorbell(struct port *port);
+
+/* Lets the peers of all ports of `vm` see its sections: what it revoked is forgotten when it starts
+ * anew. The caller holds no lock. */
+void link_grant_all(struct vm *vm);
 
 /* Tells the peers of all ports of `vm` that its state has changed. The caller holds no lock. */
 void link_state_changed(struct vm *vm);

@@ -10,7 +10,9 @@
 #include "lib/panic.h"
 
 #define SLICE_MS 10u
-#define NO_TIMER UINT64_MAX
+/* How long a vCPU stays in a protected view, if nothing else ends its stay in the guest. */
+#define VIEW_STAY_MS 1000u
+#define NO_TIMER     UINT64_MAX
 /* A timer in the past, or now, fires at once on silicon; one tick ahead is right everywhere. */
 #define TIMER_SOON 1u
 
@@ -240,6 +242,14 @@ static void run_service(struct scheduler *scheduler)
     }
 }
 
+/* Of a vCPU that is alone; 0: without end. */
+static uint32_t longest_stay(const struct vcpu *vcpu)
+{
+    bool has_views = atomic_load_explicit(&vcpu->views_open, memory_order_relaxed) != 0;
+
+    return max_stay_ms == 0 && has_views ? VIEW_STAY_MS : max_stay_ms;
+}
+
 NORETURN void scheduler_run(struct scheduler *scheduler)
 {
     for (;;) {
@@ -260,7 +270,7 @@ NORETURN void scheduler_run(struct scheduler *scheduler)
             scheduler->loaded = vcpu;
             scheduler->slicing = false;
         }
-        uint32_t slice = contended ? SLICE_MS : max_stay_ms;
+        uint32_t slice = contended ? SLICE_MS : longest_stay(vcpu);
         if (slice != 0 || scheduler->slicing) {
             vcpu_set_slice(vcpu, slice);
             scheduler->slicing = slice != 0;

@@ -75,9 +75,11 @@ status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id)
     vcpu->vmx.on_exit = exit_handle;
     vcpu->vmx.vmcs = page_alloc();
     vcpu->lapic.page = page_alloc();
+    vcpu->eptp_list = page_alloc();
     vcpu->context.xsave_area =
         pages_alloc((xsave_size + PAGE_SIZE) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
-    if (vcpu->vmx.vmcs == NULL || vcpu->lapic.page == NULL || vcpu->context.xsave_area == NULL) {
+    if (vcpu->vmx.vmcs == NULL || vcpu->lapic.page == NULL || vcpu->eptp_list == NULL ||
+        vcpu->context.xsave_area == NULL) {
         return STATUS_NO_MEMORY;
     }
     lapic_init(&vcpu->lapic, &lapic_operations, vcpu, id, cpuid_tsc_per_crystal(vm->cpuid.tsc_hz));

@@ -39,6 +39,10 @@ void vcpu_run(struct vcpu *vcpu);
  * R8 ...); not for RSP, which is in the VMCS. */
 uint64_t *vcpu_register(struct vcpu *vcpu, unsigned index);
 
+/* The guest-physical address of `linear` by the guest's own page tables. False where it has none.
+ */
+bool vcpu_translate(const struct vcpu *vcpu, uint64_t linear, uint64_t *gpa);
+
 /* Copies up to `size` bytes of the guest's code at `rip` through its own page tables. Returns the
  * count. */
 size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size);

@@ -11,6 +11,7 @@
 #include "core/scheduler.h"
 #include "core/vcpu.h"
 #include "core/vcpu_reset.h"
+#include "core/vcpu_views.h"
 
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
@@ -135,7 +136,7 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
         return VMX_LEAVE;
     }
     if ((work & VCPU_WORK_FLUSH) != 0) {
-        (void)invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->ept));
+        vcpu_flush_views(vcpu);
     }
     if ((work & VCPU_WORK_NMI) != 0) {
         vcpu->nmi_pending = true;

@@ -7,6 +7,7 @@
 #include "arch/x86/defs/vmx_controls.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/scheduler.h"
+#include "core/vcpu_views.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -50,7 +51,6 @@ static void set_controls(struct vcpu *vcpu)
     vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmwrite(VMCS_MSR_BITMAP, (uint64_t)vm->msr_bitmap);
     vmwrite(VMCS_TSC_OFFSET, 0);
-    vmwrite(VMCS_EPT_POINTER, ept_pointer(&vm->ept));
     vmwrite(VMCS_GUEST_LINK_POINTER, ~0ull);
     if (caps->vpid) {
         vmwrite(VMCS_VPID, vcpu->vpid);
@@ -157,8 +157,9 @@ void vcpu_reset(struct vcpu *vcpu)
     vcpu_load_context(vcpu); /* makes the VMCS current again, too */
     vmx_host_state(&vcpu->vmx);
     set_controls(vcpu);
+    vcpu_reset_views(vcpu);
     vcpu->scheduler->slicing = false;
-    (void)invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->ept));
+    vcpu_flush_views(vcpu);
     if (vcpu_caps()->vpid) {
         (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
     }

@@ -7,6 +7,7 @@
 #include "core/link.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
+#include "core/window.h"
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/string.h"
@@ -124,7 +125,7 @@ static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
     cpuid_cache_fill(&vm->cpuid_cache, &vm->cpuid, ask_cpu);
 }
 
-static status_t create(struct vm *vm, const struct config_vm *config)
+static status_t create(struct vm *vm, const struct config_vm *config, uint32_t links)
 {
     const struct vmx_caps *caps = vcpu_caps();
 
@@ -145,7 +146,7 @@ static status_t create(struct vm *vm, const struct config_vm *config)
     msr_policy_pass_timer(vm->msr_bitmap_timer);
     pci_init(&vm->pci);
     status_t status = create_vcpus(vm);
-    return status == STATUS_OK ? guest_memory_create(vm, caps) : status;
+    return status == STATUS_OK ? guest_memory_create(vm, caps, links) : status;
 }
 
 status_t vm_create_all(const struct config *config, const struct boot_info *info)
@@ -157,7 +158,7 @@ status_t vm_create_all(const struct config *config, const struct boot_info *info
     }
     for (uint32_t i = 0; i < config->vm_count; i++) {
         vms[i].id = i;
-        status_t status = create(&vms[i], &config->vms[i]);
+        status_t status = create(&vms[i], &config->vms[i], config->link_count);
         if (status != STATUS_OK) {
             log_error("%s: cannot be created: %s", config->vms[i].name, status_name(status));
             return status;
@@ -233,10 +234,13 @@ status_t vm_start(struct vm *vm)
     }
     spin_lock(&vm->lock);
     reset_devices(vm);
+    window_remove_views(vm);
+    views_unplace_all(&vm->views);
     /* A guest that moved its windows about has left empty tables. Its vCPUs are parked, and each
      * invalidates what its CPU has cached when it is reset. */
     ept_reclaim(&vm->ept);
     spin_unlock(&vm->lock);
+    link_grant_all(vm);
     vm->starts++;
     vm->start_tsc = rdtsc();
     /* Not parked, so that an end that comes before the reset below still counts each vCPU. */

@@ -21,6 +21,8 @@
 #include "machine/pci.h"
 #include "machine/rtc.h"
 #include "machine/uart16550.h"
+#include "vmfunc/ve.h"
+#include "vmfunc/views.h"
 
 struct vm;
 struct scheduler;
@@ -66,15 +68,20 @@ struct vcpu {
     uint32_t event_length;     /* and the instruction's length, for software events */
     bool window_open;          /* interrupt-window exiting is on */
     bool nmi_pending;
-    uint64_t eoi_exits[4]; /* the EOI-exit bitmap, as the VMCS has it */
+    uint64_t eoi_exits[4];     /* the EOI-exit bitmap, as the VMCS has it */
+    struct ve_information *ve; /* in the guest's RAM, where it registered for #VE; else NULL */
 
     /* Read by others. */
+    uint64_t *eptp_list;          /* written under the VM's lock; VMFUNC reads it */
+    _Atomic(uint32_t) views_open; /* protected views in the list */
     _Atomic(enum vcpu_state) state;
     _Atomic uint32_t work;
     _Atomic uint32_t startup_page;
     uint64_t exits[EXIT_REASON_COUNT]; /* written by the owner alone; others may read old values */
     uint64_t interrupts_injected;
-    uint64_t refused_accesses; /* against the EPT, not to a device */
+    uint64_t refused_accesses;  /* against the EPT, not to a device */
+    uint64_t crossings_resumed; /* after an interruption */
+    uint64_t crossings_aborted; /* into what was not open, or not mapped */
 };
 
 enum vm_state { VM_OFF, VM_STARTING, VM_RUNNING, VM_ENDING, VM_CRASHED };
@@ -85,8 +92,10 @@ struct vm {
     const struct boot_file *kernel, *initrd; /* initrd: NULL for none */
     uint8_t *ram;                            /* guest-physical 0, identity-mapped here */
     uint64_t ram_size;
-    struct ept ept;
-    void *table_pool; /* free pages for the EPT, linked through their first words */
+    struct ept ept; /* the default view */
+    struct views views;
+    uint64_t default_view; /* EPT pointer of the default view */
+    void *table_pool;      /* free pages for the EPT, linked through their first words */
     uint32_t table_pool_count;
     uint8_t *msr_bitmap;
     uint8_t *msr_bitmap_timer; /* the same, with IA32_TSC_DEADLINE the guest's own */
@@ -135,6 +144,10 @@ void vm_vcpu_parked(struct vm *vm);
 
 /* The hypervisor's address of guest memory [gpa, gpa + size), NULL unless all of it is RAM. */
 void *vm_memory(const struct vm *vm, uint64_t gpa, uint64_t size);
+
+/* Whether no vCPU of `vm` can use a translation that was taken away before this call: each has
+ * invalidated what its CPU had cached, or will before it enters the guest. */
+bool vm_flushed(const struct vm *vm);
 
 const char *vm_state_name(enum vm_state state);
 

@@ -7,7 +7,9 @@
 #define ENTRY_TYPE_SHIFT  3u
 #define ENTRY_LARGE       BIT(7)
 #define ENTRY_ADDRESS     MASK(51, 12)
+#define ENTRY_BORROWED    BIT(52) /* ignored by the CPU: the table belongs to another hierarchy */
 #define ENTRY_SUPPRESS_VE BIT(63) /* by default no violation becomes a #VE */
+#define ENTRY_USED        MASK(9, 8) /* accessed and dirty */
 #define GPA_LIMIT         BIT(48)
 #define POINTER_WALK_4    (3ull << 3)
 #define POINTER_AD        BIT(6)
@@ -32,19 +34,26 @@ static bool is_leaf(uint64_t entry, unsigned level)
     return level == 1 || (entry & ENTRY_LARGE) != 0;
 }
 
+/* A table below `entry` that is this hierarchy's own. */
+static bool has_own_table(uint64_t entry, unsigned level)
+{
+    return is_present(entry) && !is_leaf(entry, level) && (entry & ENTRY_BORROWED) == 0;
+}
+
 static void store(uint64_t *entry, uint64_t value)
 {
     /* Release: a table is complete before it is linked. Partner: the CPU's page walk. */
     __atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
 
-static uint64_t *new_table(struct ept *ept)
+/* A table without translations; `absent` is the entry that it is to take the place of, or 0. */
+static uint64_t *new_table(struct ept *ept, uint64_t absent)
 {
     uint64_t *table = ept->ops->alloc_page(ept->context);
 
     if (table != NULL) {
         for (unsigned i = 0; i < ENTRIES; i++) {
-            table[i] = ENTRY_SUPPRESS_VE;
+            table[i] = absent & ENTRY_SUPPRESS_VE;
         }
         ept->pages++;
     }
@@ -76,14 +85,14 @@ status_t ept_init(struct ept *ept, const struct ept_ops *ops, void *context, boo
         .largest_level = pages_1g ? 3 : 2,
         .accessed_dirty = accessed_dirty,
     };
-    ept->root = new_table(ept);
+    ept->root = new_table(ept, ENTRY_SUPPRESS_VE);
     return ept->root != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static void destroy_level(struct ept *ept, uint64_t *table, unsigned level)
 {
     for (unsigned i = 0; level > 1 && i < ENTRIES; i++) {
-        if (is_present(table[i]) && !is_leaf(table[i], level)) {
+        if (has_own_table(table[i], level)) {
             destroy_level(ept, table_of(ept, table[i]), level - 1);
         }
     }
@@ -105,7 +114,8 @@ static bool reclaim_level(struct ept *ept, uint64_t *table, unsigned level)
         if (!is_present(table[i])) {
             continue;
         }
-        if (!is_leaf(table[i], level) && reclaim_level(ept, table_of(ept, table[i]), level - 1)) {
+        if (has_own_table(table[i], level) &&
+            reclaim_level(ept, table_of(ept, table[i]), level - 1)) {
             uint64_t *child = table_of(ept, table[i]);
             store(&table[i], ENTRY_SUPPRESS_VE);
             drop_table(ept, child);
@@ -124,7 +134,7 @@ void ept_reclaim(struct ept *ept)
 /* Replaces the large page in `entry` of `level` by a table of smaller ones that translate alike. */
 static status_t split(struct ept *ept, uint64_t *entry, unsigned level)
 {
-    uint64_t *table = new_table(ept);
+    uint64_t *table = new_table(ept, *entry);
     uint64_t leaf = level == 2 ? *entry & ~ENTRY_LARGE : *entry;
 
     if (table == NULL) {
@@ -145,11 +155,13 @@ static status_t reach(struct ept *ept, uint64_t gpa, unsigned level, uint64_t **
     for (unsigned at = LEVELS; at > level; at--) {
         uint64_t *e = &table[index_of(gpa, at)];
         if (!is_present(*e)) {
-            uint64_t *below = new_table(ept);
+            uint64_t *below = new_table(ept, *e);
             if (below == NULL) {
                 return STATUS_NO_MEMORY;
             }
             store(e, table_entry(ept, below));
+        } else if ((*e & ENTRY_BORROWED) != 0) {
+            return STATUS_DENIED;
         } else if (is_leaf(*e, at)) {
             status_t status = split(ept, e, at);
             if (status != STATUS_OK) {
@@ -176,6 +188,14 @@ static unsigned find(const struct ept *ept, uint64_t gpa, uint64_t **entry)
     }
 }
 
+static uint64_t *deepest(const struct ept *ept, uint64_t gpa)
+{
+    uint64_t *entry;
+
+    (void)find(ept, gpa, &entry);
+    return entry;
+}
+
 static bool bad_range(uint64_t gpa, uint64_t size)
 {
     return !is_aligned(gpa | size, PAGE_SIZE) || size == 0 ||
@@ -198,6 +218,18 @@ static bool any_mapped(const struct ept *ept, uint64_t gpa, uint64_t size)
             return true;
         }
         at = align_down(at, level_size(level)) + level_size(level);
+    }
+    return false;
+}
+
+/* Whether a part of the range is another hierarchy's to change. */
+static bool any_borrowed(const struct ept *ept, uint64_t gpa, uint64_t size)
+{
+    for (uint64_t at = align_down(gpa, level_size(3)); at < gpa + size; at += level_size(3)) {
+        uint64_t top = ept->root[index_of(at, 4)];
+        if (is_present(top) && (table_of(ept, top)[index_of(at, 3)] & ENTRY_BORROWED) != 0) {
+            return true;
+        }
     }
     return false;
 }
@@ -281,7 +313,10 @@ status_t ept_map(struct ept *ept, uint64_t gpa, uint64_t address, uint64_t size,
 
 status_t ept_unmap(struct ept *ept, uint64_t gpa, uint64_t size)
 {
-    return bad_range(gpa, size) ? STATUS_INVALID : change(ept, gpa, size, 0);
+    if (bad_range(gpa, size)) {
+        return STATUS_INVALID;
+    }
+    return any_borrowed(ept, gpa, size) ? STATUS_DENIED : change(ept, gpa, size, 0);
 }
 
 status_t ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t permissions)
@@ -289,7 +324,84 @@ status_t ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t perm
     if (bad_range(gpa, size) || bad_permissions(permissions)) {
         return STATUS_INVALID;
     }
-    return change(ept, gpa, size, permissions);
+    return any_borrowed(ept, gpa, size) ? STATUS_DENIED : change(ept, gpa, size, permissions);
+}
+
+status_t ept_replace(struct ept *ept, uint64_t gpa, uint64_t address, uint64_t permissions)
+{
+    uint64_t *entry;
+
+    if (bad_range(gpa, PAGE_SIZE) || bad_permissions(permissions) ||
+        (address & ~ENTRY_ADDRESS) != 0) {
+        return STATUS_INVALID;
+    }
+    if (!is_present(*deepest(ept, gpa))) {
+        return STATUS_NOT_FOUND;
+    }
+    status_t status = reach(ept, gpa, 1, &entry);
+    if (status == STATUS_OK) {
+        uint64_t kept = *entry & ~(ENTRY_ADDRESS | ENTRY_PERMISSIONS | ENTRY_USED);
+        store(entry, kept | address | permissions);
+        ept->ops->changed(ept->context);
+    }
+    return status;
+}
+
+/* Sets or clears the suppress bit in every entry of the range, of pages and of holes. */
+status_t ept_set_convertible(struct ept *ept, uint64_t gpa, uint64_t size, bool convertible)
+{
+    uint64_t end = gpa + size;
+    status_t status = STATUS_OK;
+
+    if (bad_range(gpa, size)) {
+        return STATUS_INVALID;
+    }
+    if (any_borrowed(ept, gpa, size)) {
+        return STATUS_DENIED;
+    }
+    for (uint64_t at = gpa; at < end && status == STATUS_OK;) {
+        uint64_t *entry;
+        unsigned level = find(ept, at, &entry);
+        uint64_t page = level_size(level);
+        uint64_t base = align_down(at, page);
+        bool set = (*entry & ENTRY_SUPPRESS_VE) == 0;
+        if (set == convertible) {
+            at = base + page;
+        } else if (base < at || end - base < page) {
+            status =
+                is_present(*entry) ? split(ept, entry, level) : reach(ept, at, level - 1, &entry);
+        } else {
+            store(entry, *entry ^ ENTRY_SUPPRESS_VE);
+            at = base + page;
+        }
+    }
+    ept->ops->changed(ept->context);
+    return status;
+}
+
+status_t ept_borrow(struct ept *ept, const struct ept *from, uint64_t gpa)
+{
+    uint64_t *entry, *lent;
+
+    if (gpa >= GPA_LIMIT || !is_aligned(gpa, level_size(3))) {
+        return STATUS_INVALID;
+    }
+    uint64_t top = from->root[index_of(gpa, 4)];
+    if (!is_present(top)) {
+        return STATUS_NOT_FOUND;
+    }
+    lent = &table_of(from, top)[index_of(gpa, 3)];
+    if (!has_own_table(*lent, 3)) {
+        return is_present(*lent) ? STATUS_UNSUPPORTED : STATUS_NOT_FOUND;
+    }
+    status_t status = reach(ept, gpa, 3, &entry);
+    if (status == STATUS_OK && is_present(*entry)) {
+        return STATUS_EXISTS;
+    }
+    if (status == STATUS_OK) {
+        store(entry, *lent | ENTRY_BORROWED);
+    }
+    return status;
 }
 
 status_t ept_walk(const struct ept *ept, uint64_t gpa, struct ept_translation *translation)

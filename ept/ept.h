@@ -68,6 +68,24 @@ status_t ept_unmap(struct ept *ept, uint64_t gpa, uint64_t size) MUST_CHECK;
 /* Gives what is mapped in [gpa, gpa + size) other permissions. Errors as ept_unmap(). */
 status_t ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t permissions) MUST_CHECK;
 
+/* Puts another page at `gpa`, where one is mapped, with one store: no translation is missing in
+ * between. Splits a large page. STATUS_NOT_FOUND where nothing is mapped; else as ept_protect(). */
+status_t ept_replace(struct ept *ept, uint64_t gpa, uint64_t address,
+                     uint64_t permissions) MUST_CHECK;
+
+/* Whether violations in [gpa, gpa + size), mapped or not, may become #VE in the guest instead of
+ * exits (SDM "Convertible EPT Violations"). By default none may; a range that is unmapped, or
+ * tables that are reclaimed, go back to that. STATUS_NO_MEMORY with a part of the range set. */
+status_t ept_set_convertible(struct ept *ept, uint64_t gpa, uint64_t size,
+                             bool convertible) MUST_CHECK;
+
+/* Has `ept` use the tables of `from` for the gibibyte at `gpa` (a multiple of 1 GiB): what `from`
+ * maps there now and later is in both. `ept` cannot change anything there (STATUS_DENIED) and does
+ * not give these tables back; `from` must outlive it, and must not reclaim.
+ * STATUS_NOT_FOUND if `from` has no table there, STATUS_UNSUPPORTED if it is one page or borrowed,
+ * STATUS_EXISTS if `ept` has one. */
+status_t ept_borrow(struct ept *ept, const struct ept *from, uint64_t gpa) MUST_CHECK;
+
 /* Gives tables back that map nothing any more. No CPU uses the hierarchy until its translations
  * have been invalidated: CPUs may have cached the way through such a table. */
 void ept_reclaim(struct ept *ept);

@@ -15,12 +15,16 @@
 #define GUEST_RESET_VECTOR 0xffff0u
 
 /* Where BARs may lie: the 32-bit window and the one for large, prefetchable BARs. */
-#define GUEST_PCI_BASE           0xc0000000ull
-#define GUEST_PCI_END            0xfec00000ull
-#define GUEST_PCI_HIGH_BASE      0x1000000000ull
-#define GUEST_PCI_HIGH_END       0x2000000000ull
+#define GUEST_PCI_BASE      0xc0000000ull
+#define GUEST_PCI_END       0xfec00000ull
+#define GUEST_PCI_HIGH_BASE 0x1000000000ull
+#define GUEST_PCI_HIGH_END  0x2000000000ull
 
-#define GUEST_IOAPIC_BASE        0xfec00000ull
+#define GUEST_IOAPIC_BASE   0xfec00000ull
+
+/* The gate's pages. In the last gibibyte below 4 GiB, which has no window that is in a protected
+ * view: the protected views share it. */
+#define GUEST_GATE_BASE          0xfed00000ull
 #define GUEST_UART_GSI           4u
 
 #define GUEST_PORT_RTC           0x070u /* and the next */

@@ -191,13 +191,21 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
         .tsc_scaling = (offered2 & PROC2_TSC_SCALING) != 0,
     };
     caps->proc2 |= (caps->vpid ? PROC2_VPID : 0) | (caps->rdtscp ? PROC2_RDTSCP : 0) |
-                   (caps->invpcid ? PROC2_INVPCID : 0) | (caps->xsaves ? PROC2_XSAVES : 0);
+                   (caps->invpcid ? PROC2_INVPCID : 0) | (caps->xsaves ? PROC2_XSAVES : 0) |
+                   (caps->eptp_switching ? PROC2_VM_FUNCTIONS : 0);
     choose_apic(raw, no_apicv, caps);
     caps->pin = adjust(caps->pin, raw->pin);
     caps->proc = adjust(caps->proc, raw->proc);
     caps->proc2 = adjust(caps->proc2, raw->proc2);
     caps->exit = adjust(caps->exit, raw->exit);
     caps->entry = adjust(caps->entry, raw->entry);
+}
+
+void vmx_caps_without_views(struct vmx_caps *caps)
+{
+    caps->eptp_switching = false;
+    caps->virtualization_exceptions = false;
+    caps->proc2 &= ~PROC2_VM_FUNCTIONS;
 }
 
 bool vmx_caps_same(const struct vmx_raw *raw, const struct vmx_raw *other)

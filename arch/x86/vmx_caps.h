@@ -39,6 +39,9 @@ unsigned vmx_caps_missing(const struct vmx_raw *raw);
  * virtual APIC in favour of event injection. */
 void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *caps);
 
+/* Forgoes VMFUNC and #VE: what they do is done by exits. */
+void vmx_caps_without_views(struct vmx_caps *caps);
+
 /* Whether a CPU with `other` can run what was chosen by `raw`: VMX is not locked off there, and
  * each control word allows the same. */
 bool vmx_caps_same(const struct vmx_raw *raw, const struct vmx_raw *other);

@@ -42,6 +42,7 @@
 #define EXCEPTION_PF     14u
 #define EXCEPTION_AC     17u
 #define EXCEPTION_MC     18u
+#define EXCEPTION_VE     20u
 
 /* Access rights in the form of the VMCS's guest segment fields. */
 #define SEGMENT_CODE64   0xa09bu

@@ -47,6 +47,10 @@ static bool parse_word(const char *word, struct uefi_options *options)
         options->no_apicv = word[7] == 'f';
         return true;
     }
+    if (strcmp(word, "fallback=off") == 0 || strcmp(word, "fallback=on") == 0) {
+        options->fallback = word[10] == 'n';
+        return true;
+    }
     if (starts_with(word, "max_stay=") && string_to_u64(word + 9, &number) && number <= 1000) {
         options->max_stay_ms = (uint32_t)number;
         return true;

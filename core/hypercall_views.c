@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hypercalls on views, gates and #VE. */
+#include "abi/hypercall.h"
+
+#include "core/hypercall.h"
+#include "core/scheduler.h"
+#include "core/vcpu_views.h"
+#include "core/window.h"
+#include "lib/bits.h"
+
+static int64_t error_of(status_t status)
+{
+    switch (status) {
+    case STATUS_OK:
+        return 0;
+    case STATUS_NO_MEMORY:
+        return POSTERN_ERR_NO_MEMORY;
+    case STATUS_UNSUPPORTED:
+        return POSTERN_ERR_MODE;
+    default:
+        return POSTERN_ERR_ARGUMENT;
+    }
+}
+
+/* The call is answered once no CPU of `vm` can use what it took away. Until then it is made again,
+ * for which all calls that end here change nothing the second time: the vCPU goes through its own
+ * requests meanwhile, so that two that wait for each other get on. */
+static int64_t when_flushed(const struct vm *vm, int64_t result)
+{
+    return result < 0 || vm_flushed(vm) ? result : HYPERCALL_AGAIN;
+}
+
+int64_t hypercall_gate(struct vcpu *vcpu)
+{
+    const struct views *views = &vcpu->vm->views;
+
+    return (int64_t)(views->gate_gpa | views->gate_pages);
+}
+
+int64_t hypercall_gate_place(struct vcpu *vcpu)
+{
+    uint64_t page = vcpu->vmx.registers.rdi;
+    uint64_t gpa = vcpu->vmx.registers.rsi;
+    struct vm *vm = vcpu->vm;
+    status_t status = STATUS_OK;
+
+    spin_lock(&vm->lock);
+    if (page == POSTERN_GATE_REMOVE) {
+        status = views_unplace_gate(&vm->views, gpa);
+    } else {
+        status = page < VIEW_GATE_MAX ? views_place_gate(&vm->views, gpa, (uint32_t)page)
+                                      : STATUS_INVALID;
+    }
+    spin_unlock(&vm->lock);
+    return when_flushed(vm, error_of(status));
+}
+
+/* The vCPUs that RSI names: from *first, *count of them. False if there is no such vCPU. */
+static bool which_vcpus(const struct vcpu *vcpu, uint32_t *first, uint32_t *count)
+{
+    uint64_t named = vcpu->vmx.registers.rsi;
+    const struct vm *vm = vcpu->vm;
+
+    if (named != POSTERN_ALL_VCPUS && named >= vm->vcpu_count) {
+        return false;
+    }
+    *first = named == POSTERN_ALL_VCPUS ? 0 : (uint32_t)named;
+    *count = named == POSTERN_ALL_VCPUS ? vm->vcpu_count : 1;
+    return true;
+}
+
+int64_t hypercall_view_open(struct vcpu *vcpu)
+{
+    uint64_t number = vcpu->vmx.registers.rdi;
+    struct vm *vm = vcpu->vm;
+    uint32_t first, count, view = 0;
+
+    if (number >= vm->port_count || !which_vcpus(vcpu, &first, &count)) {
+        return POSTERN_ERR_ARGUMENT;
+    }
+    spin_lock(&vm->lock);
+    status_t status = window_make_view(vm->ports[number], &view);
+    for (uint32_t i = first; status == STATUS_OK && i < first + count; i++) {
+        vcpu_view_open(&vm->vcpus[i], view);
+        /* The scheduler is to limit its stays from now on. */
+        vcpu_request(&vm->vcpus[i], VCPU_WORK_YIELD);
+    }
+    spin_unlock(&vm->lock);
+    return status == STATUS_OK ? (int64_t)view : error_of(status);
+}
+
+int64_t hypercall_view_close(struct vcpu *vcpu)
+{
+    uint64_t number = vcpu->vmx.registers.rdi;
+    struct vm *vm = vcpu->vm;
+    uint32_t first, count;
+
+    if (number >= vm->port_count || !which_vcpus(vcpu, &first, &count)) {
+        return POSTERN_ERR_ARGUMENT;
+    }
+    spin_lock(&vm->lock);
+    uint32_t view = vm->ports[number]->view;
+    for (uint32_t i = first; view != 0 && i < first + count; i++) {
+        if (eptp_list_get(vm->vcpus[i].eptp_list, view) != 0) {
+            vcpu_view_close(&vm->vcpus[i], view);
+            vcpu_request(&vm->vcpus[i], VCPU_WORK_FLUSH);
+        }
+    }
+    spin_unlock(&vm->lock);
+    return when_flushed(vm, 0);
+}
+
+int64_t hypercall_window_grant(struct vcpu *vcpu)
+{
+    uint64_t number = vcpu->vmx.registers.rdi;
+    uint64_t granted = vcpu->vmx.registers.rsi;
+    struct vm *vm = vcpu->vm;
+
+    if (number >= vm->port_count || granted > 1) {
+        return POSTERN_ERR_ARGUMENT;
+    }
+    struct port *port = vm->ports[number];
+    if (port->link->config->mode != CONFIG_LINK_GATED) {
+        return POSTERN_ERR_MODE;
+    }
+    window_grant(port, granted == 1);
+    return when_flushed(port->link->ports[1 - port->end].vm, 0);
+}
+
+int64_t hypercall_ve(struct vcpu *vcpu)
+{
+    uint64_t gpa = vcpu->vmx.registers.rdi;
+
+    if (gpa == POSTERN_VE_OFF) {
+        vcpu_set_ve(vcpu, NULL);
+        return 0;
+    }
+    void *page = is_aligned(gpa, PAGE_SIZE) ? vm_memory(vcpu->vm, gpa, PAGE_SIZE) : NULL;
+    if (page == NULL) {
+        return POSTERN_ERR_ARGUMENT;
+    }
+    vcpu_set_ve(vcpu, page);
+    return 0;
+}
+
+int64_t hypercall_exits(struct vcpu *vcpu)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < EXIT_REASON_COUNT; i++) {
+        sum += vcpu->exits[i];
+    }
+    return (int64_t)sum;
+}

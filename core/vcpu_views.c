@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/vcpu_views.h"
+
+#include "arch/x86/defs/registers.h"
+#include "arch/x86/defs/vmx_controls.h"
+#include "lib/log.h"
+
+#define VMFUNC_EPTP_SWITCHING 1u
+
+void vcpu_reset_views(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+
+    vmwrite(VMCS_EPT_POINTER, vm->default_view);
+    vcpu->ve = NULL;
+    atomic_store(&vcpu->views_open, 0);
+    eptp_list_clear(vcpu->eptp_list, vm->default_view);
+    if (vcpu_caps()->eptp_switching) {
+        vmwrite(VMCS_VM_FUNCTION_CONTROLS, VMFUNC_EPTP_SWITCHING);
+        vmwrite(VMCS_EPTP_LIST_ADDRESS, (uint64_t)vcpu->eptp_list);
+    }
+}
+
+uint32_t vcpu_current_view(const struct vcpu *vcpu)
+{
+    uint64_t pointer = vmread(VMCS_EPT_POINTER);
+
+    for (uint32_t view = 0; view < VIEWS_MAX; view++) {
+        const struct ept *ept = views_ept(&vcpu->vm->views, view);
+        if (ept != NULL && ept_pointer(ept) == pointer) {
+            return view;
+        }
+    }
+    return UINT32_MAX;
+}
+
+bool vcpu_enter_view(struct vcpu *vcpu, uint64_t view)
+{
+    uint64_t pointer = eptp_list_get(vcpu->eptp_list, view);
+
+    if (pointer == 0) {
+        return false;
+    }
+    vmwrite(VMCS_EPT_POINTER, pointer);
+    if (vcpu->ve != NULL && vcpu_caps()->virtualization_exceptions) {
+        vmwrite(VMCS_EPTP_INDEX, view);
+    }
+    return true;
+}
+
+void vcpu_flush_views(struct vcpu *vcpu)
+{
+    const struct views *views = &vcpu->vm->views;
+
+    vcpu_leave_view(vcpu);
+    for (uint32_t view = 0; view < VIEWS_MAX; view++) {
+        const struct ept *ept = views_ept(views, view);
+        if (ept != NULL) {
+            (void)invept(INVEPT_SINGLE, ept_pointer(ept));
+        }
+    }
+}
+
+void vcpu_view_open(struct vcpu *vcpu, uint32_t view)
+{
+    if (eptp_list_get(vcpu->eptp_list, view) == 0) {
+        eptp_list_set(vcpu->eptp_list, view, ept_pointer(views_ept(&vcpu->vm->views, view)));
+        atomic_fetch_add(&vcpu->views_open, 1);
+    }
+}
+
+void vcpu_view_close(struct vcpu *vcpu, uint32_t view)
+{
+    if (eptp_list_get(vcpu->eptp_list, view) != 0) {
+        eptp_list_set(vcpu->eptp_list, view, 0);
+        atomic_fetch_sub(&vcpu->views_open, 1);
+    }
+}
+
+void vcpu_set_ve(struct vcpu *vcpu, struct ve_information *area)
+{
+    uint32_t controls = vmread32(VMCS_PROC_CONTROLS2) & ~PROC2_VE;
+
+    vcpu->ve = area;
+    if (!vcpu_caps()->virtualization_exceptions) {
+        return;
+    }
+    if (area != NULL) {
+        vmwrite(VMCS_VE_INFORMATION_ADDRESS, (uint64_t)area);
+        vmwrite(VMCS_EPTP_INDEX, 0);
+        controls |= PROC2_VE;
+    }
+    vmwrite(VMCS_PROC_CONTROLS2, controls);
+}
+
+void vcpu_tell_violation(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa, uint32_t view,
+                         bool convertible)
+{
+    if (vcpu->refused_accesses++ == 0) {
+        log_warning("%s/%u: access 0x%llx to 0x%llx is refused (more are counted, not told)",
+                    vcpu->vm->config->name, vcpu->id, (unsigned long long)(qualification & 7),
+                    (unsigned long long)gpa);
+    }
+    if (vcpu->event != 0) {
+        /* In the middle of an event's delivery: its stack or its gate is out of reach. */
+        vcpu->event = 0;
+        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
+    } else if (convertible && vcpu->ve != NULL && (vmread(VMCS_GUEST_CR0) & CR0_PE) != 0 &&
+               ve_fill(vcpu->ve, qualification, vmread(VMCS_GUEST_LINEAR_ADDRESS), gpa,
+                       (uint16_t)view)) {
+        vcpu_inject_exception(vcpu, EXCEPTION_VE, false, 0);
+    } else {
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+    }
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A vCPU and its views: which one it is in, ways out of and back into a protected view, and #VE.
+ * All but vcpu_view_open() and vcpu_view_close() run on the vCPU's own pCPU with its VMCS current.
+ *
+ * VMFUNC changes the VMCS's EPT pointer, so that after an exit the VMCS tells the view. Whoever has
+ * an event delivered restores the default view first: handlers are in memory that no protected view
+ * executes.
+ */
+#ifndef POSTERN_CORE_VCPU_VIEWS_H
+#define POSTERN_CORE_VCPU_VIEWS_H
+
+#include "arch/x86/vmx_insn.h"
+#include "core/vcpu.h"
+
+/* After a reset: the default view, no other one in the list, no #VE. */
+void vcpu_reset_views(struct vcpu *vcpu);
+
+/* Back to the default view, if the vCPU is in another. */
+static inline void vcpu_leave_view(struct vcpu *vcpu)
+{
+    if (UNLIKELY(vmread(VMCS_EPT_POINTER) != vcpu->vm->default_view)) {
+        vmwrite(VMCS_EPT_POINTER, vcpu->vm->default_view);
+        if (vcpu->ve != NULL && vcpu_caps()->virtualization_exceptions) {
+            vmwrite(VMCS_EPTP_INDEX, 0);
+        }
+    }
+}
+
+/* The index of the view that the vCPU is in; UINT32_MAX if that was taken away meanwhile. */
+uint32_t vcpu_current_view(const struct vcpu *vcpu);
+
+/* What VMFUNC does. False, and no change, if the view is not open. */
+bool vcpu_enter_view(struct vcpu *vcpu, uint64_t view) MUST_CHECK;
+
+/* Invalidates what this CPU has cached of the VM's views, and leaves a protected one. */
+void vcpu_flush_views(struct vcpu *vcpu);
+
+/* Puts a view into the vCPU's list, or takes it out. On any CPU, under the VM's lock. A view that
+ * was taken out is left at the latest when vm_flushed(). */
+void vcpu_view_open(struct vcpu *vcpu, uint32_t view);
+void vcpu_view_close(struct vcpu *vcpu, uint32_t view);
+
+/* Registers the vCPU for #VE with the area at `area`, a page of the guest's RAM as the hypervisor
+ * sees it; NULL: no more. */
+void vcpu_set_ve(struct vcpu *vcpu, struct ve_information *area);
+
+/* Tells the guest of an access that it may not make: by #VE where it registered for it and it is
+ * `convertible`, else by #GP (by #DF where another event was being delivered). */
+void vcpu_tell_violation(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa, uint32_t view,
+                         bool convertible);
+
+/* Exits that have to do with views (exits_view.c). */
+
+/* An EPT violation in a protected view. */
+enum exit_result exit_violation_in_view(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa);
+
+/* A fetch of protected code in the default view: an interrupted crossing goes on. `page`: of the
+ * gate. */
+enum exit_result exit_resume_crossing(struct vcpu *vcpu, uint32_t page);
+
+/* VMFUNC, or the hypercall in its place, named a view that is not open. */
+enum exit_result exit_view_not_open(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/window.h"
+
+#include "lib/bits.h"
+#include "lib/log.h"
+
+static struct port *peer_of(struct port *port)
+{
+    return &port->link->ports[1 - port->end];
+}
+
+static bool is_gated(const struct port *port)
+{
+    return port->link->config->mode == CONFIG_LINK_GATED;
+}
+
+static uint64_t section_size(const struct port *port)
+{
+    return port->link->config->window;
+}
+
+/* The hierarchy that has the window; NULL while there is none. */
+static struct ept *hierarchy(struct port *port)
+{
+    if (!is_gated(port)) {
+        return &port->vm->ept;
+    }
+    return port->view != 0 ? views_ept(&port->vm->views, port->view) : NULL;
+}
+
+/* A guest may do it for ever: told once. */
+static void tell_unmappable(struct port *port, status_t status)
+{
+    if (port->unmappable++ == 0) {
+        log_warning("%s: link %s: BAR 2 at 0x%llx cannot be mapped: %s", port->vm->config->name,
+                    port->link->config->name, (unsigned long long)port->window_at,
+                    status_name(status));
+    }
+}
+
+static status_t map_peers_section(struct port *port, struct ept *ept)
+{
+    const uint8_t *section = port->link->sections[1 - port->end];
+
+    if (!atomic_load(&peer_of(port)->granted)) {
+        return STATUS_OK;
+    }
+    return ept_map(ept, port->window_at + section_size(port), (uint64_t)section, section_size(port),
+                   EPT_READ, EPT_WRITE_BACK);
+}
+
+static void unmap(struct port *port)
+{
+    struct ept *ept = hierarchy(port);
+
+    if (port->mapped && ept_unmap(ept, port->window_at, 2 * section_size(port)) != STATUS_OK) {
+        /* It was mapped whole, in pages that lie within it: nothing is to be split. */
+        log_error("%s: a window cannot be unmapped", port->vm->config->name);
+    }
+    port->mapped = false;
+}
+
+/* The own section writable, the peer's not; neither can be executed. */
+static void map(struct port *port)
+{
+    struct ept *ept = hierarchy(port);
+    const uint8_t *own = port->link->sections[port->end];
+
+    if (ept == NULL || port->window_at == 0) {
+        return;
+    }
+    status_t status = ept_map(ept, port->window_at, (uint64_t)own, section_size(port),
+                              EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
+    if (status == STATUS_OK) {
+        port->mapped = true;
+        status = map_peers_section(port, ept);
+    }
+    if (status != STATUS_OK) {
+        unmap(port);
+        tell_unmappable(port, status);
+    }
+}
+
+/* Accesses to the window that the default view does not allow may be told by #VE. */
+static void set_convertible(const struct port *port, bool convertible)
+{
+    uint64_t size = 2 * section_size(port);
+
+    if (port->window_at != 0 &&
+        ept_set_convertible(&port->vm->ept, port->window_at, size, convertible) != STATUS_OK) {
+        log_warning("%s: link %s: no table for #VE: its violations exit", port->vm->config->name,
+                    port->link->config->name);
+    }
+}
+
+void window_move(struct port *port, uint64_t gpa)
+{
+    unmap(port);
+    set_convertible(port, false);
+    port->window_at = gpa;
+    map(port);
+    set_convertible(port, true);
+}
+
+status_t window_make_view(struct port *port, uint32_t *view)
+{
+    if (!is_gated(port)) {
+        return STATUS_UNSUPPORTED;
+    }
+    if (port->view == 0) {
+        status_t status = views_create(&port->vm->views, &port->view);
+        if (status != STATUS_OK) {
+            port->view = 0;
+            return status;
+        }
+        map(port);
+    }
+    *view = port->view;
+    return STATUS_OK;
+}
+
+void window_remove_views(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        struct port *port = vm->ports[i];
+        if (port->view != 0) {
+            unmap(port);
+            views_remove(&vm->views, port->view);
+            port->view = 0;
+        }
+    }
+}
+
+void window_grant(struct port *port, bool granted)
+{
+    struct port *peer = peer_of(port);
+    struct ept *ept;
+
+    if (atomic_exchange(&port->granted, granted) == granted) {
+        return;
+    }
+    spin_lock(&peer->vm->lock);
+    ept = hierarchy(peer);
+    if (peer->mapped && granted) {
+        status_t status = map_peers_section(peer, ept);
+        if (status != STATUS_OK && status != STATUS_EXISTS) {
+            tell_unmappable(peer, status);
+        }
+    } else if (peer->mapped) {
+        uint64_t at = peer->window_at + section_size(peer);
+        if (ept_unmap(ept, at, section_size(peer)) != STATUS_OK) {
+            log_error("%s: a section cannot be unmapped", peer->vm->config->name);
+        }
+    }
+    spin_unlock(&peer->vm->lock);
+}
+
+bool window_contains(const struct vm *vm, uint64_t gpa)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        const struct port *port = vm->ports[i];
+        if (port->window_at != 0 && gpa >= port->window_at &&
+            gpa - port->window_at < 2 * section_size(port)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A port's window in its VM's views: where BAR 2 shows it, in the default view (mode open) or in
+ * the port's protected view (mode gated), and what of it the peer lets be seen.
+ */
+#ifndef POSTERN_CORE_WINDOW_H
+#define POSTERN_CORE_WINDOW_H
+
+#include "core/link.h"
+
+/* BAR 2 of `port` decodes `gpa` from now on; 0: nothing. Under the VM's lock. */
+void window_move(struct port *port, uint64_t gpa);
+
+/* Makes the port's protected view, if it has none yet, with the window in it; its index in `*view`.
+ * STATUS_UNSUPPORTED for a port whose mode has none. Under the VM's lock. */
+status_t window_make_view(struct port *port, uint32_t *view) MUST_CHECK;
+
+/* Takes the views of all ports of `vm` away: it starts anew. None of its vCPUs is in the guest, and
+ * each invalidates what it has cached before it is. Under the VM's lock. */
+void window_remove_views(struct vm *vm);
+
+/* Whether the peer of `port` may see the section of this end. When it no longer may, the peer's VM
+ * still has to leave behind what its CPUs have cached: vm_flushed(). Takes the peer VM's lock; the
+ * caller holds none. */
+void window_grant(struct port *port, bool granted);
+
+/* Whether `gpa` is in a window of `vm`, mapped or not. Under the VM's lock. */
+bool window_contains(const struct vm *vm, uint64_t gpa);
+
+#endif
