@@ -28,7 +28,12 @@
 
 static struct machine machine;
 static atomic_bool go;
+/* How long the machine stays on after it was asked to go off, so that whoever asked can read the
+ * answer. */
+#define POWER_OFF_SECONDS 1u
+
 static bool power_off_asked;
+static uint64_t power_off_due;
 
 const struct machine *machine_get(void)
 {
@@ -55,16 +60,17 @@ static void require(status_t status, const char *what)
 void machine_request_power_off(void)
 {
     power_off_asked = true;
+    power_off_due = rdtsc() + POWER_OFF_SECONDS * machine.info->tsc_hz;
     for (uint32_t i = 0; i < vm_count(); i++) {
         vm_end(vm_get(i), CONFIG_STOP, false);
     }
     /* The last VM may end on another CPU, which makes a log line: this CPU then looks again. */
 }
 
-void machine_power_off_if_due(void)
+uint64_t machine_power_off_if_due(uint64_t now)
 {
     if (!power_off_asked) {
-        return;
+        return UINT64_MAX;
     }
     for (uint32_t i = 0; i < vm_count(); i++) {
         enum vm_state state = atomic_load(&vm_get(i)->state);
@@ -72,8 +78,11 @@ void machine_power_off_if_due(void)
             vm_end(vm_get(i), CONFIG_STOP, false); /* it was starting when all were asked to end */
         }
         if (state != VM_OFF && state != VM_CRASHED) {
-            return;
+            return UINT64_MAX;
         }
+    }
+    if (now < power_off_due) {
+        return power_off_due;
     }
     log_info("all VMs are off; the machine goes off");
     line_flush();

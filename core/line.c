@@ -148,8 +148,8 @@ static uint64_t service(uint64_t now)
         bool console = line.monitor->mode == MONITOR_CONSOLE && !line.monitor->session_active;
         line.due = console ? now + line.tsc_hz / 1000 * CONSOLE_POLL_MS : UINT64_MAX;
     }
-    machine_power_off_if_due();
-    return line.due;
+    uint64_t off = machine_power_off_if_due(now);
+    return off < line.due ? off : line.due;
 }
 
 void line_start(const struct boot_info *info)

@@ -18,8 +18,11 @@ const struct machine *machine_get(void);
 
 /* Ends all VMs and then switches the machine off. Returns at once. pCPU 0 only. */
 void machine_request_power_off(void);
-/* Goes off once that was asked for and all VMs have ended; returns otherwise. pCPU 0 only. */
-void machine_power_off_if_due(void);
+/* Goes off once that was asked for, all VMs have ended and there was time to read the answer.
+ * Returns otherwise: the TSC at which to call again, UINT64_MAX for after any VM's end. pCPU 0
+ * only.
+ */
+uint64_t machine_power_off_if_due(uint64_t now);
 
 /* Bytes outside the guests and their windows that the hypervisor holds: its image and what it
  * allocated. The guests' images, kept to restart them, are not in it. */

@@ -33,16 +33,19 @@ $(GUESTS)/%/modules: $(GUESTS)/%/release $(MODULE_SOURCES)
 	fi
 	$(Q)touch $@
 
-$(GUESTS)/tsc: guests/initramfs/tsc.c
+# Small programs of their own, without a C library.
+PROGRAMS := $(patsubst guests/initramfs/%.c,$(GUESTS)/bin/%,$(wildcard guests/initramfs/*.c))
+
+$(GUESTS)/bin/%: guests/initramfs/%.c $(wildcard guests/initramfs/*.h)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(WARNINGS) -O2 -static -nostdlib -ffreestanding -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none -s -o $@ $<
 
 # Order matters: postern_bench may use what postern_net provides.
-$(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(GUESTS)/tsc $(wildcard guests/initramfs/*)
+$(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(PROGRAMS) $(wildcard guests/initramfs/*)
 	$(call say,INITRD,$@)
-	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/tsc $$(ls -r $(<D)/src/guests/linux/*.ko 2>/dev/null)
+	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/bin $$(ls -r $(<D)/src/guests/linux/*.ko 2>/dev/null)
 
 all: guests
 

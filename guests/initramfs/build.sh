@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# build.sh OUTPUT TSC [MODULE.ko...]: makes a guest's initramfs from Debian's BusyBox and iperf3, the
-# files beside this script, the program TSC and the modules, which the guest loads in the order given; postern_bench
-# is carried but not loaded. The same inputs give the same bytes.
+# build.sh OUTPUT PROGRAMS [MODULE.ko...]: makes a guest's initramfs from Debian's BusyBox and iperf3,
+# the files beside this script, the programs in the folder PROGRAMS and the modules, which the guest
+# loads in the order given; postern_bench is carried but not loaded. The same inputs give the same bytes.
 set -eu
 
 output=$1
-tsc=$2
+programs=$2
 shift 2
 here=$(dirname -- "$0")
 epoch=${SOURCE_DATE_EPOCH:-1735689600}
@@ -34,7 +34,7 @@ ldd "$iperf3" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while re
     cp -L "$library" "$root$library"
 done
 
-cp "$tsc" "$root/bin/tsc"
+cp "$programs"/* "$root/bin/"
 cp "$here/init" "$root/init"
 cp "$here/inittab" "$here/shell" "$root/etc/"
 chmod 755 "$root/init"
