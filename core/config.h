@@ -34,7 +34,7 @@ struct config_vm {
     uint32_t line;                    /* where it was declared, for messages */
 };
 
-enum config_link_mode { CONFIG_LINK_OPEN };
+enum config_link_mode { CONFIG_LINK_OPEN, CONFIG_LINK_GATED };
 
 struct config_link {
     char name[CONFIG_NAME_SIZE];
