@@ -210,10 +210,13 @@ static status_t set_ends(struct parser *parser, char *value)
 
 static status_t set_mode(struct parser *parser, char *value)
 {
-    if (strcmp(value, "open") != 0) {
-        return fail(parser, "mode \"%s\": open is wanted", value);
+    if (strcmp(value, "open") == 0) {
+        parser->link->mode = CONFIG_LINK_OPEN;
+    } else if (strcmp(value, "gated") == 0) {
+        parser->link->mode = CONFIG_LINK_GATED;
+    } else {
+        return fail(parser, "mode \"%s\": open or gated is wanted", value);
     }
-    parser->link->mode = CONFIG_LINK_OPEN;
     return STATUS_OK;
 }
 

@@ -23,6 +23,11 @@ $(BUILD)/unit/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit/%.S.o: %.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -c -o $@ $<
 -include $(shell find $(BUILD)/unit -name '*.d' 2>/dev/null)
 
 unit-programs: $(UNIT_PROGRAMS)

@@ -37,5 +37,6 @@ $(GATE)/gate-%.bin: $(GATE)/gate-%.elf
 
 $(BUILD)/hv/vmfunc/gate_image.S.o $(BUILD)/unit/vmfunc/gate_image.S.o: $(GATE_IMAGES)
 $(BUILD)/hv/vmfunc/gate_image.S.o: HV_CFLAGS += -Wa,-I$(GATE)
+$(BUILD)/unit/vmfunc/gate_image.S.o: UNIT_CFLAGS += -Wa,-I$(GATE)
 
 -include $(wildcard $(GATE)/*.d)

@@ -123,6 +123,17 @@ static void test_forms(void **state)
     assert_int_equal(config.vms[0].pcpus[0], 15);
 }
 
+static void test_link_modes(void **state)
+{
+    (void)state;
+    good(VM VM_B "link l\nends a b\n");
+    assert_int_equal(config.links[0].mode, CONFIG_LINK_OPEN);
+    good(VM VM_B "link l\nends a b\nmode open\n");
+    assert_int_equal(config.links[0].mode, CONFIG_LINK_OPEN);
+    good(VM VM_B "link l\nends a b\nmode gated\n");
+    assert_int_equal(config.links[0].mode, CONFIG_LINK_GATED);
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -214,7 +225,7 @@ static void test_mistakes(void **state)
         {VM VM_B "link l\nends a b a\n", 8, "two different"},
         {VM VM_B "link l\nends a c\n", 8, "\"c\""},
         {VM "link l\nends a b\n" VM_B, 5, "declared above"},
-        {VM VM_B "link l\nends a b\nmode gate\n", 9, "open is wanted"},
+        {VM VM_B "link l\nends a b\nmode gate\n", 9, "open or gated"},
         {VM "cmdline a\x01"
             "b\n",
          4, "no text"},
@@ -397,11 +408,11 @@ static void test_shuffled_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),          cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_limits),         cmocka_unit_test(test_long_values),
-        cmocka_unit_test(test_shipped),        cmocka_unit_test(test_mutations),
-        cmocka_unit_test(test_shuffled_lines),
+        cmocka_unit_test(test_whole),       cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_link_modes),  cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_long_values), cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_mutations),   cmocka_unit_test(test_shuffled_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
