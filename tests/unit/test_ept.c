@@ -287,6 +287,93 @@ static void test_reclaim(void **state)
     pool_end(pool, &ept);
 }
 
+/* The entry that the CPU's walk for `gpa` ends at. */
+static uint64_t last_entry(struct pool *pool, const struct ept *ept, uint64_t gpa)
+{
+    uint64_t entry = ept_pointer(ept);
+
+    for (unsigned level = 4; level > 0; level--) {
+        const uint64_t *table = pool_virtual(pool, entry & MASK(51, 12));
+        entry = table[gpa >> (3 + 9 * level) & 511];
+        if ((entry & 7) == 0 || (level < 4 && (entry & BIT(7)) != 0)) {
+            break;
+        }
+    }
+    return entry;
+}
+
+static bool is_convertible(struct pool *pool, const struct ept *ept, uint64_t gpa)
+{
+    return (last_entry(pool, ept, gpa) & BIT(63)) == 0;
+}
+
+/* Exactly the range that was asked for, of pages and of holes, and back. */
+static void test_convertible(void **state)
+{
+    static const struct {
+        uint64_t gpa, size;
+    } ranges[] = {
+        {5 * SIZE_1G, PAGE_SIZE},       {5 * SIZE_1G, SIZE_2M},
+        {5 * SIZE_1G, SIZE_1G},         {SIZE_1G + PAGE_SIZE, PAGE_SIZE},
+        {SIZE_1G, 3 * PAGE_SIZE},       {SIZE_1G, SIZE_2M},
+        {SIZE_1G - PAGE_SIZE, SIZE_2M}, {2 * SIZE_1G - SIZE_2M, 2 * SIZE_2M},
+    };
+    struct pool *pool = pool_new();
+    struct ept ept;
+
+    (void)state;
+    assert_int_equal(ept_init(&ept, &pool_ops, pool, true, true), STATUS_OK);
+    assert_int_equal(ept_map(&ept, SIZE_1G, 0, SIZE_1G, RW, EPT_WRITE_BACK), STATUS_OK);
+    for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
+        uint64_t first = ranges[i].gpa;
+        uint64_t end = first + ranges[i].size;
+        unsigned changes = pool->changes;
+        assert_int_equal(ept_set_convertible(&ept, first, ranges[i].size, true), STATUS_OK);
+        assert_true(pool->changes > changes);
+        assert_true(is_convertible(pool, &ept, first));
+        assert_true(is_convertible(pool, &ept, end - 1));
+        assert_false(is_convertible(pool, &ept, first - 1));
+        assert_false(is_convertible(pool, &ept, end));
+        assert_int_equal(last_entry(pool, &ept, SIZE_1G + PAGE_SIZE) & 7, RW);
+        assert_int_equal(ept_set_convertible(&ept, first, ranges[i].size, false), STATUS_OK);
+        check_all(pool, &ept); /* no entry is left convertible */
+    }
+    assert_int_equal(ept_set_convertible(&ept, 1, PAGE_SIZE, true), STATUS_INVALID);
+    assert_int_equal(ept_set_convertible(&ept, 0, 0, true), STATUS_INVALID);
+    /* A table that is made later in a convertible hole is convertible but for the page in it. */
+    assert_int_equal(ept_set_convertible(&ept, 6 * SIZE_1G, SIZE_2M, true), STATUS_OK);
+    assert_int_equal(ept_map(&ept, 6 * SIZE_1G, 0, PAGE_SIZE, RW, EPT_WRITE_BACK), STATUS_OK);
+    assert_false(is_convertible(pool, &ept, 6 * SIZE_1G));
+    assert_true(is_convertible(pool, &ept, 6 * SIZE_1G + PAGE_SIZE));
+    pool_end(pool, &ept);
+}
+
+static void test_replace(void **state)
+{
+    struct pool *pool = pool_new();
+    struct ept ept;
+
+    (void)state;
+    assert_int_equal(ept_init(&ept, &pool_ops, pool, true, true), STATUS_OK);
+    assert_int_equal(ept_map(&ept, 0, SIZE_1G, SIZE_1G, RWX, EPT_WRITE_BACK), STATUS_OK);
+    unsigned changes = pool->changes;
+    assert_int_equal(ept_replace(&ept, SIZE_2M, 9 * SIZE_1G, EPT_READ), STATUS_OK);
+    assert_int_equal(pool->changes, changes + 1);
+    expect_walk(&ept, SIZE_2M, 9 * SIZE_1G, PAGE_SIZE, EPT_READ, EPT_WRITE_BACK);
+    expect_walk(&ept, SIZE_2M - 1, SIZE_1G + SIZE_2M - 1, SIZE_2M, RWX, EPT_WRITE_BACK);
+    expect_walk(&ept, SIZE_2M + PAGE_SIZE, SIZE_1G + SIZE_2M + PAGE_SIZE, PAGE_SIZE, RWX,
+                EPT_WRITE_BACK);
+    assert_int_equal(ept_replace(&ept, SIZE_1G, 0, RW), STATUS_NOT_FOUND);
+    assert_int_equal(ept_replace(&ept, 1, 0, RW), STATUS_INVALID);
+    assert_int_equal(ept_replace(&ept, 0, 1, RW), STATUS_INVALID);
+    assert_int_equal(ept_replace(&ept, 0, 0, EPT_WRITE), STATUS_INVALID);
+    assert_int_equal(ept_replace(&ept, BIT(48), 0, RW), STATUS_INVALID);
+    pool->left = 0;
+    assert_int_equal(ept_replace(&ept, 2 * SIZE_2M, 0, RW), STATUS_NO_MEMORY);
+    expect_walk(&ept, 2 * SIZE_2M, SIZE_1G + 2 * SIZE_2M, SIZE_2M, RWX, EPT_WRITE_BACK);
+    pool_end(pool, &ept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +385,8 @@ int main(void)
         cmocka_unit_test(test_map_out_of_tables),
         cmocka_unit_test(test_change_out_of_tables),
         cmocka_unit_test(test_reclaim),
+        cmocka_unit_test(test_convertible),
+        cmocka_unit_test(test_replace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -338,6 +338,21 @@ static void test_no_apicv(void **state)
                                PROC2_VIRTUAL_INTERRUPT_DELIVERY));
 }
 
+static void test_without_views(void **state)
+{
+    struct vmx_raw raw = whole();
+    struct vmx_caps caps;
+
+    (void)state;
+    vmx_caps_choose(&raw, false, &caps);
+    assert_true(caps.eptp_switching && caps.virtualization_exceptions);
+    assert_true(caps.proc2 & PROC2_VM_FUNCTIONS);
+    assert_false(caps.proc2 & PROC2_VE); /* only for a vCPU that registers */
+    vmx_caps_without_views(&caps);
+    assert_false(caps.eptp_switching || caps.virtualization_exceptions);
+    assert_false(caps.proc2 & PROC2_VM_FUNCTIONS);
+}
+
 /* Any CPU: what is chosen is what its words allow, and features agree with controls. */
 static void test_random_words(void **state)
 {
@@ -403,11 +418,17 @@ static void test_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),           cmocka_unit_test(test_no_vmx),
-        cmocka_unit_test(test_feature_control), cmocka_unit_test(test_cpu_features),
-        cmocka_unit_test(test_each_required),   cmocka_unit_test(test_no_ept),
-        cmocka_unit_test(test_each_wanted),     cmocka_unit_test(test_no_apicv),
-        cmocka_unit_test(test_random_words),    cmocka_unit_test(test_same),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_no_vmx),
+        cmocka_unit_test(test_feature_control),
+        cmocka_unit_test(test_cpu_features),
+        cmocka_unit_test(test_each_required),
+        cmocka_unit_test(test_no_ept),
+        cmocka_unit_test(test_each_wanted),
+        cmocka_unit_test(test_no_apicv),
+        cmocka_unit_test(test_without_views),
+        cmocka_unit_test(test_random_words),
+        cmocka_unit_test(test_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+UNIT_views := ept/ept.c vmfunc/views.c
