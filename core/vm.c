@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/vm.h"
 
+#include "abi/hypercall.h"
 #include "arch/x86/cpu.h"
 #include "core/guest_memory.h"
 #include "core/interrupts.h"
@@ -120,6 +121,8 @@ static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
         .rdtscp = caps->rdtscp,
         .invpcid = caps->invpcid,
         .xsaves = caps->xsaves,
+        .native = (caps->eptp_switching ? POSTERN_NATIVE_VMFUNC : 0) |
+                  (caps->virtualization_exceptions ? POSTERN_NATIVE_VE : 0),
     };
     cpuid_env_limits(&vm->cpuid, &structured, (uint64_t)xsave.edx << 32 | xsave.eax);
     cpuid_cache_fill(&vm->cpuid_cache, &vm->cpuid, ask_cpu);

@@ -174,9 +174,8 @@ static void signature(const struct cpuid_env *env, uint32_t subleaf, struct cpui
 
 static void abi_version(const struct cpuid_env *env, uint32_t subleaf, struct cpuid_regs *r)
 {
-    (void)env;
     (void)subleaf;
-    set(r, POSTERN_ABI_VERSION, 0, 0, 0);
+    set(r, POSTERN_ABI_VERSION, env->native, 0, 0);
 }
 
 /* KVM's signature with no features: under it Linux takes the x2APIC without interrupt remapping. */

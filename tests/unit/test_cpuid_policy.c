@@ -231,6 +231,8 @@ static void test_hypervisor_leaves(void **state)
     (void)state;
     expect_signature(ask(&env, 0x40000000, 0, ALL), 0x40000001, "PosternHyper");
     expect_regs(ask(&env, 0x40000001, 0, ALL), POSTERN_ABI_VERSION, 0, 0, 0);
+    env.native = POSTERN_NATIVE_VMFUNC | POSTERN_NATIVE_VE;
+    expect_regs(ask(&env, 0x40000001, 0, ALL), POSTERN_ABI_VERSION, 3, 0, 0);
     expect_signature(ask(&env, 0x40000100, 0, ALL), 0x40000101, "KVMKVMKVM");
     expect_regs(ask(&env, 0x40000101, 0, ALL), 0, 0, 0, 0); /* none of KVM's features */
 }
