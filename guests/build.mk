@@ -36,10 +36,10 @@ $(GUESTS)/%/modules: $(GUESTS)/%/release $(MODULE_SOURCES)
 # Small programs of their own, without a C library.
 PROGRAMS := $(patsubst guests/initramfs/%.c,$(GUESTS)/bin/%,$(wildcard guests/initramfs/*.c))
 
-$(GUESTS)/bin/%: guests/initramfs/%.c $(wildcard guests/initramfs/*.h)
+$(GUESTS)/bin/%: guests/initramfs/%.c $(wildcard guests/initramfs/*.h) $(wildcard abi/*)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(WARNINGS) -O2 -static -nostdlib -ffreestanding -fno-stack-protector \
+	$(Q)$(CC) $(WARNINGS) -O2 -I. -static -nostdlib -ffreestanding -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none -s -o $@ $<
 
 # Order matters: postern_bench may use what postern_net provides.

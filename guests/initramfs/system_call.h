@@ -18,6 +18,21 @@ static inline long system_call(long number, long a, const void *b, long c)
     return result;
 }
 
+/* With any arguments. */
+static inline long system_call6(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
 /* Writes `number` in decimal before `end`; returns its first character. */
 static inline char *decimal(char *end, unsigned long long number)
 {

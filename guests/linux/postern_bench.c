@@ -114,7 +114,7 @@ static int bench_exits(void)
 	u64 ticks, empty = BENCH_TICKS((void)0);
 
 	if (postern_present()) {
-		ticks = BENCH_TICKS((void)postern_hypercall(POSTERN_HC_VERSION, 0));
+		ticks = BENCH_TICKS((void)postern_hypercall(POSTERN_HC_VERSION, 0, 0));
 		bench_print_exit("hypercall", ticks, empty);
 	}
 	ticks = BENCH_TICKS(bench_cpuid(POSTERN_CPUID_BASE));

@@ -24,11 +24,12 @@ static inline bool postern_present(void)
 }
 
 /* Only where postern_present(). Clobbers memory: what was written before is there for the peer. */
-static inline long postern_hypercall(unsigned long number, unsigned long argument)
+static inline long postern_hypercall(unsigned long number, unsigned long first,
+				     unsigned long second)
 {
 	long result;
 
-	asm volatile("vmcall" : "=a"(result) : "a"(number), "D"(argument) : "memory");
+	asm volatile("vmcall" : "=a"(result) : "a"(number), "D"(first), "S"(second) : "memory");
 	return result;
 }
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * /dev/postern of Linux guests: a port in mode gated for a program of ring 3, which then crosses
+ * into the port's view without system calls.
+ *
+ * An open file takes one port with POSTERN_DEV_TAKE, and has it until it is closed and nothing of
+ * it is mapped any more. The port's network interface has to be down, and stays so. mmap() gives
+ * the gate (readable and executable, private or shared) at offset POSTERN_DEV_GATE and the window
+ * (shared) at POSTERN_DEV_WINDOW. The gate is called as abi/gate.h says, with the view that TAKE
+ * has returned; outside of it the window cannot be touched, though it is mapped.
+ *
+ * The view is open to all vCPUs of the VM, since a program may run on any of them: any program that
+ * maps the window's pages and the gate could use it. The device is root's.
+ */
+#ifndef POSTERN_ABI_DEV_H
+#define POSTERN_ABI_DEV_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
+#include <stdint.h>
+#endif
+
+#define POSTERN_DEV_PATH   "/dev/postern"
+
+#define POSTERN_DEV_GATE   0ull
+#define POSTERN_DEV_WINDOW (1ull << 32)
+
+/* TAKE: any port that nobody has. */
+#define POSTERN_DEV_ANY 0xffffffffu
+
+struct postern_dev_port {
+    uint32_t port; /* register PORT of the NIC, or POSTERN_DEV_ANY; then the one that was taken */
+    uint32_t view;
+    uint64_t gate_size;
+    uint64_t window_size; /* twice the section's */
+};
+
+/*
+ * Numbers of ioctl(), as Linux makes them. Errors: EBUSY, the interface is up, another file has the
+ * port, or this one has one; ENODEV, there is no such port in mode gated; ENXIO, this file has
+ * none, or it went away; others are those of opening a view.
+ */
+#define POSTERN_DEV_TAKE     0xc0185000u /* struct postern_dev_port * */
+#define POSTERN_DEV_DOORBELL 0x00005001u /* rings the peer; ENOTCONN: its VM does not run */
+#define POSTERN_DEV_GRANT    0x00005002u /* 1 or 0: POSTERN_HC_WINDOW_GRANT for the own section */
+
+_Static_assert(sizeof(struct postern_dev_port) == 24, "postern_dev_port");
+
+#endif

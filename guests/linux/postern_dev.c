@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * /dev/postern (abi/dev.h): a gated port for a program, instead of the network interface. What a
+ * file has taken it has under rtnl, as the interface's up and down.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "abi/dev.h"
+#include "postern_gate.h"
+#include "postern_hypercall.h"
+#include "postern_nic.h"
+
+struct postern_file {
+	struct postern_nic *nic; /* NULL: none is taken, or it went away */
+};
+
+void postern_dev_detach(struct postern_nic *nic)
+{
+	ASSERT_RTNL();
+	if (!nic->user)
+		return;
+	postern_view_close(nic->number);
+	nic->user->nic = NULL;
+	nic->user = NULL;
+}
+
+static int postern_dev_take(struct postern_file *file, struct postern_dev_port *port)
+{
+	struct postern_nic *nic;
+	unsigned int gate_pages;
+	int view;
+
+	if (file->nic)
+		return -EBUSY;
+	nic = postern_find_nic(port->port);
+	if (!nic || !postern_gate_home(&gate_pages))
+		return -ENODEV;
+	if (nic->user || netif_running(nic->dev))
+		return -EBUSY;
+	view = postern_view_open(nic->number);
+	if (view < 0)
+		return view;
+	nic->user = file;
+	file->nic = nic;
+	port->port = nic->number;
+	port->view = view;
+	port->gate_size = gate_pages * PAGE_SIZE;
+	port->window_size = nic->window_size;
+	return 0;
+}
+
+static long postern_dev_take_user(struct postern_file *file, void __user *argument)
+{
+	struct postern_dev_port port;
+	int err;
+
+	if (copy_from_user(&port, argument, sizeof(port)))
+		return -EFAULT;
+	rtnl_lock();
+	err = postern_dev_take(file, &port);
+	rtnl_unlock();
+	if (err)
+		return err;
+	return copy_to_user(argument, &port, sizeof(port)) ? -EFAULT : 0;
+}
+
+/* A hypercall on the file's port. */
+static long postern_dev_call(struct postern_file *file, unsigned long number, unsigned long value)
+{
+	long result;
+
+	rtnl_lock();
+	result = file->nic ? postern_hypercall(number, file->nic->number, value) : -ENXIO;
+	rtnl_unlock();
+	if (result == POSTERN_ERR_PEER_DOWN)
+		return -ENOTCONN;
+	return result < 0 && result != -ENXIO ? -EIO : result;
+}
+
+static long postern_dev_ioctl(struct file *filp, unsigned int command, unsigned long argument)
+{
+	struct postern_file *file = filp->private_data;
+
+	switch (command) {
+	case POSTERN_DEV_TAKE:
+		return postern_dev_take_user(file, (void __user *)argument);
+	case POSTERN_DEV_DOORBELL:
+		return postern_dev_call(file, POSTERN_HC_DOORBELL, 0);
+	case POSTERN_DEV_GRANT:
+		return postern_dev_call(file, POSTERN_HC_WINDOW_GRANT, argument != 0);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* Where the gate is by itself, rather than the module's text: no page of the kernel's. */
+static int postern_dev_map_gate(struct vm_area_struct *vma)
+{
+	unsigned long size = vma->vm_end - vma->vm_start;
+	unsigned int pages = 0;
+	phys_addr_t home = postern_gate_home(&pages);
+
+	if (vma->vm_flags & VM_WRITE)
+		return -EACCES;
+	if (size != pages * PAGE_SIZE)
+		return -EINVAL;
+	vma->vm_flags &= ~VM_MAYWRITE;
+	return remap_pfn_range(vma, vma->vm_start, PHYS_PFN(home), size, vma->vm_page_prot);
+}
+
+static int postern_dev_map_window(struct postern_file *file, struct vm_area_struct *vma)
+{
+	unsigned long size = vma->vm_end - vma->vm_start;
+	int err = -ENXIO;
+
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	vma->vm_flags &= ~VM_MAYEXEC;
+	rtnl_lock();
+	if (file->nic)
+		err = size == file->nic->window_size
+			      ? remap_pfn_range(vma, vma->vm_start, PHYS_PFN(file->nic->window),
+						size, vma->vm_page_prot)
+			      : -EINVAL;
+	rtnl_unlock();
+	return err;
+}
+
+static int postern_dev_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	if (vma->vm_pgoff == PHYS_PFN(POSTERN_DEV_GATE))
+		return postern_dev_map_gate(vma);
+	if (vma->vm_pgoff == PHYS_PFN(POSTERN_DEV_WINDOW))
+		return postern_dev_map_window(filp->private_data, vma);
+	return -EINVAL;
+}
+
+static int postern_dev_open(struct inode *inode, struct file *filp)
+{
+	filp->private_data = kzalloc(sizeof(struct postern_file), GFP_KERNEL);
+	return filp->private_data ? 0 : -ENOMEM;
+}
+
+/* After the last mapping is gone. */
+static int postern_dev_release(struct inode *inode, struct file *filp)
+{
+	struct postern_file *file = filp->private_data;
+
+	rtnl_lock();
+	if (file->nic)
+		postern_dev_detach(file->nic);
+	rtnl_unlock();
+	kfree(file);
+	return 0;
+}
+
+static const struct file_operations postern_dev_operations = {
+	.owner = THIS_MODULE,
+	.open = postern_dev_open,
+	.release = postern_dev_release,
+	.unlocked_ioctl = postern_dev_ioctl,
+	.mmap = postern_dev_mmap,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice postern_dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "postern",
+	.mode = 0600,
+	.fops = &postern_dev_operations,
+};
+
+int postern_dev_register(void)
+{
+	return misc_register(&postern_dev);
+}
+
+void postern_dev_unregister(void)
+{
+	misc_deregister(&postern_dev);
+}

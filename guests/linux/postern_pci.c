@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Postern's NIC: one end of a link between two virtual machines.
+ *
+ * A packet is copied into this end's section of the link's window and out of the peer's; the
+ * hypervisor takes part only in doorbells. abi/pci.h has the device, abi/ring.h the window and
+ * abi/ring_ops.h the ring, with all the checks of what the peer writes.
+ *
+ * This file finds the device and sets the interface up.
+ */
+#include <linux/etherdevice.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/rtnetlink.h>
+
+#include "abi/dev.h"
+#include "abi/pci.h"
+#include "postern_hypercall.h"
+#include "postern_nic.h"
+
+#define POSTERN_MTU_MAX (65535u - ETH_HLEN)
+
+/* The gated ones, under rtnl. */
+static LIST_HEAD(postern_nics);
+
+static int postern_map_registers(struct postern_nic *nic)
+{
+	struct device *device = &nic->pdev->dev;
+	u32 magic, abi, mode;
+
+	if (pci_resource_len(nic->pdev, POSTERN_BAR_REGISTERS) < POSTERN_BAR_REGISTERS_SIZE)
+		return dev_err_probe(device, -ENODEV, "BAR %u is too small\n",
+				     POSTERN_BAR_REGISTERS);
+	nic->registers = pcim_iomap(nic->pdev, POSTERN_BAR_REGISTERS, 0);
+	if (!nic->registers)
+		return -ENOMEM;
+	magic = readl(nic->registers + POSTERN_REG_MAGIC);
+	abi = readl(nic->registers + POSTERN_REG_ABI);
+	mode = readl(nic->registers + POSTERN_REG_MODE);
+	if (magic != POSTERN_NIC_MAGIC || abi != POSTERN_NIC_ABI)
+		return dev_err_probe(device, -ENODEV, "unknown device: magic %#x, ABI %u\n", magic,
+				     abi);
+	if (mode != POSTERN_MODE_OPEN && mode != POSTERN_MODE_GATED)
+		return dev_err_probe(device, -ENODEV, "unknown link mode %u\n", mode);
+	nic->port.gated = mode == POSTERN_MODE_GATED;
+	nic->number = readl(nic->registers + POSTERN_REG_PORT);
+	nic->has_hypercalls = postern_present();
+	return 0;
+}
+
+static int postern_map_window(struct postern_nic *nic)
+{
+	struct device *device = &nic->pdev->dev;
+	u32 section = readl(nic->registers + POSTERN_REG_SECTION_SIZE);
+	resource_size_t length = pci_resource_len(nic->pdev, POSTERN_BAR_WINDOW);
+	u8 *window;
+
+	if (length < 2 * (u64)section)
+		return dev_err_probe(device, -ENODEV, "BAR %u has %pa bytes for sections of %#x\n",
+				     POSTERN_BAR_WINDOW, &length, section);
+	nic->window = pci_resource_start(nic->pdev, POSTERN_BAR_WINDOW);
+	nic->window_size = 2 * (size_t)section;
+	/* It is memory, shared with the peer's CPUs and with no device. Of a gated port there is
+	 * something behind the mapping in the port's view only. */
+	window = devm_memremap(device, nic->window, nic->window_size, MEMREMAP_WB);
+	if (IS_ERR(window))
+		return PTR_ERR(window);
+	if (!postern_ring_init(&nic->port.ring, window, window + section, section))
+		return dev_err_probe(device, -ENODEV, "no section has %#x bytes\n", section);
+	return 0;
+}
+
+static void postern_read_mac(struct postern_nic *nic)
+{
+	u32 low = readl(nic->registers + POSTERN_REG_MAC_LOW);
+	u32 high = readl(nic->registers + POSTERN_REG_MAC_HIGH);
+	u8 address[ETH_ALEN] = {low, low >> 8, low >> 16, low >> 24, high, high >> 8};
+
+	if (is_valid_ether_addr(address))
+		eth_hw_addr_set(nic->dev, address);
+	else
+		eth_hw_addr_random(nic->dev);
+}
+
+static void postern_set_features(struct postern_nic *nic)
+{
+	struct net_device *dev = nic->dev;
+	u32 frame = nic->port.ring.max_payload - POSTERN_FRAME_OVERHEAD;
+
+	dev->hw_features =
+		NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN;
+	dev->features = dev->hw_features | NETIF_F_HIGHDMA;
+	dev->vlan_features = dev->features;
+	dev->min_mtu = ETH_MIN_MTU;
+	dev->max_mtu = min(POSTERN_MTU_MAX, frame);
+	netif_set_tso_max_size(dev, min_t(u32, frame, GSO_LEGACY_MAX_SIZE));
+}
+
+struct postern_nic *postern_find_nic(u32 number)
+{
+	struct postern_nic *nic;
+
+	ASSERT_RTNL();
+	list_for_each_entry(nic, &postern_nics, list)
+	{
+		bool is_free = !nic->user && !netif_running(nic->dev);
+
+		if (nic->number == number || (number == POSTERN_DEV_ANY && is_free))
+			return nic;
+	}
+	return NULL;
+}
+
+static void postern_unlist(void *data)
+{
+	struct postern_nic *nic = data;
+
+	rtnl_lock();
+	postern_dev_detach(nic);
+	list_del(&nic->list);
+	rtnl_unlock();
+}
+
+static int postern_list(struct postern_nic *nic)
+{
+	rtnl_lock();
+	list_add_tail(&nic->list, &postern_nics);
+	rtnl_unlock();
+	return devm_add_action_or_reset(&nic->pdev->dev, postern_unlist, nic);
+}
+
+static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct net_device *dev;
+	struct postern_nic *nic;
+	int err;
+
+	dev = devm_alloc_etherdev(&pdev->dev, sizeof(*nic));
+	if (!dev)
+		return -ENOMEM;
+	nic = netdev_priv(dev);
+	nic->dev = dev;
+	nic->pdev = pdev;
+	err = pcim_enable_device(pdev);
+	if (err)
+		return err;
+	err = pci_request_regions(pdev, KBUILD_MODNAME);
+	if (err)
+		return err;
+	err = postern_map_registers(nic);
+	if (err)
+		return err;
+	err = postern_map_window(nic);
+	if (err)
+		return err;
+	pci_set_master(pdev);
+	err = pci_alloc_irq_vectors(pdev, POSTERN_VECTORS, POSTERN_VECTORS, PCI_IRQ_MSIX);
+	if (err < 0)
+		return dev_err_probe(&pdev->dev, err, "no MSI-X vectors\n");
+
+	SET_NETDEV_DEV(dev, &pdev->dev);
+	dev->netdev_ops = &postern_netdev_ops;
+	dev->ethtool_ops = &postern_ethtool_ops;
+	dev->tstats = devm_netdev_alloc_pcpu_stats(&pdev->dev, struct pcpu_sw_netstats);
+	if (!dev->tstats)
+		return -ENOMEM;
+	postern_read_mac(nic);
+	postern_set_features(nic);
+	netif_napi_add(dev, &nic->napi, postern_poll);
+	netif_carrier_off(dev);
+	pci_set_drvdata(pdev, nic);
+	err = postern_rx_init(nic);
+	if (err)
+		return err;
+	err = nic->port.gated ? postern_list(nic) : 0;
+	if (err)
+		return err;
+	return devm_register_netdev(&pdev->dev, dev);
+}
+
+/* The peer sees the link go down, and no interrupt comes any more. */
+static void postern_shutdown(struct pci_dev *pdev)
+{
+	struct postern_nic *nic = pci_get_drvdata(pdev);
+
+	rtnl_lock();
+	netif_device_detach(nic->dev);
+	dev_close(nic->dev);
+	postern_dev_detach(nic);
+	rtnl_unlock();
+}
+
+static const struct pci_device_id postern_ids[] = {
+	{PCI_DEVICE(POSTERN_PCI_VENDOR, POSTERN_PCI_NIC)},
+	{},
+};
+MODULE_DEVICE_TABLE(pci, postern_ids);
+
+/* No remove: all that probe takes is given back by the device core, the interface first. */
+static struct pci_driver postern_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = postern_ids,
+	.probe = postern_probe,
+	.shutdown = postern_shutdown,
+};
+
+static int __init postern_init(void)
+{
+	int err = postern_dev_register();
+
+	if (err)
+		return err;
+	err = pci_register_driver(&postern_driver);
+	if (err)
+		postern_dev_unregister();
+	return err;
+}
+
+/* With the last interface the last view is closed and the gate gone from this module's text. */
+static void __exit postern_exit(void)
+{
+	postern_dev_unregister();
+	pci_unregister_driver(&postern_driver);
+}
+
+module_init(postern_init);
+module_exit(postern_exit);
+
+MODULE_DESCRIPTION("Network driver for Postern's links between virtual machines");
+MODULE_AUTHOR("The Postern project");
+MODULE_LICENSE("Dual BSD/GPL");

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One end of a link, whatever its mode: abi/ring_ops.h's functions on the window where it is
+ * mapped (mode open), or through the gate (mode gated). The locking is the ring's.
+ *
+ * A crossing can fail: the view was closed, or the peer has revoked its section. `error` tells, and
+ * from then on the port does nothing and has nothing until postern_port_open().
+ */
+#ifndef POSTERN_GUESTS_LINUX_POSTERN_PORT_H
+#define POSTERN_GUESTS_LINUX_POSTERN_PORT_H
+
+#include <linux/skbuff.h>
+
+#include "abi/gate_ring.h"
+
+struct postern_port {
+	struct postern_ring ring;
+	bool gated;
+	u32 view;   /* of a gated port */
+	long error; /* POSTERN_ERR_, of a gated port's crossing */
+};
+
+/* More bits of postern_port_send's result. */
+#define POSTERN_PORT_SENT 0x100
+
+/* The slow half: mode gated only. */
+long postern_gated_call(struct postern_port *port, u32 function, u64 bytes);
+long postern_gated_batch(struct postern_port *port, u32 function, struct postern_gate_batch *batch);
+/* Points `pieces`, of which there are up to MAX_SKB_FRAGS + 1, to the packet's bytes: all in memory
+ * that the kernel always has mapped. Returns how many there are. */
+unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece *pieces);
+int postern_gated_send(struct postern_port *port, const struct sk_buff *skb,
+		       const struct postern_ring_meta *meta, bool more);
+
+/* Both modes. A doorbell is due after open and close; open may fail. */
+int postern_port_open(struct postern_port *port, u32 mtu, u32 seed);
+void postern_port_close(struct postern_port *port);
+void postern_port_set_mtu(struct postern_port *port, u32 mtu);
+/* Would a crossing succeed again? */
+bool postern_port_revived(struct postern_port *port);
+
+static inline bool postern_port_works(const struct postern_port *port)
+{
+	return postern_ring_works(&port->ring) && !READ_ONCE(port->error);
+}
+
+/* Must NAPI look after the port: is it faulty, or did a crossing fail? */
+static inline bool postern_port_ails(const struct postern_port *port)
+{
+	return READ_ONCE(port->ring.fault) || READ_ONCE(port->error);
+}
+
+/* Bytes of the ring that must be free for the queue to run: a pad and a record of any size. */
+static inline u64 postern_port_tx_low(const struct postern_port *port)
+{
+	return 2 * postern_ring_record_size(port->ring.max_payload);
+}
+
+/* Bytes free at which a stopped queue starts again: more, so that it does not stop at once. */
+static inline u64 postern_port_tx_high(const struct postern_port *port)
+{
+	return port->ring.data_size / 4 * 3;
+}
+
+static inline bool postern_port_sync_needed(struct postern_port *port)
+{
+	struct postern_gate_batch nothing = {};
+
+	if (!port->gated)
+		return postern_ring_sync_needed(&port->ring);
+	return postern_gated_batch(port, POSTERN_GATE_RING_LOOK, &nothing) & POSTERN_GATE_SYNC;
+}
+
+static inline bool postern_port_sync(struct postern_port *port)
+{
+	if (!port->gated)
+		return postern_ring_sync(&port->ring);
+	return postern_gated_call(port, POSTERN_GATE_RING_SYNC, 0) & POSTERN_GATE_DOORBELL;
+}
+
+/* Is there room enough to start a stopped queue? */
+static inline bool postern_port_room(struct postern_port *port)
+{
+	if (!port->gated)
+		return postern_ring_room(&port->ring, postern_port_tx_high(port));
+	return !(postern_gated_call(port, POSTERN_GATE_RING_ROOM, postern_port_tx_high(port)) &
+		 POSTERN_GATE_FULL);
+}
+
+/* Asks for a doorbell when there is that room. False: there is already. */
+static inline bool postern_port_arm_tx(struct postern_port *port)
+{
+	if (!port->gated)
+		return postern_ring_arm_tx(&port->ring, postern_port_tx_high(port));
+	return postern_gated_call(port, POSTERN_GATE_RING_ARM_TX, postern_port_tx_high(port)) &
+	       POSTERN_GATE_WAIT;
+}
+
+/* Asks for a doorbell at the next packet. False: there is something to do already. */
+static inline bool postern_port_arm_rx(struct postern_port *port)
+{
+	if (!port->gated)
+		return postern_ring_arm_rx(&port->ring);
+	return postern_gated_call(port, POSTERN_GATE_RING_ARM_RX, 0) & POSTERN_GATE_WAIT;
+}
+
+static inline int postern_open_send(struct postern_ring *ring, const struct sk_buff *skb,
+				    const struct postern_ring_meta *meta, bool more, u64 low)
+{
+	void *payload = skb ? postern_ring_reserve(ring, meta->length) : NULL;
+	int result = 0;
+	bool room;
+
+	if (payload && !skb_copy_bits(skb, 0, payload, meta->length)) {
+		postern_ring_commit(ring, meta);
+		result = POSTERN_PORT_SENT;
+	}
+	room = postern_ring_room(ring, low);
+	if (!room)
+		result |= POSTERN_GATE_FULL;
+	if (room && more)
+		return result;
+	return result | (postern_ring_publish(ring) ? POSTERN_GATE_DOORBELL : 0);
+}
+
+/*
+ * Puts the packet, if there is one, into the ring, and shows the peer all that is there, unless
+ * there is `more` to come at once. Bits: SENT; FULL: a next packet may not fit; DOORBELL.
+ */
+static inline int postern_port_send(struct postern_port *port, const struct sk_buff *skb,
+				    const struct postern_ring_meta *meta, bool more)
+{
+	if (port->gated)
+		return postern_gated_send(port, skb, meta, more);
+	return postern_open_send(&port->ring, skb, meta, more, postern_port_tx_low(port));
+}
+
+#endif

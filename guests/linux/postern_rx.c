@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Receiving. NAPI only. */
+#include <linux/etherdevice.h>
+#include <linux/virtio_net.h>
+
+#include "postern_nic.h"
+
+/* A frame up to this long is received into one linear buffer; of a longer one only this much. */
+#define POSTERN_LINEAR_MAX  2048u
+#define POSTERN_LINEAR_HEAD 256u
+
+/* Of a crossing. A packet has one piece for its linear part, and one for each page. */
+#define POSTERN_BATCH_PACKETS 16
+#define POSTERN_PACKET_PIECES (MAX_SKB_FRAGS + 1)
+#define POSTERN_BATCH_PIECES  64
+
+struct postern_rx_batch {
+	struct postern_gate_packet packets[POSTERN_BATCH_PACKETS];
+	struct postern_gate_piece pieces[POSTERN_BATCH_PIECES];
+	struct sk_buff *skbs[POSTERN_BATCH_PACKETS];
+};
+
+int postern_rx_init(struct postern_nic *nic)
+{
+	if (!nic->port.gated)
+		return 0;
+	nic->batch = devm_kzalloc(&nic->pdev->dev, sizeof(*nic->batch), GFP_KERNEL);
+	return nic->batch ? 0 : -ENOMEM;
+}
+
+static void postern_rx_drop(struct postern_nic *nic, enum postern_counter reason)
+{
+	postern_count(nic, reason);
+	dev_core_stats_rx_dropped_inc(nic->dev);
+}
+
+/* A packet with room for `length` bytes, which are not yet written; NULL without memory. */
+static struct sk_buff *postern_alloc_skb(struct postern_nic *nic, u32 length)
+{
+	u32 room = length <= POSTERN_LINEAR_MAX ? length : POSTERN_LINEAR_HEAD;
+	struct sk_buff *skb = napi_alloc_skb(&nic->napi, room);
+	int frag;
+
+	BUILD_BUG_ON(DIV_ROUND_UP(POSTERN_RING_MAX_PAYLOAD - POSTERN_LINEAR_HEAD, PAGE_SIZE) >
+		     MAX_SKB_FRAGS);
+	if (!skb)
+		return NULL;
+	skb_put(skb, room);
+	for (frag = 0; room < length; frag++) {
+		u32 chunk = min_t(u32, length - room, PAGE_SIZE);
+		struct page *page = dev_alloc_page();
+
+		if (!page) {
+			kfree_skb(skb);
+			return NULL;
+		}
+		skb_add_rx_frag(skb, frag, page, 0, chunk, PAGE_SIZE);
+		room += chunk;
+	}
+	return skb;
+}
+
+/* For a packet that the peer has sent; NULL: it is dropped. */
+static struct sk_buff *postern_expect(struct postern_nic *nic, const struct postern_ring_meta *meta)
+{
+	struct sk_buff *skb;
+
+	if (meta->length < ETH_HLEN || (meta->gso_type == POSTERN_GSO_NONE &&
+					meta->length > nic->dev->mtu + POSTERN_FRAME_OVERHEAD)) {
+		postern_rx_drop(nic, POSTERN_RX_LENGTH);
+		return NULL;
+	}
+	skb = postern_alloc_skb(nic, meta->length);
+	if (!skb)
+		postern_rx_drop(nic, POSTERN_RX_NO_MEMORY);
+	return skb;
+}
+
+/* Gives the packet its checksum and GSO state, after the kernel's own checks for virtio devices.
+ * False for a packet that does not pass them. */
+static bool postern_apply_meta(struct sk_buff *skb, const struct postern_ring_meta *meta)
+{
+	struct virtio_net_hdr header = {};
+
+	if (meta->flags & POSTERN_RECORD_CSUM) {
+		header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		header.csum_start = __cpu_to_virtio16(true, meta->csum_start);
+		header.csum_offset = __cpu_to_virtio16(true, meta->csum_offset);
+	} else if (meta->flags & POSTERN_RECORD_VALID) {
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	}
+	if (meta->gso_type != POSTERN_GSO_NONE) {
+		header.gso_type = meta->gso_type == POSTERN_GSO_TCP4 ? VIRTIO_NET_HDR_GSO_TCPV4
+								     : VIRTIO_NET_HDR_GSO_TCPV6;
+		header.gso_size = __cpu_to_virtio16(true, meta->gso_size);
+		header.hdr_len = __cpu_to_virtio16(true, meta->header_length);
+		if (meta->flags & POSTERN_RECORD_ECN)
+			header.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+	}
+	return virtio_net_hdr_to_skb(skb, &header, true) == 0;
+}
+
+/* Gives the packet, with its bytes in it, to the stack. */
+static void postern_deliver(struct postern_nic *nic, struct sk_buff *skb,
+			    const struct postern_ring_meta *meta)
+{
+	struct net_device *dev = nic->dev;
+
+	if (!postern_apply_meta(skb, meta)) {
+		postern_rx_drop(nic, POSTERN_RX_REFUSED);
+		kfree_skb(skb);
+		return;
+	}
+	dev_sw_netstats_rx_add(dev, meta->length);
+	skb->protocol = eth_type_trans(skb, dev);
+	napi_gro_receive(&nic->napi, skb);
+}
+
+static void postern_release(struct postern_nic *nic)
+{
+	if (postern_ring_release(&nic->port.ring))
+		postern_doorbell(nic, POSTERN_RX_DOORBELLS);
+}
+
+static int postern_receive_open(struct postern_nic *nic, int budget)
+{
+	struct postern_ring *ring = &nic->port.ring;
+	struct postern_ring_meta meta;
+	struct sk_buff *skb;
+	const void *payload;
+	int done = 0;
+
+	while (done < budget && (payload = postern_ring_peek(ring, &meta)) != NULL) {
+		skb = postern_expect(nic, &meta);
+		if (skb) {
+			skb_store_bits(skb, 0, payload, meta.length);
+			postern_deliver(nic, skb, &meta);
+		}
+		postern_ring_consume(ring);
+		done++;
+		/* A peer that sends large packets need not wait for the whole batch. */
+		if (ring->tail - ring->published_tail >= ring->data_size / 4)
+			postern_release(nic);
+	}
+	postern_release(nic);
+	return done;
+}
+
+/* Makes packets for the first of the `found` ones. Returns for how many: not for all when the
+ * pieces run out. The gate drops a packet without pieces. */
+static unsigned int postern_expect_batch(struct postern_nic *nic, unsigned int found)
+{
+	struct postern_rx_batch *batch = nic->batch;
+	unsigned int used = 0, i;
+
+	for (i = 0; i < found && used + POSTERN_PACKET_PIECES <= POSTERN_BATCH_PIECES; i++) {
+		struct postern_gate_packet *packet = &batch->packets[i];
+		struct sk_buff *skb = postern_expect(nic, &packet->meta);
+
+		batch->skbs[i] = skb;
+		packet->pieces = &batch->pieces[used];
+		packet->piece_count = skb ? postern_pieces(skb, packet->pieces) : 0;
+		used += packet->piece_count;
+	}
+	return i;
+}
+
+/* Gives the first `taken` of the `expected` packets to the stack. Of a packet that the peer has
+ * changed since it was looked at, not all bytes may be written. */
+static void postern_deliver_batch(struct postern_nic *nic, unsigned int taken,
+				  unsigned int expected)
+{
+	struct postern_rx_batch *batch = nic->batch;
+	unsigned int i;
+
+	for (i = 0; i < expected; i++) {
+		struct sk_buff *skb = batch->skbs[i];
+		const struct postern_ring_meta *meta = &batch->packets[i].meta;
+
+		if (!skb)
+			continue;
+		if (i < taken && meta->length == skb->len) {
+			postern_deliver(nic, skb, meta);
+			continue;
+		}
+		postern_rx_drop(nic, POSTERN_RX_LENGTH);
+		kfree_skb(skb);
+	}
+}
+
+static int postern_receive_gated(struct postern_nic *nic, int budget)
+{
+	struct postern_gate_batch batch = {.packets = nic->batch->packets};
+	unsigned int wanted, found, expected;
+	int done = 0;
+
+	do {
+		wanted = min(budget - done, POSTERN_BATCH_PACKETS);
+		batch.count = wanted;
+		postern_gated_batch(&nic->port, POSTERN_GATE_RING_LOOK, &batch);
+		found = batch.done;
+		if (!found)
+			break;
+		expected = postern_expect_batch(nic, found);
+		batch.count = expected;
+		if (postern_gated_batch(&nic->port, POSTERN_GATE_RING_TAKE, &batch) &
+		    POSTERN_GATE_DOORBELL)
+			postern_doorbell(nic, POSTERN_RX_DOORBELLS);
+		postern_deliver_batch(nic, batch.done, expected);
+		done += batch.done;
+	} while (batch.done == expected && done < budget && (found == wanted || expected < found));
+	return done;
+}
+
+int postern_receive(struct postern_nic *nic, int budget)
+{
+	return nic->port.gated ? postern_receive_gated(nic, budget)
+			       : postern_receive_open(nic, budget);
+}
