@@ -193,7 +193,8 @@ uint64_t efi_main(void *image, void *system_table)
     if (status != STATUS_OK) {
         return EFI_LOAD_ERROR;
     }
-    struct hypervisor_options hypervisor_options = {.fallback = options.fallback,
+    struct hypervisor_options hypervisor_options = {.tests = options.tests,
+                                                    .fallback = options.fallback,
                                                     .no_apicv = options.no_apicv,
                                                     .max_stay_ms = options.max_stay_ms};
     hypervisor_start(&boot_info, &config, &hypervisor_options);
