@@ -72,6 +72,10 @@ bool has_word(const char *word);
 /* Skips the claim in Bochs, whose `bug` hides what silicon does. */
 void skip_in_bochs(const char *bug);
 
+/* A guest may define it to play another part than to run its claims, as its command line says: it
+ * then does not return. */
+void guest_role(void);
+
 /* Prints to the console. */
 void print(const char *format, ...) PRINTF(1, 2);
 

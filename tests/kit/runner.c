@@ -203,6 +203,10 @@ static void run_all(void)
           note->counts[SKIP], note->counts[ERROR], note->counts[FAILURE]);
 }
 
+__attribute__((weak)) void guest_role(void)
+{
+}
+
 void kit_main(uint32_t info, uint32_t magic)
 {
     uint32_t line = 0;
@@ -216,6 +220,7 @@ void kit_main(uint32_t info, uint32_t magic)
         halt_forever();
     }
     clean_up();
+    guest_role();
     run_all();
     bool bad = note->counts[ERROR] + note->counts[FAILURE] != 0;
     note->magic = 0; /* a start by hand begins anew */
