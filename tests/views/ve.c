@@ -99,6 +99,11 @@ CLAIM(ve_off, "who is no longer registered gets #GP")
     CHECK_EQUAL(area->reason, 0);
 }
 
+static void touch(void *argument)
+{
+    *(volatile uint8_t *)argument = 1;
+}
+
 CLAIM(ve_is_of_one_vcpu, "one vCPU's registration is not another's")
 {
     need_cpu(1);
@@ -106,8 +111,8 @@ CLAIM(ve_is_of_one_vcpu, "one vCPU's registration is not another's")
     uint64_t window = window_of(GATED_PORT);
 
     ve_begin();
-    cpu_run(1, (void (*)(void *))(uint64_t)read_byte, (void *)window);
-    CHECK_NO_TRAP(cpu_wait(1, 100)); /* TRY() there has taken its #GP */
+    cpu_run(1, touch, (void *)window);
+    CHECK_TRAP(cpu_wait(1, 100), EXCEPTION_GP, 0);
     CHECK_EQUAL(area->reason, 0);
     ve_end();
 }
