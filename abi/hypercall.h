@@ -64,6 +64,10 @@
  * many ticks of the VMX-preemption timer after the next VM entry the vCPU is taken out of the
  * guest; RSI: the vector of an interrupt that it gets there, 2 for an NMI, 0 for nothing. */
 #define POSTERN_HC_TEST_STAY 0x7e57
+/* Likewise. RDI: a port in mode gated; RSI: a page of RAM. Makes a view with page tables of its own
+ * in place of those that CR3 names now, with that page and the port's window in it, and opens it
+ * for the calling vCPU; returns its index. Once for each port. */
+#define POSTERN_HC_TEST_SEAL 0x7e58
 
 /* Results that are errors, as signed 64-bit numbers. */
 #define POSTERN_ERR_UNKNOWN    (-1) /* no such hypercall */

@@ -89,9 +89,8 @@ static enum vmx_next stop(struct vcpu *vcpu, uint32_t reason)
     return VMX_LEAVE;
 }
 
-void vcpu_advance(struct vcpu *vcpu, uint64_t length)
+static inline void advance(uint64_t length)
 {
-    (void)vcpu;
     vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
     if (UNLIKELY((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)) {
@@ -104,7 +103,13 @@ void vcpu_advance(struct vcpu *vcpu, uint64_t length)
     }
 }
 
-void vcpu_write_event(struct vcpu *vcpu)
+void vcpu_advance(struct vcpu *vcpu, uint64_t length)
+{
+    (void)vcpu;
+    advance(length);
+}
+
+NOINLINE void vcpu_write_event(struct vcpu *vcpu)
 {
     vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, vcpu->event);
     if (vcpu->event != 0) {
@@ -132,14 +137,15 @@ enum vmx_next exit_handle(struct vmx_vcpu *vmx)
     if (exit_table[reason].during_delivery) {
         keep_interrupted_event(vcpu);
     }
-    switch (exit_table[reason].handler(vcpu)) {
+    enum exit_result result = exit_table[reason].handler(vcpu);
+    switch (LIKELY(result == EXIT_SKIP) ? EXIT_SKIP : result) {
+    case EXIT_SKIP:
+        advance(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+        break;
     case EXIT_DONE:
         break;
-    case EXIT_SKIP:
-        vcpu_advance(vcpu, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
-        break;
     case EXIT_SKIP_LEAVE:
-        vcpu_advance(vcpu, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+        advance(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
         next = VMX_LEAVE;
         break;
     case EXIT_LEAVE:

@@ -35,6 +35,7 @@ void hypercall_allow_tests(void)
 static int64_t (*const hypercalls[])(struct vcpu *) = {
     [POSTERN_HC_VERSION] = hypercall_version,
     [POSTERN_HC_DOORBELL] = hypercall_doorbell,
+    [POSTERN_HC_VIEW_SWITCH] = NULL, /* never called */
     [POSTERN_HC_GATE] = hypercall_gate,
     [POSTERN_HC_GATE_PLACE] = hypercall_gate_place,
     [POSTERN_HC_VIEW_OPEN] = hypercall_view_open,
@@ -44,26 +45,45 @@ static int64_t (*const hypercalls[])(struct vcpu *) = {
     [POSTERN_HC_EXITS] = hypercall_exits,
 };
 
+_Static_assert(ARRAY_SIZE(hypercalls) == POSTERN_HC_EXITS + 1, "each number has its handler");
+
+/* What not every exit should pay for: calls for tests, and calls that are none. */
+static NOINLINE int64_t rare_call(struct vcpu *vcpu, uint64_t number)
+{
+    if (tests_allowed && number == POSTERN_HC_TEST_STAY) {
+        return hypercall_test_stay(vcpu);
+    }
+    if (tests_allowed && number == POSTERN_HC_TEST_SEAL) {
+        return hypercall_test_seal(vcpu);
+    }
+    return POSTERN_ERR_UNKNOWN;
+}
+
+/* From any CPL, as VMFUNC. */
+static NOINLINE enum exit_result view_switch(struct vcpu *vcpu)
+{
+    return vcpu_enter_view(vcpu, vcpu->vmx.registers.rcx) ? EXIT_SKIP : exit_view_not_open(vcpu);
+}
+
 enum exit_result exit_vmcall(struct vcpu *vcpu)
 {
     uint64_t number = vcpu->vmx.registers.rax;
     /* SS's DPL is the CPL (SDM "Guest Register State"). */
     uint32_t cpl = vmread32(VMCS_GUEST_SS_RIGHTS) >> 5 & 3;
-    int64_t result = POSTERN_ERR_UNKNOWN;
+    int64_t result;
 
-    if (number == POSTERN_HC_VIEW_SWITCH) {
-        return vcpu_enter_view(vcpu, vcpu->vmx.registers.rcx) ? EXIT_SKIP
-                                                              : exit_view_not_open(vcpu);
+    if (UNLIKELY(number == POSTERN_HC_VIEW_SWITCH)) {
+        return view_switch(vcpu);
     }
-    if (cpl != 0) {
+    if (UNLIKELY(cpl != 0)) {
         result = POSTERN_ERR_PERMISSION;
-    } else if (UNLIKELY(number == POSTERN_HC_TEST_STAY && tests_allowed)) {
-        result = hypercall_test_stay(vcpu);
-    } else if (number < ARRAY_SIZE(hypercalls) && hypercalls[number] != NULL) {
+    } else if (UNLIKELY(number >= ARRAY_SIZE(hypercalls))) {
+        result = rare_call(vcpu, number);
+    } else {
         result = hypercalls[number](vcpu);
-    }
-    if (result == HYPERCALL_AGAIN) {
-        return EXIT_DONE;
+        if (UNLIKELY(result <= HYPERCALL_AGAIN)) {
+            return EXIT_DONE;
+        }
     }
     vcpu->vmx.registers.rax = (uint64_t)result;
     return EXIT_SKIP;

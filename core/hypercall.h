@@ -7,7 +7,7 @@
 
 /* The answer of a handler that is not done: the guest makes the same call again, without noticing.
  */
-#define HYPERCALL_AGAIN INT64_MIN
+#define HYPERCALL_AGAIN (-1000)
 
 /* hypercall_views.c */
 int64_t hypercall_gate(struct vcpu *vcpu);
@@ -18,8 +18,9 @@ int64_t hypercall_window_grant(struct vcpu *vcpu);
 int64_t hypercall_ve(struct vcpu *vcpu);
 int64_t hypercall_exits(struct vcpu *vcpu);
 int64_t hypercall_test_stay(struct vcpu *vcpu);
+int64_t hypercall_test_seal(struct vcpu *vcpu);
 
-/* Makes POSTERN_HC_TEST_STAY known: the boot option test=on. */
+/* Makes the calls for tests known: the boot option test=on. */
 void hypercall_allow_tests(void);
 
 #endif

@@ -2,7 +2,6 @@
 /* The hypercalls on views, gates and #VE. */
 #include "abi/hypercall.h"
 
-#include "arch/x86/defs/registers.h"
 #include "core/hypercall.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
@@ -154,19 +153,4 @@ int64_t hypercall_exits(struct vcpu *vcpu)
         sum += vcpu->exits[i];
     }
     return (int64_t)sum;
-}
-
-int64_t hypercall_test_stay(struct vcpu *vcpu)
-{
-    uint64_t ticks = vcpu->vmx.registers.rdi;
-    uint64_t event = vcpu->vmx.registers.rsi;
-    bool is_vector = event == 0 || event == EXCEPTION_NMI || (event >= 32 && event <= 255);
-
-    if (ticks > UINT32_MAX || !is_vector) {
-        return POSTERN_ERR_ARGUMENT;
-    }
-    vcpu->test_stay = true;
-    vcpu->test_event = (uint32_t)event;
-    vcpu_set_ticks(vcpu, (uint32_t)ticks);
-    return 0;
 }

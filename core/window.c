@@ -122,16 +122,26 @@ status_t window_make_view(struct port *port, uint32_t *view)
     return STATUS_OK;
 }
 
+status_t window_show_in(struct port *port, struct ept *ept)
+{
+    if (!is_gated(port) || port->window_at == 0) {
+        return STATUS_UNSUPPORTED;
+    }
+    status_t status = ept_map(ept, port->window_at, (uint64_t)port->link->sections[port->end],
+                              section_size(port), EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
+    return status == STATUS_OK ? map_peers_section(port, ept) : status;
+}
+
 void window_remove_views(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++) {
         struct port *port = vm->ports[i];
         if (port->view != 0) {
-            unmap(port);
-            views_remove(&vm->views, port->view);
             port->view = 0;
+            port->mapped = false;
         }
     }
+    views_remove_all(&vm->views);
 }
 
 status_t window_grant(struct port *port, bool granted)

@@ -15,6 +15,10 @@ void window_move(struct port *port, uint64_t gpa);
  * STATUS_UNSUPPORTED for a port whose mode has none. Under the VM's lock. */
 status_t window_make_view(struct port *port, uint32_t *view) MUST_CHECK;
 
+/* Maps the window of a port of mode gated in one more hierarchy of its VM: for tests. Under the
+ * VM's lock. */
+status_t window_show_in(struct port *port, struct ept *ept) MUST_CHECK;
+
 /* Takes the views of all ports of `vm` away: it starts anew. None of its vCPUs is in the guest, and
  * each invalidates what it has cached before it is. Under the VM's lock. */
 void window_remove_views(struct vm *vm);

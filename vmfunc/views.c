@@ -48,13 +48,19 @@ status_t views_init(struct views *views)
     return status == STATUS_OK ? map_home(views) : status;
 }
 
-void views_destroy(struct views *views)
+void views_remove_all(struct views *views)
 {
     for (uint32_t view = 1; view < views->end; view++) {
         if (views->views[view].root != NULL) {
             views_remove(views, view);
         }
     }
+    views->end = 1;
+}
+
+void views_destroy(struct views *views)
+{
+    views_remove_all(views);
     if (views->base.root != NULL) {
         ept_destroy(&views->base);
     }
@@ -74,7 +80,7 @@ static status_t borrow_all(const struct views *views, struct ept *ept)
     return status == STATUS_EXISTS ? STATUS_OK : status;
 }
 
-status_t views_create(struct views *views, uint32_t *view)
+status_t views_create_empty(struct views *views, bool accessed_dirty, uint32_t *view)
 {
     uint32_t index = 1;
 
@@ -84,20 +90,26 @@ status_t views_create(struct views *views, uint32_t *view)
     if (index == VIEWS_MAX) {
         return STATUS_NO_MEMORY;
     }
-    struct ept *ept = &views->views[index];
     status_t status =
-        ept_init(ept, views->own->ops, views->own->context, false, views->own->accessed_dirty);
-    if (status != STATUS_OK) {
-        return status;
+        ept_init(&views->views[index], views->own->ops, views->own->context, false, accessed_dirty);
+    if (status == STATUS_OK) {
+        *view = index;
+        views->end = index >= views->end ? index + 1 : views->end;
     }
-    status = borrow_all(views, ept);
-    if (status != STATUS_OK) {
-        ept_destroy(ept);
-        return status;
+    return status;
+}
+
+status_t views_create(struct views *views, uint32_t *view)
+{
+    status_t status = views_create_empty(views, views->own->accessed_dirty, view);
+
+    if (status == STATUS_OK) {
+        status = borrow_all(views, &views->views[*view]);
+        if (status != STATUS_OK) {
+            views_remove(views, *view);
+        }
     }
-    *view = index;
-    views->end = index >= views->end ? index + 1 : views->end;
-    return STATUS_OK;
+    return status;
 }
 
 void views_remove(struct views *views, uint32_t view)

@@ -52,8 +52,14 @@ void views_destroy(struct views *views);
  * tables or indices run out. */
 status_t views_create(struct views *views, uint32_t *view) MUST_CHECK;
 
+/* The same with nothing in it: for views of another kind. */
+status_t views_create_empty(struct views *views, bool accessed_dirty, uint32_t *view) MUST_CHECK;
+
 /* Gives the tables of a view back. It is in no vCPU's list, and nothing of it is cached. */
 void views_remove(struct views *views, uint32_t view);
+
+/* The same for all but the default view. */
+void views_remove_all(struct views *views);
 
 /* The hierarchy of a view that exists, to map its window; NULL for none. 0 is the default view. */
 struct ept *views_ept(const struct views *views, uint32_t view);

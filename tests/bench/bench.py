@@ -137,7 +137,7 @@ def measure_two_guests(results):
 def crossings(option):
     """What tests/crossings prints, alone on its CPU and without a limit to its stays."""
     with tempfile.TemporaryDirectory() as directory:
-        machine = KitMachine("crossings", directory, f" max_stay=0{option}")
+        machine = KitMachine("crossings", directory, f" test=on max_stay=0{option}")
         try:
             machine.start()
             machine.wait_until("the crossings are measured",
@@ -156,6 +156,7 @@ def measure_views(results):
         results.add(name, round(values[name], 1), "instructions")
     results.add("gate.exits", int(values["gate.exits"]), "exits")
     results.add("view.kib", int(info["view.crossings.net0_kib"]), "KiB")
+    results.add("gate.owned_tables", round(values["gate.owned_tables"], 1), "instructions")
     values, _ = crossings(" fallback=on")
     results.add("gate.fallback", round(values["gate.fallback"], 1), "instructions")
 

@@ -13,6 +13,7 @@
 #define CHANGES   50ull
 #define PAUSE_MS  2u /* more than the time between two revocations */
 
+static uint8_t stack[SIZE_4K] __attribute__((aligned(4096)));
 static uint64_t gate;
 static uint32_t view;
 
@@ -28,18 +29,20 @@ static void report(const char *name, uint64_t total, uint64_t count)
 
 /* Null crossings in a loop of assembly: the call and what loads its arguments are in the figure,
  * the loop's two instructions are not. */
-static uint64_t crossing_ticks(uint64_t count)
+static uint64_t crossing_ticks(uint32_t into, uint64_t stack, uint64_t count)
 {
     uint64_t left = count;
     uint64_t start = rdtsc();
 
-    __asm__ volatile("1: mov %[view], %%edi\n"
+    __asm__ volatile("xchg %[stack], %%rsp\n"
+                     "1: mov %[view], %%edi\n"
                      "xor %%esi, %%esi\n"
                      "call *%[gate]\n"
                      "dec %[left]\n"
                      "jnz 1b\n"
-                     : [left] "+&b"(left)
-                     : [view] "r"(view), [gate] "r"(gate)
+                     "xchg %[stack], %%rsp\n"
+                     : [left] "+&b"(left), [stack] "+&r"(stack)
+                     : [view] "r"(into), [gate] "r"(gate)
                      : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
     return rdtsc() - start - 2 * count;
 }
@@ -49,11 +52,24 @@ static void measure_crossings(void)
     bool native = (cpuid(POSTERN_CPUID_ABI, 0).ebx & POSTERN_NATIVE_VMFUNC) != 0;
     uint64_t count = native ? CROSSINGS : BY_EXITS;
     int64_t before = exits();
-    uint64_t ticks = crossing_ticks(count);
+    uint64_t ticks = crossing_ticks(view, (uint64_t)stack + SIZE_4K, count);
     int64_t caused = exits() - before - 1; /* the counting itself */
 
     report(native ? "gate.roundtrip" : "gate.fallback", ticks, count);
     report(native ? "gate.exits" : "gate.fallback_exits", (uint64_t)caused, 1);
+}
+
+/* The same through a view whose page tables are the hypervisor's. */
+static void measure_owned_tables(void)
+{
+    int64_t sealed = hypercall(POSTERN_HC_TEST_SEAL, PORT, (uint64_t)stack, 0);
+
+    if (sealed < 1) {
+        print("no sealed view: %lld\n", (long long)sealed);
+        return;
+    }
+    uint64_t ticks = crossing_ticks((uint32_t)sealed, (uint64_t)stack + SIZE_4K, BY_EXITS);
+    report("gate.owned_tables", ticks, BY_EXITS);
 }
 
 static void measure_hypercall(void)
@@ -91,6 +107,7 @@ void guest_role(void)
     pci_write(need_nic(), 4, pci_read(need_nic(), 4) | 2);
     view = (uint32_t)hypercall(POSTERN_HC_VIEW_OPEN, PORT, POSTERN_ALL_VCPUS, 0);
     measure_crossings();
+    measure_owned_tables();
     measure_hypercall();
     measure_change("view.open", POSTERN_HC_VIEW_OPEN, 0, POSTERN_HC_VIEW_CLOSE, 0);
     measure_change("view.close", POSTERN_HC_VIEW_CLOSE, 0, POSTERN_HC_VIEW_OPEN, 0);
