@@ -60,6 +60,11 @@
 /* Returns how many VM exits the calling vCPU has had so far, this one included. */
 #define POSTERN_HC_EXITS 9
 
+/* For tests of Postern itself, where the boot option test=on is set; unknown elsewhere. RDI: how
+ * many ticks of the VMX-preemption timer after the next VM entry the vCPU is taken out of the
+ * guest; RSI: the vector of an interrupt that it gets there, 2 for an NMI, 0 for nothing. */
+#define POSTERN_HC_TEST_STAY 0x7e57
+
 /* Results that are errors, as signed 64-bit numbers. */
 #define POSTERN_ERR_UNKNOWN    (-1) /* no such hypercall */
 #define POSTERN_ERR_PERMISSION (-2) /* not from CPL 0 */

@@ -10,7 +10,7 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/string.h"
-#include "machine/linux_boot.h"
+#include "machine/guest_kernel.h"
 
 #define EFI_LOAD_ERROR 0x8000000000000001ull
 #define WAIT_SECONDS   10u
@@ -61,7 +61,7 @@ static status_t check_kernel(const struct config_vm *vm)
 {
     const struct boot_file *kernel = find(vm->kernel);
     const struct boot_file *initrd = vm->initrd[0] != '\0' ? find(vm->initrd) : NULL;
-    struct linux_boot_request request = {
+    struct guest_kernel_request request = {
         .ram_size = vm->memory,
         .kernel = kernel->data,
         .kernel_size = kernel->size,
@@ -70,7 +70,7 @@ static status_t check_kernel(const struct config_vm *vm)
         .cmdline = vm->cmdline,
     };
     char error[128] = "";
-    status_t status = linux_boot_check(&request, error, sizeof(error));
+    status_t status = guest_kernel_check(&request, error, sizeof(error));
 
     if (status != STATUS_OK) {
         log_error("%s: %s", vm->kernel, error);
@@ -193,7 +193,8 @@ uint64_t efi_main(void *image, void *system_table)
     if (status != STATUS_OK) {
         return EFI_LOAD_ERROR;
     }
-    struct hypervisor_options hypervisor_options = {.fallback = options.fallback,
+    struct hypervisor_options hypervisor_options = {.tests = options.tests,
+                                                    .fallback = options.fallback,
                                                     .no_apicv = options.no_apicv,
                                                     .max_stay_ms = options.max_stay_ms};
     hypervisor_start(&boot_info, &config, &hypervisor_options);

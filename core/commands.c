@@ -82,10 +82,13 @@ static status_t stats(const char *argument, const struct output *out)
         }
         print(out, "%u\tall\t%llu\n", i, sum);
     }
-    print(out, "\nvcpu\tinterrupts\trefused_accesses\n");
+    print(out, "\nvcpu\tinterrupts\trefused_accesses\tcrossings_resumed\tcrossings_aborted\n");
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        print(out, "%u\t%llu\t%llu\n", i, (unsigned long long)vm->vcpus[i].interrupts_injected,
-              (unsigned long long)vm->vcpus[i].refused_accesses);
+        const struct vcpu *vcpu = &vm->vcpus[i];
+        print(out, "%u\t%llu\t%llu\t%llu\t%llu\n", i, (unsigned long long)vcpu->interrupts_injected,
+              (unsigned long long)vcpu->refused_accesses,
+              (unsigned long long)vcpu->crossings_resumed,
+              (unsigned long long)vcpu->crossings_aborted);
     }
     print(out, "tsc %llu hz %llu started %llu\n", (unsigned long long)rdtsc(),
           (unsigned long long)machine_get()->info->tsc_hz, (unsigned long long)vm->start_tsc);
@@ -136,7 +139,8 @@ static status_t links(const char *argument, const struct output *out)
     print(out, "name\tmode\tend0\tend1\twindow_kib\tdoorbells0\tdoorbells1\n");
     for (uint32_t i = 0; i < link_count(); i++) {
         const struct link *link = link_get(i);
-        print(out, "%s\topen\t%s\t%s\t%llu\t%llu\t%llu\n", link->config->name,
+        print(out, "%s\t%s\t%s\t%s\t%llu\t%llu\t%llu\n", link->config->name,
+              link->config->mode == CONFIG_LINK_GATED ? "gated" : "open",
               link->ports[0].vm->config->name, link->ports[1].vm->config->name,
               (unsigned long long)(link->config->window >> 10),
               (unsigned long long)link->ports[0].doorbells_sent,

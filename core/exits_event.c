@@ -85,10 +85,23 @@ enum exit_result exit_interrupt_window(struct vcpu *vcpu)
     return EXIT_DONE;
 }
 
+static void deliver_test_event(struct vcpu *vcpu)
+{
+    if (vcpu->test_event == EXCEPTION_NMI) {
+        vcpu_request(vcpu, VCPU_WORK_NMI);
+    } else if (lapic_post(&vcpu->lapic, (uint8_t)vcpu->test_event, false)) {
+        vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
+    }
+    vcpu->test_event = 0;
+}
+
 enum exit_result exit_preemption_timer(struct vcpu *vcpu)
 {
     /* The bound on the time in a view: whoever is still there comes back by a fetch that exits. */
     vcpu_leave_view(vcpu);
+    if (UNLIKELY(vcpu->test_event != 0)) {
+        deliver_test_event(vcpu);
+    }
     return EXIT_LEAVE;
 }
 

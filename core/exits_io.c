@@ -11,6 +11,11 @@
 typedef uint32_t (*port_read_t)(struct vm *vm, uint16_t port, unsigned size);
 typedef void (*port_write_t)(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
 
+static uint64_t ones(unsigned size)
+{
+    return ~0ull >> (64 - 8 * size);
+}
+
 static uint32_t uart_read(struct vm *vm, uint16_t port, unsigned size)
 {
     (void)size;
@@ -67,6 +72,25 @@ static void power_write(struct vm *vm, uint16_t port, unsigned size, uint32_t va
     }
 }
 
+/* A test's kernel ends its VM and tells how it went (as QEMU's isa-debug-exit). Others have no such
+ * port. */
+static void exit_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
+{
+    (void)port;
+    (void)size;
+    if (vm->entry.kind == GUEST_KERNEL_MULTIBOOT) {
+        log_info("%s: exits with code %u", vm->config->name, value << 1 | 1);
+        vm_end(vm, CONFIG_STOP, false);
+    }
+}
+
+static uint32_t exit_read(struct vm *vm, uint16_t port, unsigned size)
+{
+    (void)vm;
+    (void)port;
+    return (uint32_t)ones(size);
+}
+
 static const struct {
     uint16_t first, last;
     port_read_t read;
@@ -74,14 +98,10 @@ static const struct {
 } ports[] = {
     {GUEST_PORT_UART, GUEST_PORT_UART + 7, uart_read, uart_write},
     {GUEST_PORT_PCI, GUEST_PORT_PCI + 7, pci_port_read, pci_port_write},
+    {GUEST_PORT_EXIT, GUEST_PORT_EXIT, exit_read, exit_write},
     {GUEST_PORT_RTC, GUEST_PORT_RTC + 1, rtc_port_read, rtc_port_write},
     {GUEST_PORT_SLEEP_CONTROL, GUEST_PORT_RESET, power_read, power_write},
 };
-
-static uint64_t ones(unsigned size)
-{
-    return ~0ull >> (64 - 8 * size);
-}
 
 enum exit_result exit_io_instruction(struct vcpu *vcpu)
 {

@@ -97,7 +97,9 @@ enum exit_result exit_resume_crossing(struct vcpu *vcpu, uint32_t page)
 {
     uint64_t linear = vmread(VMCS_GUEST_LINEAR_ADDRESS);
 
-    if (vcpu_enter_view(vcpu, (uint32_t)vcpu->vmx.registers.r15)) {
+    uint32_t view = (uint32_t)vcpu->vmx.registers.r15;
+
+    if (view != 0 && vcpu_enter_view(vcpu, view)) {
         vcpu->crossings_resumed++;
     } else {
         abort_crossing(vcpu, align_down(linear, PAGE_SIZE) - page * PAGE_SIZE,

@@ -25,6 +25,13 @@ static int64_t hypercall_doorbell(struct vcpu *vcpu)
     return status == STATUS_OK ? 0 : POSTERN_ERR_PEER_DOWN;
 }
 
+static bool tests_allowed;
+
+void hypercall_allow_tests(void)
+{
+    tests_allowed = true;
+}
+
 static int64_t (*const hypercalls[])(struct vcpu *) = {
     [POSTERN_HC_VERSION] = hypercall_version,
     [POSTERN_HC_DOORBELL] = hypercall_doorbell,
@@ -50,6 +57,8 @@ enum exit_result exit_vmcall(struct vcpu *vcpu)
     }
     if (cpl != 0) {
         result = POSTERN_ERR_PERMISSION;
+    } else if (UNLIKELY(number == POSTERN_HC_TEST_STAY && tests_allowed)) {
+        result = hypercall_test_stay(vcpu);
     } else if (number < ARRAY_SIZE(hypercalls) && hypercalls[number] != NULL) {
         result = hypercalls[number](vcpu);
     }

@@ -17,5 +17,9 @@ int64_t hypercall_view_close(struct vcpu *vcpu);
 int64_t hypercall_window_grant(struct vcpu *vcpu);
 int64_t hypercall_ve(struct vcpu *vcpu);
 int64_t hypercall_exits(struct vcpu *vcpu);
+int64_t hypercall_test_stay(struct vcpu *vcpu);
+
+/* Makes POSTERN_HC_TEST_STAY known: the boot option test=on. */
+void hypercall_allow_tests(void);
 
 #endif

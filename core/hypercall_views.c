@@ -2,6 +2,7 @@
 /* The hypercalls on views, gates and #VE. */
 #include "abi/hypercall.h"
 
+#include "arch/x86/defs/registers.h"
 #include "core/hypercall.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
@@ -123,7 +124,9 @@ int64_t hypercall_window_grant(struct vcpu *vcpu)
     if (port->link->config->mode != CONFIG_LINK_GATED) {
         return POSTERN_ERR_MODE;
     }
-    window_grant(port, granted == 1);
+    if (window_grant(port, granted == 1) == STATUS_BUSY) {
+        return HYPERCALL_AGAIN;
+    }
     return when_flushed(port->link->ports[1 - port->end].vm, 0);
 }
 
@@ -151,4 +154,18 @@ int64_t hypercall_exits(struct vcpu *vcpu)
         sum += vcpu->exits[i];
     }
     return (int64_t)sum;
+}
+
+int64_t hypercall_test_stay(struct vcpu *vcpu)
+{
+    uint64_t ticks = vcpu->vmx.registers.rdi;
+    uint64_t event = vcpu->vmx.registers.rsi;
+    bool is_vector = event == 0 || event == EXCEPTION_NMI || (event >= 32 && event <= 255);
+
+    if (ticks > UINT32_MAX || !is_vector) {
+        return POSTERN_ERR_ARGUMENT;
+    }
+    vcpu->test_event = (uint32_t)event;
+    vcpu_set_ticks(vcpu, (uint32_t)ticks);
+    return 0;
 }

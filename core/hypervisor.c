@@ -17,6 +17,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/uefi/runtime.h"
 #include "arch/x86/vmx_probe.h"
+#include "core/hypercall.h"
 #include "core/line.h"
 #include "core/link.h"
 #include "core/machine.h"
@@ -152,6 +153,9 @@ static void create_guests(const struct boot_info *info, const struct config *con
 {
     vmx_probe(&machine.raw);
     vmx_caps_choose(&machine.raw, options->no_apicv, &machine.caps);
+    if (options->tests) {
+        hypercall_allow_tests();
+    }
     if (options->fallback) {
         vmx_caps_without_views(&machine.caps);
     }

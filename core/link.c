@@ -64,7 +64,7 @@ status_t port_doorbell(struct port *port)
 void link_grant_all(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++) {
-        window_grant(vm->ports[i], true);
+        (void)!window_grant(vm->ports[i], true); /* to grant is never too early */
     }
 }
 

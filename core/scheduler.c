@@ -185,8 +185,13 @@ void scheduler_timer_interrupt(void)
             vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
         }
     }
-    if (scheduler->loaded != NULL && scheduler->pcpu->index == 0 && service_due <= now) {
-        vcpu_request(scheduler->loaded, VCPU_WORK_YIELD);
+    if (scheduler->pcpu->index == 0 && service_due <= now) {
+        /* It is called as soon as this CPU is out of its guest or its HLT. Until then the deadline
+         * is no more: set again, it would interrupt this CPU for ever. */
+        service_due = NO_TIMER;
+        if (scheduler->loaded != NULL) {
+            vcpu_request(scheduler->loaded, VCPU_WORK_YIELD);
+        }
     }
     scheduler_update_timer(scheduler);
 }

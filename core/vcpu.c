@@ -105,6 +105,14 @@ void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)
     }
 }
 
+void vcpu_set_ticks(struct vcpu *vcpu, uint32_t ticks)
+{
+    vmwrite(VMCS_PIN_CONTROLS, caps->pin | PIN_PREEMPTION_TIMER);
+    vmwrite(VMCS_EXIT_CONTROLS, caps->exit);
+    vmwrite(VMCS_PREEMPTION_TIMER, ticks);
+    vcpu->scheduler->slicing = true; /* the scheduler turns it off or sets its own */
+}
+
 void vcpu_pass_timer(struct vcpu *vcpu, bool pass)
 {
     const struct vm *vm = vcpu->vm;

@@ -29,6 +29,9 @@ void vcpu_save_context(struct vcpu *vcpu);
 /* Limits the next stay in the guest to `ms` by the VMX-preemption timer; 0 turns the timer off. */
 void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms);
 
+/* Ends the next stay after `ticks` of the timer itself; once. */
+void vcpu_set_ticks(struct vcpu *vcpu, uint32_t ticks);
+
 /* Lets the guest set this CPU's TSC-deadline timer itself, or takes that away. */
 void vcpu_pass_timer(struct vcpu *vcpu, bool pass);
 

@@ -125,20 +125,29 @@ void vcpu_start_up(struct vcpu *vcpu, uint32_t page)
     vmwrite(VMCS_GUEST_RIP, 0);
 }
 
-/* The 64-bit entry of the Linux/x86 boot protocol. */
+/* The entry that the kernel's loader asks for. */
 static void set_kernel_entry(struct vcpu *vcpu)
 {
-    const struct linux_boot_entry *entry = &vcpu->vm->entry;
+    const struct guest_entry *entry = &vcpu->vm->entry;
+    uint32_t data = entry->data_selector;
 
     set_common_state(vcpu);
-    set_mode(CR0_PE | CR0_PG, CR4_PAE, EFER_LME | EFER_LMA);
+    if (entry->long_mode) {
+        set_mode(CR0_PE | CR0_PG, CR4_PAE, EFER_LME | EFER_LMA);
+    } else {
+        set_mode(CR0_PE, 0, 0);
+    }
     vmwrite(VMCS_GUEST_CR3, entry->cr3);
-    set_segment(SEG_CS, LINUX_BOOT_CS, 0, 0xffffffff, SEGMENT_CODE64);
-    set_segment(SEG_SS, LINUX_BOOT_DS, 0, 0xffffffff, SEGMENT_DATA);
-    set_segment(SEG_DS, LINUX_BOOT_DS, 0, 0xffffffff, SEGMENT_DATA);
-    set_segment(SEG_ES, LINUX_BOOT_DS, 0, 0xffffffff, SEGMENT_DATA);
-    set_segment(SEG_FS, 0, 0, 0, SEGMENT_UNUSABLE);
-    set_segment(SEG_GS, 0, 0, 0, SEGMENT_UNUSABLE);
+    set_segment(SEG_CS, entry->code_selector, 0, 0xffffffff,
+                entry->long_mode ? SEGMENT_CODE64 : SEGMENT_CODE32);
+    set_segment(SEG_SS, data, 0, 0xffffffff, SEGMENT_DATA);
+    set_segment(SEG_DS, data, 0, 0xffffffff, SEGMENT_DATA);
+    set_segment(SEG_ES, data, 0, 0xffffffff, SEGMENT_DATA);
+    /* Multiboot wants these flat too; 64-bit kernels load them before they use them. */
+    for (unsigned i = SEG_FS; i <= SEG_GS; i++) {
+        set_segment(i, entry->long_mode ? 0 : data, 0, entry->long_mode ? 0 : 0xffffffff,
+                    entry->long_mode ? SEGMENT_UNUSABLE : SEGMENT_DATA);
+    }
     set_segment(SEG_LDTR, 0, 0, 0, SEGMENT_UNUSABLE);
     set_segment(SEG_TR, 0, 0, 0xffff, SEGMENT_TSS);
     vmwrite(VMCS_GUEST_GDTR_BASE, entry->gdt_base);
@@ -146,6 +155,8 @@ static void set_kernel_entry(struct vcpu *vcpu)
     vmwrite(VMCS_GUEST_IDTR_LIMIT, 0);
     vmwrite(VMCS_GUEST_RIP, entry->rip);
     vmwrite(VMCS_GUEST_RSP, entry->rsp);
+    vcpu->vmx.registers.rax = entry->rax;
+    vcpu->vmx.registers.rbx = entry->rbx;
     vcpu->vmx.registers.rsi = entry->rsi;
 }
 

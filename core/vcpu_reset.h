@@ -5,7 +5,7 @@
 
 #include "core/vcpu.h"
 
-/* The state when the VM starts: vCPU 0 at the kernel's 64-bit entry, the others waiting for a
+/* The state when the VM starts: vCPU 0 at the kernel's entry, the others waiting for a
  * startup IPI. The vCPU becomes runnable, or waits. */
 void vcpu_reset(struct vcpu *vcpu);
 

@@ -24,14 +24,17 @@ void vcpu_reset_views(struct vcpu *vcpu)
 uint32_t vcpu_current_view(const struct vcpu *vcpu)
 {
     uint64_t pointer = vmread(VMCS_EPT_POINTER);
+    uint32_t found = UINT32_MAX;
 
-    for (uint32_t view = 0; view < VIEWS_MAX; view++) {
+    spin_lock(&vcpu->vm->lock);
+    for (uint32_t view = 0; view < VIEWS_MAX && found == UINT32_MAX; view++) {
         const struct ept *ept = views_ept(&vcpu->vm->views, view);
         if (ept != NULL && ept_pointer(ept) == pointer) {
-            return view;
+            found = view;
         }
     }
-    return UINT32_MAX;
+    spin_unlock(&vcpu->vm->lock);
+    return found;
 }
 
 bool vcpu_enter_view(struct vcpu *vcpu, uint64_t view)
@@ -53,12 +56,14 @@ void vcpu_flush_views(struct vcpu *vcpu)
     const struct views *views = &vcpu->vm->views;
 
     vcpu_leave_view(vcpu);
+    spin_lock(&vcpu->vm->lock);
     for (uint32_t view = 0; view < VIEWS_MAX; view++) {
         const struct ept *ept = views_ept(views, view);
         if (ept != NULL) {
             (void)invept(INVEPT_SINGLE, ept_pointer(ept));
         }
     }
+    spin_unlock(&vcpu->vm->lock);
 }
 
 void vcpu_view_open(struct vcpu *vcpu, uint32_t view)

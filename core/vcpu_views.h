@@ -27,7 +27,8 @@ static inline void vcpu_leave_view(struct vcpu *vcpu)
     }
 }
 
-/* The index of the view that the vCPU is in; UINT32_MAX if that was taken away meanwhile. */
+/* The index of the view that the vCPU is in; UINT32_MAX if that was taken away meanwhile. This and
+ * vcpu_flush_views() take the VM's lock. */
 uint32_t vcpu_current_view(const struct vcpu *vcpu);
 
 /* What VMFUNC does. False, and no change, if the view is not open. */

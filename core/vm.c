@@ -193,7 +193,7 @@ static void put_reset_vector(struct vm *vm)
 /* Kernel, initrd, command line and ACPI tables into the VM's RAM. */
 static status_t load(struct vm *vm)
 {
-    struct linux_boot_request request = {
+    struct guest_kernel_request request = {
         .ram = vm->ram,
         .ram_size = vm->ram_size,
         .kernel = vm->kernel->data,
@@ -204,7 +204,7 @@ static status_t load(struct vm *vm)
         .rsdp = GUEST_ACPI_BASE,
     };
     char error[128] = "";
-    status_t status = linux_boot_load(&request, &vm->entry, error, sizeof(error));
+    status_t status = guest_kernel_load(&request, &vm->entry, error, sizeof(error));
 
     if (status != STATUS_OK) {
         log_error("%s: %s cannot be loaded: %s", vm->config->name, vm->config->kernel, error);

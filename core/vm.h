@@ -14,9 +14,9 @@
 #include "ept/ept.h"
 #include "lib/spinlock.h"
 #include "machine/cpuid_policy.h"
+#include "machine/guest_kernel.h"
 #include "machine/ioapic.h"
 #include "machine/lapic.h"
-#include "machine/linux_boot.h"
 #include "machine/msr_policy.h"
 #include "machine/pci.h"
 #include "machine/rtc.h"
@@ -69,6 +69,7 @@ struct vcpu {
     bool window_open;          /* interrupt-window exiting is on */
     bool nmi_pending;
     uint64_t eoi_exits[4];     /* the EOI-exit bitmap, as the VMCS has it */
+    uint32_t test_event;       /* POSTERN_HC_TEST_STAY: what comes when the stay ends */
     struct ve_information *ve; /* in the guest's RAM, where it registered for #VE; else NULL */
 
     /* Read by others. */
@@ -104,8 +105,8 @@ struct vm {
     uint32_t port_count;
     struct port *ports[CONFIG_MAX_LINKS];
     struct cpuid_cache cpuid_cache;
-    struct cpuid_env cpuid;        /* what all vCPUs share; the APIC id and OSXSAVE are filled in */
-    struct linux_boot_entry entry; /* of the kernel that was loaded last */
+    struct cpuid_env cpuid;   /* what all vCPUs share; the APIC id and OSXSAVE are filled in */
+    struct guest_entry entry; /* of the kernel that was loaded last */
 
     /* Devices, under `lock`. Lock order: one VM's lock at a time. */
     struct spinlock lock;

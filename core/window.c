@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/window.h"
 
+#include "arch/x86/cpu.h"
 #include "lib/bits.h"
 #include "lib/log.h"
+
+#define REVOCATIONS_PER_SECOND 1000u
 
 static struct port *peer_of(struct port *port)
 {
@@ -131,13 +134,20 @@ void window_remove_views(struct vm *vm)
     }
 }
 
-void window_grant(struct port *port, bool granted)
+status_t window_grant(struct port *port, bool granted)
 {
     struct port *peer = peer_of(port);
+    uint64_t now = rdtsc();
     struct ept *ept;
 
+    if (!granted && atomic_load(&port->granted)) {
+        if (now < atomic_load(&port->revocable)) {
+            return STATUS_BUSY;
+        }
+        atomic_store(&port->revocable, now + port->vm->cpuid.tsc_hz / REVOCATIONS_PER_SECOND);
+    }
     if (atomic_exchange(&port->granted, granted) == granted) {
-        return;
+        return STATUS_OK;
     }
     spin_lock(&peer->vm->lock);
     ept = hierarchy(peer);
@@ -153,6 +163,7 @@ void window_grant(struct port *port, bool granted)
         }
     }
     spin_unlock(&peer->vm->lock);
+    return STATUS_OK;
 }
 
 bool window_contains(const struct vm *vm, uint64_t gpa)

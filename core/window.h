@@ -20,9 +20,10 @@ status_t window_make_view(struct port *port, uint32_t *view) MUST_CHECK;
 void window_remove_views(struct vm *vm);
 
 /* Whether the peer of `port` may see the section of this end. When it no longer may, the peer's VM
- * still has to leave behind what its CPUs have cached: vm_flushed(). Takes the peer VM's lock; the
+ * still has to leave behind what its CPUs have cached: vm_flushed(). That costs the peer an exit,
+ * so one revocation in a millisecond is all: STATUS_BUSY before. Takes the peer VM's lock; the
  * caller holds none. */
-void window_grant(struct port *port, bool granted);
+status_t window_grant(struct port *port, bool granted) MUST_CHECK;
 
 /* Whether `gpa` is in a window of `vm`, mapped or not. Under the VM's lock. */
 bool window_contains(const struct vm *vm, uint64_t gpa);

@@ -6,6 +6,10 @@
 #ifndef POSTERN_MACHINE_GUEST_MAP_H
 #define POSTERN_MACHINE_GUEST_MAP_H
 
+/* What the memory map calls RAM: from 0 to the first, and from the second to RAM's end. */
+#define GUEST_LOW_RAM_END   0x9fc00u
+#define GUEST_HIGH_RAM_BASE 0x100000u
+
 /* ACPI tables, in RAM that the e820 map reserves; the RSDP is at the start. */
 #define GUEST_ACPI_BASE 0xe0000u
 #define GUEST_ACPI_SIZE 0x1f000u
@@ -27,6 +31,7 @@
 #define GUEST_GATE_BASE          0xfed00000ull
 #define GUEST_UART_GSI           4u
 
+#define GUEST_PORT_EXIT          0x0f4u /* multiboot kernels only: a write ends the VM */
 #define GUEST_PORT_RTC           0x070u /* and the next */
 #define GUEST_PORT_UART          0x3f8u /* 8 ports */
 #define GUEST_PORT_SLEEP_CONTROL 0x600u /* ACPI, "Sleep Control and Status Registers" */

@@ -4,6 +4,7 @@
 #include "lib/bits.h"
 #include "lib/format.h"
 #include "lib/string.h"
+#include "machine/guest_map.h"
 
 /* Offsets in boot_params and, from 0x1f1 on, in the kernel's setup header. */
 #define BP_ACPI_RSDP     0x070u
@@ -34,22 +35,17 @@
 #define SECTOR           512u
 #define HEADER_END_MAX   0x290u /* where boot_params' own fields go on */
 #define ENTRY_64         0x200u
-#define E820_RAM         1u
-#define E820_RESERVED    2u
 
 /* Where things lie in low memory. */
-#define LOW_RAM_END   0x9fc00u
-#define BOOT_PARAMS   0x10000u
-#define PAGE_TABLES   0x11000u /* PML4, PDPT, four page directories */
-#define GDT           0x17000u
-#define STACK_TOP     0x19000u
-#define CMDLINE       0x20000u
-#define CMDLINE_MAX   4096u
-#define RESERVED_BASE 0xe0000u
-#define HIGH_RAM_BASE 0x100000u
-#define IDENTITY_GIB  4u
-#define PTE_LARGE_RW  0x83u
-#define PTE_TABLE     0x03u
+#define BOOT_PARAMS  0x10000u
+#define PAGE_TABLES  0x11000u /* PML4, PDPT, four page directories */
+#define GDT          0x17000u
+#define STACK_TOP    0x19000u
+#define CMDLINE      0x20000u
+#define CMDLINE_MAX  4096u
+#define IDENTITY_GIB 4u
+#define PTE_LARGE_RW 0x83u
+#define PTE_TABLE    0x03u
 
 struct kernel {
     uint64_t setup_size; /* bytes before the protected-mode part */
@@ -77,7 +73,7 @@ static status_t fail(status_t status, char *error, size_t size, const char *text
     return status;
 }
 
-static status_t check_header(const struct linux_boot_request *r, struct kernel *k, char *error,
+static status_t check_header(const struct guest_kernel_request *r, struct kernel *k, char *error,
                              size_t size)
 {
     if (r->kernel_size < HEADER_END_MAX) {
@@ -112,7 +108,7 @@ static status_t check_header(const struct linux_boot_request *r, struct kernel *
     return STATUS_OK;
 }
 
-static status_t place_kernel(const struct linux_boot_request *r, struct kernel *k, char *error,
+static status_t place_kernel(const struct guest_kernel_request *r, struct kernel *k, char *error,
                              size_t size)
 {
     uint64_t alignment = get(r->kernel, HDR_ALIGNMENT, 4);
@@ -120,11 +116,11 @@ static status_t place_kernel(const struct linux_boot_request *r, struct kernel *
     uint64_t needed = k->init_size > k->code_size ? k->init_size : k->code_size;
 
     k->address = get(r->kernel, HDR_PREF_ADDRESS, 8);
-    if (!is_power_of_two(alignment) || k->address < HIGH_RAM_BASE) {
+    if (!is_power_of_two(alignment) || k->address < GUEST_HIGH_RAM_BASE) {
         return fail(STATUS_INVALID, error, size, "kernel_alignment or pref_address is wrong");
     }
     if (!range_within(k->address, needed, 0, r->ram_size) && relocatable) {
-        k->address = align_up(HIGH_RAM_BASE, alignment);
+        k->address = align_up(GUEST_HIGH_RAM_BASE, alignment);
     }
     if (!range_within(k->address, needed, 0, r->ram_size)) {
         (void)format_string(error, size, "the kernel needs %llu MiB of memory from 0x%llx on",
@@ -137,7 +133,7 @@ static status_t place_kernel(const struct linux_boot_request *r, struct kernel *
 }
 
 /* As high as it may be, so that it is out of the kernel's way. */
-static status_t place_initrd(const struct linux_boot_request *r, const struct kernel *k,
+static status_t place_initrd(const struct guest_kernel_request *r, const struct kernel *k,
                              uint64_t *address, char *error, size_t size)
 {
     uint64_t end = r->ram_size < k->initrd_max + 1 ? r->ram_size : k->initrd_max + 1;
@@ -154,15 +150,9 @@ static status_t place_initrd(const struct linux_boot_request *r, const struct ke
 
 static void put_e820(uint8_t *params, uint64_t ram_size)
 {
-    const struct {
-        uint64_t base, size;
-        uint32_t type;
-    } map[] = {
-        {0, LOW_RAM_END, E820_RAM},
-        {RESERVED_BASE, HIGH_RAM_BASE - RESERVED_BASE, E820_RESERVED},
-        {HIGH_RAM_BASE, ram_size - HIGH_RAM_BASE, E820_RAM},
-    };
+    struct guest_memory_range map[GUEST_MEMORY_RANGES];
 
+    guest_memory_map(ram_size, map);
     for (uint32_t i = 0; i < ARRAY_SIZE(map); i++) {
         put(params, BP_E820_TABLE + 20 * i, map[i].base, 8);
         put(params, BP_E820_TABLE + 20 * i + 8, map[i].size, 8);
@@ -189,7 +179,8 @@ static void put_tables(uint8_t *ram)
     memcpy(ram + GDT, gdt, sizeof(gdt));
 }
 
-static void put_params(const struct linux_boot_request *r, const struct kernel *k, uint64_t initrd)
+static void put_params(const struct guest_kernel_request *r, const struct kernel *k,
+                       uint64_t initrd)
 {
     uint8_t *params = r->ram + BOOT_PARAMS;
 
@@ -204,10 +195,10 @@ static void put_params(const struct linux_boot_request *r, const struct kernel *
     memcpy(r->ram + CMDLINE, r->cmdline, strlen(r->cmdline) + 1);
 }
 
-static status_t check(const struct linux_boot_request *request, struct kernel *kernel,
+static status_t check(const struct guest_kernel_request *request, struct kernel *kernel,
                       uint64_t *initrd, char *error, size_t error_size)
 {
-    if (request->ram_size < 2 * HIGH_RAM_BASE) {
+    if (request->ram_size < 2 * GUEST_HIGH_RAM_BASE) {
         return fail(STATUS_NO_MEMORY, error, error_size, "less than 2 MiB of memory");
     }
     status_t status = check_header(request, kernel, error, error_size);
@@ -220,7 +211,8 @@ static status_t check(const struct linux_boot_request *request, struct kernel *k
     return status;
 }
 
-status_t linux_boot_check(const struct linux_boot_request *request, char *error, size_t error_size)
+status_t linux_boot_check(const struct guest_kernel_request *request, char *error,
+                          size_t error_size)
 {
     struct kernel kernel;
     uint64_t initrd = 0;
@@ -228,7 +220,7 @@ status_t linux_boot_check(const struct linux_boot_request *request, char *error,
     return check(request, &kernel, &initrd, error, error_size);
 }
 
-status_t linux_boot_load(const struct linux_boot_request *request, struct linux_boot_entry *entry,
+status_t linux_boot_load(const struct guest_kernel_request *request, struct guest_entry *entry,
                          char *error, size_t error_size)
 {
     struct kernel kernel;
@@ -244,13 +236,17 @@ status_t linux_boot_load(const struct linux_boot_request *request, struct linux_
     }
     put_params(request, &kernel, initrd);
     put_tables(request->ram);
-    *entry = (struct linux_boot_entry){
+    *entry = (struct guest_entry){
+        .kind = GUEST_KERNEL_LINUX,
+        .long_mode = true,
         .rip = kernel.address + ENTRY_64,
         .rsi = BOOT_PARAMS,
         .rsp = STACK_TOP,
         .cr3 = PAGE_TABLES,
         .gdt_base = GDT,
         .gdt_limit = 4 * 8 - 1,
+        .code_selector = LINUX_BOOT_CS,
+        .data_selector = LINUX_BOOT_DS,
     };
     return STATUS_OK;
 }

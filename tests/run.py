@@ -26,6 +26,7 @@ GROUPS = [
     ("life", ["tests/boot/test_life_cycle.py"]),
     ("refusals", ["tests/boot/test_refusals.py"]),
     ("apicv", ["tests/boot/test_apicv.py"]),
+    ("claims", ["tests/boot/test_claims.py"]),
     ("hvctl", ["tests/hvctl"]),
 ]
 

@@ -6,10 +6,10 @@ TESTS ?= tests/boot
 BENCH_NEEDS := image hvctl
 
 test: deps ## run all tests: host units, the checks, and whole machines in emulators
-	$(Q)$(MAKE) image hvctl $(BUILD)/monitor-server unit-programs
+	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
 
-system: image hvctl ## run the tests of whole machines only (TESTS=tests/boot/FILE)
+system: image hvctl kit ## run the tests of whole machines only (TESTS=tests/boot/FILE)
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) pytest-3 -q -rs $(TESTS)
 
 bench: deps ## measure in Bochs, print a table and write build/bench.csv

@@ -28,8 +28,8 @@ struct fixture {
     uint8_t *ram;
     uint8_t *kernel;
     uint8_t *initrd;
-    struct linux_boot_request request;
-    struct linux_boot_entry entry;
+    struct guest_kernel_request request;
+    struct guest_entry entry;
     char error[120];
 };
 
@@ -82,7 +82,7 @@ static void start(struct fixture *f, uint64_t ram_size)
     memset(f->ram, UNTOUCHED, ram_size);
     make_kernel(f->kernel);
     memset(f->initrd, 0x77, 5000);
-    f->request = (struct linux_boot_request){
+    f->request = (struct guest_kernel_request){
         .ram = f->ram,
         .ram_size = ram_size,
         .kernel = f->kernel,

@@ -56,6 +56,9 @@ static void test_words(void **state)
     assert_string_equal(r.options.config, "bench-1_A");
     assert_true(r.options.no_apicv);
     assert_false(r.options.fallback);
+    assert_false(r.options.tests);
+    assert_true(parse("test=on").options.tests);
+    assert_false(parse("test=on test=off").options.tests);
     assert_true(parse("fallback=on").options.fallback);
     assert_false(parse("fallback=on fallback=off").options.fallback);
     assert_int_equal(r.options.max_stay_ms, 20);
@@ -75,11 +78,11 @@ static void test_words(void **state)
 static void test_refused(void **state)
 {
     static const char *const words[] = {
-        "config=",       "config=../a", "config=a/b", "config=a.conf", "config=a\\b", "config",
-        "Config=a",      "apicv=maybe", "fallback",   "fallback=onn",  "max_stay=x",  "append=",
-        "max_stay=1001", "apicv",       "apicv=offf", "uart=",         "uart=com1",   "uart=0xfff9",
-        "uart=65536",    "uart=-1",     "uart=0x",    "quiet",         "=",           "config=\xe4",
-        "uart=1\t",
+        "config=",     "config=../a",   "config=a/b", "config=a.conf", "config=a\\b", "config",
+        "Config=a",    "apicv=maybe",   "fallback",   "fallback=onn",  "test=",       "max_stay=x",
+        "append=",     "max_stay=1001", "apicv",      "apicv=offf",    "uart=",       "uart=com1",
+        "uart=0xfff9", "uart=65536",    "uart=-1",    "uart=0x",       "quiet",       "=",
+        "config=\xe4", "uart=1\t",
     };
 
     (void)state;

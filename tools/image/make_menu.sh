@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# make_menu.sh CONFIGURATION.conf...: prints GRUB's menu. Each configuration has two entries: NAME, and
-# NAME-bochs with what Bochs 2.7 needs: no APIC virtualisation, which it gets wrong; a limit to each
+# make_menu.sh CONFIGURATION.conf...: prints GRUB's menu. Each configuration has an entry NAME, and
+# NAME-fallback, in which views are changed by exits as if the CPU had no VMFUNC. And each of them has one
+# for Bochs, NAME-bochs and NAME-bochs-fallback, with what Bochs 2.7 needs: no APIC virtualisation, which it gets wrong; a limit to each
 # stay in a guest, since an interrupt does not end the stay of one whose interrupts are off; and for the
 # guests no self-tests of ciphers, half of a boot there, no page-table isolation, with which each system
 # call empties its TLB, and no SMAP, with which it walks the page tables for every byte that a kernel
@@ -29,8 +30,12 @@ emulated="append=cryptomgr.notests append=pti=off append=clearcpuid=smap"
 
 for file in "$@"; do
     name=$(basename "$file" .conf)
-    entry "$name" "config=$name"
-    entry "$name-bochs" "config=$name apicv=off max_stay=20 $emulated"
+    for fallback in '' on; do
+        suffix=${fallback:+-fallback}
+        option=${fallback:+ fallback=on}
+        entry "$name$suffix" "config=$name$option"
+        entry "$name-bochs$suffix" "config=$name$option apicv=off max_stay=20 $emulated"
+    done
 done
 
 # The same kernel on the same machine without the hypervisor: what its boot is measured against.

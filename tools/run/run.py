@@ -149,7 +149,8 @@ def wait_for_prompt(directory, seconds):
 
 def entry_of(config, platform):
     """The boot menu's entry of a configuration: tools/image/make_menu.sh names them."""
-    return config + "-bochs" if platform == "bochs" else config
+    forced = "-fallback" if os.environ.get("FORCE_FALLBACK") else ""
+    return config + ("-bochs" if platform == "bochs" else "") + forced
 
 
 def start(options):

@@ -46,6 +46,7 @@
 
 /* Access rights in the form of the VMCS's guest segment fields. */
 #define SEGMENT_CODE64   0xa09bu
+#define SEGMENT_CODE32   0xc09bu
 #define SEGMENT_CODE16   0x009bu
 #define SEGMENT_DATA     0xc093u
 #define SEGMENT_DATA16   0x0093u

@@ -47,6 +47,10 @@ static bool parse_word(const char *word, struct uefi_options *options)
         options->no_apicv = word[7] == 'f';
         return true;
     }
+    if (strcmp(word, "test=off") == 0 || strcmp(word, "test=on") == 0) {
+        options->tests = word[6] == 'n';
+        return true;
+    }
     if (strcmp(word, "fallback=off") == 0 || strcmp(word, "fallback=on") == 0) {
         options->fallback = word[10] == 'n';
         return true;

@@ -99,7 +99,7 @@ status_t uefi_start(void *image, void *system_table, struct boot_info *info,
     info->image_size = (uint64_t)(image_end - image_start);
     if (status != STATUS_OK) {
         log_error("option \"%s\" is not known; allowed: config=NAME apicv=on|off "
-                  "fallback=on|off max_stay=MS uart=PORT|none append=WORD",
+                  "fallback=on|off max_stay=MS uart=PORT|none append=WORD test=on|off",
                   unknown);
     }
     return status;

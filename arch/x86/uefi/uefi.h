@@ -13,6 +13,7 @@
 /* What the boot menu's entry passes, as words: `config=NAME apicv=off uart=0x2f8`. */
 struct uefi_options {
     char config[64]; /* default: "two" */
+    bool tests;
     bool fallback;
     bool no_apicv;
     uint32_t max_stay_ms; /* in a guest, 0: no limit */

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests of tests/kit: their machine, and what they claim and print.
+
+A guest is build/kit/NAME.elf, its configuration tests/configs/NAME.conf. Neither is in the image: both are
+copied into the run's."""
+
+import glob
+import os
+import re
+import time
+
+from postern_machine import BUILD, ROOT, Machine, platform
+
+CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
+LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
+CLOSING = re.compile(r"^claims: \d+ success, ", re.MULTILINE)
+STALLED_SECONDS = 60
+STARTS_MAX = 200  # of a guest that crashes again and again
+
+
+def claims_in(name):
+    """The names of the claims in the guest's sources, in their order."""
+    names = []
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests", name, "*.c"))):
+        with open(path, encoding="ascii") as file:
+            names += [match.group(1) for match in CLAIM.finditer(file.read())]
+    return names
+
+
+def menu(name, options=""):
+    """The boot menu's entry for the guest's configuration."""
+    if platform() == "bochs":
+        options += " apicv=off max_stay=20 append=bochs"
+    return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
+            f"    chainloader /EFI/postern/postern.efi config={name}{options}\n}}\n")
+
+
+class KitMachine(Machine):
+    """A machine whose only configuration is the guest's."""
+
+    def __init__(self, name, directory, options="", more=()):
+        script = os.path.join(directory, "entry.cfg")
+        with open(script, "w", encoding="ascii") as file:
+            file.write(menu(name, options))
+        files = [script, os.path.join(BUILD, "kit", f"{name}.elf"),
+                 os.path.join(ROOT, "tests/configs", f"{name}.conf")]
+        puts = [word for path in files for word in ("--put", path)]
+        super().__init__(name, options=[*puts, *more])
+
+    def console(self, vm):
+        return self.hvctl("console", "--quiet", "0.3", vm, stdin="").replace("\r", "")
+
+    def run_claims(self, vm, seconds=600):
+        """Until the guest's closing line. One that ended its VM for good, or makes no progress, is
+        started again: its runner goes on with the next claim. What it printed."""
+        text, changed, end = "", time.monotonic(), time.monotonic() + seconds
+        while time.monotonic() < end and not CLOSING.search(text):
+            time.sleep(0.5)
+            new = self.console(vm)
+            if new != text:
+                text, changed = new, time.monotonic()
+            elif time.monotonic() - changed > STALLED_SECONDS:
+                self.hvctl("shutdown", vm)
+                self.wait_for_state(vm, "off")
+                changed = time.monotonic()
+            row = self.vms()[vm]
+            assert int(row["starts"]) < STARTS_MAX, f"{vm} does not come up:\n{text[-2000:]}"
+            if row["state"] in ("off", "crashed") and not CLOSING.search(self.console(vm)):
+                self.hvctl("start", vm)
+        return self.console(vm)
+
+
+def verdicts(text):
+    """What was printed: name -> (verdict, reason)."""
+    return {match.group(1): (match.group(2), match.group(3) or "")
+            for match in LINE.finditer(text)}

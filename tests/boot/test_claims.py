@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What Postern promises to a guest, claim by claim: each claim of tests/claims is a test here."""
+
+import pytest
+
+from kit_machine import CLOSING, KitMachine, claims_in, verdicts
+
+NAMES = claims_in("claims")
+
+
+@pytest.fixture(scope="module", name="machine")
+def fixture_machine(can_run, tmp_path_factory):
+    assert can_run is None
+    machine = KitMachine("claims", tmp_path_factory.mktemp("claims"))
+    try:
+        yield machine.start()
+    finally:
+        machine.stop()
+
+
+@pytest.fixture(scope="module", name="text")
+def fixture_text(machine):
+    return machine.run_claims("claims")
+
+
+@pytest.fixture(scope="module", name="printed")
+def fixture_printed(text):
+    return verdicts(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claim(printed, name):
+    verdict, reason = printed.get(name, ("missing", "it printed no line"))
+    if verdict == "skip":
+        pytest.skip(reason)
+    assert verdict == "success", f"{verdict}: {reason}"
+
+
+def test_runner_came_to_its_end(text, printed):
+    assert CLOSING.search(text), text[-2000:]
+    assert set(printed) == set(NAMES)
+
+
+def test_exit_code_is_logged(machine, printed):
+    bad = any(verdict in ("error", "failure") for verdict, _ in printed.values())
+    assert f"claims: exits with code {3 if bad else 1}" in machine.hvctl("log")
+    machine.wait_for_state("claims", "off")
+
+
+def test_neighbour_goes_on(machine):
+    assert machine.vms()["peer"]["starts"] == "1"
