@@ -9,7 +9,7 @@ import os
 import re
 import time
 
-from postern_machine import BUILD, ROOT, Machine, platform
+from postern_machine import BUILD, FALLBACK, ROOT, Machine, platform
 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
@@ -29,6 +29,8 @@ def claims_in(name):
 
 def menu(name, options=""):
     """The boot menu's entry for the guest's configuration."""
+    if FALLBACK:
+        options += " fallback=on"
     if platform() == "bochs":
         options += " apicv=off max_stay=20 append=bochs"
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
