@@ -106,6 +106,23 @@ static status_t caps(const char *argument, const struct output *out)
     return STATUS_OK;
 }
 
+/* The tables of each protected view that no other view has. */
+static void print_views(const struct output *out)
+{
+    for (uint32_t i = 0; i < vm_count(); i++) {
+        struct vm *vm = vm_get(i);
+        spin_lock(&vm->lock);
+        for (uint32_t p = 0; p < vm->port_count; p++) {
+            const struct port *port = vm->ports[p];
+            if (port->view != 0) {
+                print(out, "view.%s.%s_kib\t%u\n", vm->config->name, port->link->config->name,
+                      views_pages(&vm->views, port->view) * (unsigned)(PAGE_SIZE >> 10));
+            }
+        }
+        spin_unlock(&vm->lock);
+    }
+}
+
 static status_t info(const char *argument, const struct output *out)
 {
     const struct machine *machine = machine_get();
@@ -125,6 +142,7 @@ static status_t info(const char *argument, const struct output *out)
     print(out, "memory.guests_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_GUEST) >> 10));
     print(out, "memory.windows_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_WINDOW) >> 10));
     print(out, "memory.images_kib\t%llu\n", (unsigned long long)(images >> 10));
+    print_views(out);
     for (uint32_t i = 0; i < pcpu_count(); i++) {
         print(out, "cpu%u.idle_ms\t%llu\n", i,
               (unsigned long long)(scheduler_get(i)->idle_ticks * 1000 / machine->info->tsc_hz));

@@ -147,10 +147,10 @@ static bool may_be_stale(const struct vcpu *vcpu)
            __atomic_load_n(&vcpu->scheduler->loaded, __ATOMIC_SEQ_CST) == vcpu;
 }
 
-bool vm_flushed(const struct vm *vm)
+bool vm_flushed(const struct vm *vm, const struct vcpu *self)
 {
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        if (may_be_stale(&vm->vcpus[i])) {
+        if (&vm->vcpus[i] != self && may_be_stale(&vm->vcpus[i])) {
             return false;
         }
     }

@@ -26,9 +26,9 @@ static int64_t error_of(status_t status)
 /* The call is answered once no CPU of `vm` can use what it took away. Until then it is made again,
  * for which all calls that end here change nothing the second time: the vCPU goes through its own
  * requests meanwhile, so that two that wait for each other get on. */
-static int64_t when_flushed(const struct vm *vm, int64_t result)
+static int64_t when_flushed(const struct vm *vm, const struct vcpu *self, int64_t result)
 {
-    return result < 0 || vm_flushed(vm) ? result : HYPERCALL_AGAIN;
+    return result < 0 || vm_flushed(vm, self) ? result : HYPERCALL_AGAIN;
 }
 
 int64_t hypercall_gate(struct vcpu *vcpu)
@@ -53,7 +53,7 @@ int64_t hypercall_gate_place(struct vcpu *vcpu)
                                       : STATUS_INVALID;
     }
     spin_unlock(&vm->lock);
-    return when_flushed(vm, error_of(status));
+    return when_flushed(vm, vcpu, error_of(status));
 }
 
 /* The vCPUs that RSI names: from *first, *count of them. False if there is no such vCPU. */
@@ -108,7 +108,7 @@ int64_t hypercall_view_close(struct vcpu *vcpu)
         }
     }
     spin_unlock(&vm->lock);
-    return when_flushed(vm, 0);
+    return when_flushed(vm, vcpu, 0);
 }
 
 int64_t hypercall_window_grant(struct vcpu *vcpu)
@@ -127,7 +127,7 @@ int64_t hypercall_window_grant(struct vcpu *vcpu)
     if (window_grant(port, granted == 1) == STATUS_BUSY) {
         return HYPERCALL_AGAIN;
     }
-    return when_flushed(port->link->ports[1 - port->end].vm, 0);
+    return when_flushed(port->link->ports[1 - port->end].vm, vcpu, 0);
 }
 
 int64_t hypercall_ve(struct vcpu *vcpu)

@@ -11,7 +11,7 @@
 
 #define SLICE_MS 10u
 /* How long a vCPU stays in a protected view, if nothing else ends its stay in the guest. */
-#define VIEW_STAY_MS 1000u
+#define VIEW_STAY_MS 2000u
 #define NO_TIMER     UINT64_MAX
 /* A timer in the past, or now, fires at once on silicon; one tick ahead is right everywhere. */
 #define TIMER_SOON 1u

@@ -101,7 +101,8 @@ void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)
         /* Its value is saved at exits, so that the slice is not begun anew by each. */
         vmwrite(VMCS_PIN_CONTROLS, pin | PIN_PREEMPTION_TIMER);
         vmwrite(VMCS_EXIT_CONTROLS, caps->exit);
-        vmwrite(VMCS_PREEMPTION_TIMER, ms * preemption_ticks_per_ms);
+        uint64_t ticks = ms * preemption_ticks_per_ms;
+        vmwrite(VMCS_PREEMPTION_TIMER, ticks < UINT32_MAX ? ticks : UINT32_MAX);
     }
 }
 

@@ -28,7 +28,7 @@ uint32_t vcpu_current_view(const struct vcpu *vcpu)
     uint32_t found = UINT32_MAX;
 
     spin_lock(&vcpu->vm->lock);
-    for (uint32_t view = 0; view < VIEWS_MAX && found == UINT32_MAX; view++) {
+    for (uint32_t view = 0; view < vcpu->vm->views.end && found == UINT32_MAX; view++) {
         const struct ept *ept = views_ept(&vcpu->vm->views, view);
         if (ept != NULL && ept_pointer(ept) == pointer) {
             found = view;
@@ -58,7 +58,7 @@ void vcpu_flush_views(struct vcpu *vcpu)
 
     vcpu_leave_view(vcpu);
     spin_lock(&vcpu->vm->lock);
-    for (uint32_t view = 0; view < VIEWS_MAX; view++) {
+    for (uint32_t view = 0; view < views->end; view++) {
         const struct ept *ept = views_ept(views, view);
         if (ept != NULL) {
             (void)invept(INVEPT_SINGLE, ept_pointer(ept));

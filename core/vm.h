@@ -148,8 +148,9 @@ void vm_vcpu_parked(struct vm *vm);
 void *vm_memory(const struct vm *vm, uint64_t gpa, uint64_t size);
 
 /* Whether no vCPU of `vm` can use a translation that was taken away before this call: each has
- * invalidated what its CPU had cached, or will before it enters the guest. */
-bool vm_flushed(const struct vm *vm);
+ * invalidated what its CPU had cached, or will before it enters the guest. `self` is the vCPU that
+ * exited on this CPU. */
+bool vm_flushed(const struct vm *vm, const struct vcpu *self);
 
 const char *vm_state_name(enum vm_state state);
 

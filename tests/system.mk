@@ -13,7 +13,7 @@ system: image hvctl kit ## run the tests of whole machines only (TESTS=tests/boo
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) pytest-3 -q -rs $(TESTS)
 
 bench: deps ## measure in Bochs, print a table and write build/bench.csv
-	$(Q)$(MAKE) image hvctl
+	$(Q)$(MAKE) image hvctl kit
 	$(Q)BUILD=$(BUILD) tests/bench/bench.py
 
 .PHONY: test system bench

@@ -38,6 +38,7 @@ status_t views_init(struct views *views)
     if (views->gate_pages == 0 || views->gate_pages > VIEW_GATE_MAX) {
         return STATUS_INVALID;
     }
+    views->end = 1;
     /* No page of 1 GiB: each gibibyte is to have a table that views can borrow, for good. */
     status_t status = ept_init(&views->base, views->own->ops, views->own->context, false,
                                views->own->accessed_dirty);
@@ -49,7 +50,7 @@ status_t views_init(struct views *views)
 
 void views_destroy(struct views *views)
 {
-    for (uint32_t view = 1; view < VIEWS_MAX; view++) {
+    for (uint32_t view = 1; view < views->end; view++) {
         if (views->views[view].root != NULL) {
             views_remove(views, view);
         }
@@ -95,6 +96,7 @@ status_t views_create(struct views *views, uint32_t *view)
         return status;
     }
     *view = index;
+    views->end = index >= views->end ? index + 1 : views->end;
     return STATUS_OK;
 }
 
@@ -108,7 +110,7 @@ struct ept *views_ept(const struct views *views, uint32_t view)
     if (view == 0) {
         return views->own;
     }
-    return view < VIEWS_MAX && views->views[view].root != NULL ? &views->views[view] : NULL;
+    return view < views->end && views->views[view].root != NULL ? &views->views[view] : NULL;
 }
 
 static struct view_placement *find_placement(const struct views *views, uint64_t gpa, bool used)

@@ -31,6 +31,7 @@ struct views {
     struct ept *own;   /* the default view: the caller's */
     struct ept base;   /* memory and gate as protected views have them; no VM runs in it */
     struct ept *views; /* by index, VIEWS_MAX of them; a free one has no root */
+    uint32_t end;      /* no view has this index or a higher one */
     uint64_t ram;      /* physical address of guest-physical 0 */
     uint64_t ram_size; /* bytes */
     uint64_t gate_gpa; /* the gate's home, beyond RAM */

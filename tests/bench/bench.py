@@ -10,10 +10,13 @@ import csv
 import os
 import re
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "boot"))
+# pylint: disable-next=wrong-import-position
+from kit_machine import KitMachine
 # pylint: disable-next=wrong-import-position
 from postern_machine import BUILD, Machine, platform_probe, table
 
@@ -26,6 +29,9 @@ IDLE_SECONDS = 20  # emulated
 GOALS = {
     "exit.hypercall": (130, "KVM 6.1 on this CPU: 1068"),
     "exit.cpuid": (160, "KVM 6.1 on this CPU: 1070"),
+    "gate.roundtrip": (40, "a null hypercall on KVM 6.1: 1068"),
+    "gate.exits": (0, "of a million crossings"),
+    "view.kib": (16, "and the window's tables"),
     "boot.ratio": (1.10, "1 is the bare machine"),
     "idle.exits_per_s": (10, ""),
     "memory.hypervisor_kib": (4096, ""),
@@ -128,6 +134,32 @@ def measure_two_guests(results):
         machine.stop()
 
 
+def crossings(option):
+    """What tests/crossings prints, alone on its CPU and without a limit to its stays."""
+    with tempfile.TemporaryDirectory() as directory:
+        machine = KitMachine("crossings", directory, f" max_stay=0{option}")
+        try:
+            machine.start()
+            machine.wait_until("the crossings are measured",
+                               lambda: "measured\n" in machine.console("crossings"), 300)
+            values = dict(re.findall(r"^measure (\S+) (\d+)$", machine.console("crossings"),
+                                     re.MULTILINE))
+            info = {row["what"]: row["value"] for row in table(machine.hvctl("info"))}
+            return {name: int(value) / 1000 for name, value in values.items()}, info
+        finally:
+            machine.stop()
+
+
+def measure_views(results):
+    values, info = crossings("")
+    for name in ("gate.roundtrip", "view.open", "view.close", "view.revoke"):
+        results.add(name, round(values[name], 1), "instructions")
+    results.add("gate.exits", int(values["gate.exits"]), "exits")
+    results.add("view.kib", int(info["view.crossings.net0_kib"]), "KiB")
+    values, _ = crossings(" fallback=on")
+    results.add("gate.fallback", round(values["gate.fallback"], 1), "instructions")
+
+
 def init_tsc(text):
     found = re.search(r"postern-guest: init at TSC (\d+)", text)
     return int(found.group(1)) if found else None
@@ -176,6 +208,7 @@ def main():
         raise SystemExit(f"bench: {refusal}")
     results = Results()
     measure_two_guests(results)
+    measure_views(results)
     measure_boot(results)
     results.write(os.path.join(BUILD, "bench.csv"))
     results.print()

@@ -32,7 +32,8 @@ def menu(name, options=""):
     if FALLBACK:
         options += " fallback=on"
     if platform() == "bochs":
-        options += " apicv=off max_stay=20 append=bochs"
+        # Options of one's own come last: of two of a kind the last one counts.
+        options = " apicv=off max_stay=20 append=bochs" + options
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
             f"    chainloader /EFI/postern/postern.efi config={name}{options}\n}}\n")
 
