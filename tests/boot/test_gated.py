@@ -7,6 +7,7 @@ import pytest
 
 from conftest import boot
 from postern_machine import table
+from traffic import assert_data_arrives
 
 BENCH = "insmod /lib/modules/postern_bench.ko what={}; rmmod postern_bench 2> /dev/null"
 
@@ -48,6 +49,10 @@ def test_iperf3(gated):
     # Doorbells: the crossings themselves make none.
     packets = int(gated.guest("alpha").run("cat /sys/class/net/eth0/statistics/tx_packets"))
     assert vmcalls(gated, "alpha") - before < packets
+
+
+def test_random_data_both_ways_at_once(gated):
+    assert_data_arrives(gated, 20)
 
 
 def test_driver_saw_no_faults(gated):
