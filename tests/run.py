@@ -22,6 +22,7 @@ BUILD = os.environ.get("BUILD", "build")
 
 GROUPS = [
     ("two", ["tests/boot/test_two_guests.py"]),
+    ("gated", ["tests/boot/test_gated.py"]),
     ("life", ["tests/boot/test_life_cycle.py"]),
     ("refusals", ["tests/boot/test_refusals.py"]),
     ("apicv", ["tests/boot/test_apicv.py"]),

@@ -7,6 +7,8 @@
  *   what=send dev=eth0 size=64 count=10000 burst=32  sends frames and says when
  *   what=receive count=10000                         receives them and says when
  *   what=triple_fault                                ends this VM, to see what that does to others
+ *   what=revoke dev=eth0                             takes this end's section from the peer
+ *   what=grant dev=eth0                              gives it back
  *
  * The TSCs of a machine's guests are one clock, so a receiver's last tick less its sender's first
  * one is what the packets took from end to end.
@@ -42,10 +44,10 @@ struct bench_payload {
 
 static char *what = "exits";
 module_param(what, charp, 0444);
-MODULE_PARM_DESC(what, "exits, send, receive or triple_fault");
+MODULE_PARM_DESC(what, "exits, send, receive, triple_fault, revoke or grant");
 static char *dev = "eth0";
 module_param(dev, charp, 0444);
-MODULE_PARM_DESC(dev, "send: the interface");
+MODULE_PARM_DESC(dev, "send, revoke, grant: the interface");
 static unsigned int size = 64;
 module_param(size, uint, 0444);
 MODULE_PARM_DESC(size, "send: bytes of a frame, without its check sequence");
@@ -239,6 +241,27 @@ static int bench_send(void)
 	return err;
 }
 
+/* Revokes or grants the own section of the interface's link. */
+static int bench_grant(bool granted)
+{
+	struct net_device *net = postern_present() ? dev_get_by_name(&init_net, dev) : NULL;
+	void __iomem *registers;
+	long result;
+
+	if (!net)
+		return -ENODEV;
+	registers = net->dev.parent
+			    ? pci_iomap(to_pci_dev(net->dev.parent), POSTERN_BAR_REGISTERS, 0)
+			    : NULL;
+	dev_put(net);
+	if (!registers)
+		return -ENODEV;
+	result = postern_hypercall(POSTERN_HC_WINDOW_GRANT, readl(registers + POSTERN_REG_PORT),
+				   granted);
+	iounmap(registers);
+	return result ? -EIO : 0;
+}
+
 /* Without an IDT a breakpoint ends in a triple fault. */
 static int bench_triple_fault(void)
 {
@@ -308,7 +331,9 @@ static int __init bench_init(void)
 	}
 	if (!strcmp(what, "triple_fault"))
 		return bench_triple_fault();
-	pr_err("what=%s is none of exits, send, receive, triple_fault\n", what);
+	if (!strcmp(what, "revoke") || !strcmp(what, "grant"))
+		return bench_grant(what[0] == 'g');
+	pr_err("what=%s is none of exits, send, receive, triple_fault, revoke, grant\n", what);
 	return -EINVAL;
 }
 

@@ -88,11 +88,14 @@ static void postern_sync(struct postern_nic *nic)
 /* Says once for each time that a crossing failed; the carrier is down until it is made good. */
 static void postern_report_error(struct postern_nic *nic)
 {
+	bool closed = READ_ONCE(nic->port.error) == POSTERN_ERR_NOT_OPEN;
+
 	if (!nic->reported_error) {
 		postern_count(nic, POSTERN_GATE_ERRORS);
 		if (net_ratelimit())
-			netdev_warn(nic->dev, "the window is out of reach (%ld)\n",
-				    READ_ONCE(nic->port.error));
+			netdev_warn(nic->dev, "a crossing failed: %s\n",
+				    closed ? "the view is not open"
+					   : "the peer has revoked its section");
 	}
 	nic->reported_error = true;
 	postern_update_carrier(nic);

@@ -65,8 +65,8 @@ extern const struct net_device_ops postern_netdev_ops;
 int postern_poll(struct napi_struct *napi, int budget);
 void postern_doorbell(struct postern_nic *nic, enum postern_counter counter);
 
-/* postern_pci.c. The gated port of that number, or NULL. Of POSTERN_DEV_ANY: one that is free.
- * Under rtnl. */
+/* postern_pci.c. The gated port of that number, or NULL. Of POSTERN_DEV_ANY: one that is free, if
+ * one is. Under rtnl. */
 struct postern_nic *postern_find_nic(u32 number);
 
 /* postern_tx.c */

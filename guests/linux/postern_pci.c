@@ -98,17 +98,16 @@ static void postern_set_features(struct postern_nic *nic)
 
 struct postern_nic *postern_find_nic(u32 number)
 {
-	struct postern_nic *nic;
+	struct postern_nic *nic, *any = NULL;
 
 	ASSERT_RTNL();
-	list_for_each_entry(nic, &postern_nics, list)
-	{
-		bool is_free = !nic->user && !netif_running(nic->dev);
-
-		if (nic->number == number || (number == POSTERN_DEV_ANY && is_free))
+	list_for_each_entry(nic, &postern_nics, list) {
+		if (nic->number == number)
 			return nic;
+		if (!any || (!nic->user && !netif_running(nic->dev)))
+			any = nic;
 	}
-	return NULL;
+	return number == POSTERN_DEV_ANY ? any : NULL;
 }
 
 static void postern_unlist(void *data)

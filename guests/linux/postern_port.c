@@ -43,6 +43,13 @@ long postern_gated_batch(struct postern_port *port, u32 function, struct postern
 	return result;
 }
 
+bool postern_gated_sync_needed(struct postern_port *port)
+{
+	struct postern_gate_batch nothing = {};
+
+	return postern_gated_batch(port, POSTERN_GATE_RING_LOOK, &nothing) & POSTERN_GATE_SYNC;
+}
+
 unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece *pieces)
 {
 	const struct skb_shared_info *shared = skb_shinfo(skb);

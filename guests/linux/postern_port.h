@@ -25,6 +25,7 @@ struct postern_port {
 
 /* The slow half: mode gated only. */
 long postern_gated_call(struct postern_port *port, u32 function, u64 bytes);
+bool postern_gated_sync_needed(struct postern_port *port);
 long postern_gated_batch(struct postern_port *port, u32 function, struct postern_gate_batch *batch);
 /* Points `pieces`, of which there are up to MAX_SKB_FRAGS + 1, to the packet's bytes: all in memory
  * that the kernel always has mapped. Returns how many there are. */
@@ -64,11 +65,9 @@ static inline u64 postern_port_tx_high(const struct postern_port *port)
 
 static inline bool postern_port_sync_needed(struct postern_port *port)
 {
-	struct postern_gate_batch nothing = {};
-
 	if (!port->gated)
 		return postern_ring_sync_needed(&port->ring);
-	return postern_gated_batch(port, POSTERN_GATE_RING_LOOK, &nothing) & POSTERN_GATE_SYNC;
+	return postern_gated_sync_needed(port);
 }
 
 static inline bool postern_port_sync(struct postern_port *port)

@@ -4,8 +4,7 @@
 import re
 
 from postern_machine import table
-
-MEGABYTES = 100
+from traffic import assert_data_arrives
 
 
 def test_guests_are_debian_kernels(two):
@@ -85,26 +84,7 @@ def test_iperf3(two):
 
 def test_random_data_both_ways_at_once(two):
     """100 MB each way at the same time; what arrives is what was sent."""
-    guests = {"alpha": ("10.0.0.2", "beta", 1), "beta": ("10.0.0.1", "alpha", 2)}
-    for name, (_, _, seed) in guests.items():
-        # nc's own loop copies 1 KiB at a time: the programs get the socket itself.
-        two.guest(name).run(
-            "mkdir -p /tmp; : > /tmp/in.sum; echo 'stream > /tmp/in.sum' > /tmp/receive;"
-            f" echo 'stream {MEGABYTES << 20} {seed} 2> /tmp/out.sum' > /tmp/send")
-        two.guest(name).run("nc -l -p 5000 -e sh /tmp/receive &")
-    for name, (peer, _, _) in guests.items():
-        two.guest(name).run(f"nc {peer} 5000 -e sh /tmp/send &")
-    for name in guests:
-        two.wait_until(f"{name} has received all",
-                       lambda guest=two.guest(name): guest.run("cat /tmp/in.sum").strip(), 600)
-    sums = set()
-    for name, (_, peer, _) in guests.items():
-        sent = two.guest(name).run("cat /tmp/out.sum").split()
-        received = two.guest(peer).run("cat /tmp/in.sum").split()
-        assert sent == received, f"from {name} to {peer}"
-        assert int(sent[1]) == MEGABYTES << 20
-        sums.add(sent[0])
-    assert len(sums) == 2, "each guest sends its own data"
+    assert_data_arrives(two, 100)
 
 
 def test_driver_saw_no_faults(two):

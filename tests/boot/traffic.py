@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Data between the two guests of a link."""
+
+
+def assert_data_arrives(machine, megabytes):
+    """Random data goes both ways at the same time, and what arrives is what was sent."""
+    guests = {"alpha": ("10.0.0.2", "beta", 1), "beta": ("10.0.0.1", "alpha", 2)}
+    for name, (_, _, seed) in guests.items():
+        # nc's own loop copies 1 KiB at a time: the programs get the socket itself.
+        machine.guest(name).run(
+            "mkdir -p /tmp; : > /tmp/in.sum; echo 'stream > /tmp/in.sum' > /tmp/receive;"
+            f" echo 'stream {megabytes << 20} {seed} 2> /tmp/out.sum' > /tmp/send")
+        machine.guest(name).run("nc -l -p 5000 -e sh /tmp/receive &")
+    for name, (peer, _, _) in guests.items():
+        machine.guest(name).run(f"nc {peer} 5000 -e sh /tmp/send &")
+    for name in guests:
+        machine.wait_until(
+            f"{name} has received all",
+            lambda guest=machine.guest(name): guest.run("cat /tmp/in.sum").strip(), 600)
+    sums = set()
+    for name, (_, peer, _) in guests.items():
+        sent = machine.guest(name).run("cat /tmp/out.sum").split()
+        received = machine.guest(peer).run("cat /tmp/in.sum").split()
+        assert sent == received, f"from {name} to {peer}"
+        assert int(sent[1]) == megabytes << 20
+        sums.add(sent[0])
+    assert len(sums) == 2, "each guest sends its own data"
