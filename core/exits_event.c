@@ -84,6 +84,13 @@ enum exit_result exit_interrupt_window(struct vcpu *vcpu)
     return EXIT_DONE;
 }
 
+enum exit_result exit_nmi_window(struct vcpu *vcpu)
+{
+    /* An NMI is pending: vcpu_service() injects it. */
+    (void)vcpu;
+    return EXIT_DONE;
+}
+
 enum exit_result exit_preemption_timer(struct vcpu *vcpu)
 {
     (void)vcpu;
