@@ -30,7 +30,7 @@ def claims_in(name):
 def menu(name, options=""):
     """The boot menu's entry for the guest's configuration."""
     if platform() == "bochs":
-        options += " apicv=off max_stay=20 append=bochs"
+        options += " max_stay=20 append=bochs"
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
             f"    chainloader /EFI/postern/postern.efi config={name}{options}\n}}\n")
 
