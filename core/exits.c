@@ -18,6 +18,7 @@ static const struct exit_row exit_table[EXIT_REASON_COUNT] = {
     [EXIT_EXTERNAL_INTERRUPT] = {exit_external_interrupt, false},
     [EXIT_TRIPLE_FAULT] = {exit_triple_fault, false},
     [EXIT_INTERRUPT_WINDOW] = {exit_interrupt_window, false},
+    [EXIT_NMI_WINDOW] = {exit_nmi_window, false},
     [EXIT_CPUID] = {exit_cpuid, false},
     [EXIT_GETSEC] = {exit_undefined, false},
     [EXIT_HLT] = {exit_hlt, false},

@@ -27,6 +27,7 @@ enum exit_result exit_exception_nmi(struct vcpu *vcpu);
 enum exit_result exit_external_interrupt(struct vcpu *vcpu);
 enum exit_result exit_triple_fault(struct vcpu *vcpu);
 enum exit_result exit_interrupt_window(struct vcpu *vcpu);
+enum exit_result exit_nmi_window(struct vcpu *vcpu);
 enum exit_result exit_preemption_timer(struct vcpu *vcpu);
 enum exit_result exit_hlt(struct vcpu *vcpu);
 enum exit_result exit_virtualized_eoi(struct vcpu *vcpu);

@@ -13,8 +13,10 @@
 #define XCR0_SSE     BIT(1)
 #define XCR0_AVX     BIT(2)
 #define CR_MOV_TO    0u
+#define CR_MOV_FROM  1u
 #define CR_CLTS      2u
 #define CR_LMSW      3u
+#define CR8_MAX      15u
 #define REGISTER_RSP 4u
 
 static enum exit_result answer_cpuid(struct vcpu *vcpu, const struct cpuid_regs *regs)
@@ -58,6 +60,15 @@ enum exit_result exit_cpuid(struct vcpu *vcpu)
 static uint64_t read_register(struct vcpu *vcpu, unsigned index)
 {
     return index == REGISTER_RSP ? vmread(VMCS_GUEST_RSP) : *vcpu_register(vcpu, index);
+}
+
+static void write_register(struct vcpu *vcpu, unsigned index, uint64_t value)
+{
+    if (index == REGISTER_RSP) {
+        vmwrite(VMCS_GUEST_RSP, value);
+    } else {
+        *vcpu_register(vcpu, index) = value;
+    }
 }
 
 /* What the CPU would refuse, had the write not exited (SDM, "MOV - Move to/from Control
@@ -131,6 +142,27 @@ static enum exit_result write_cr4_guest(struct vcpu *vcpu, uint64_t value)
     return EXIT_SKIP;
 }
 
+/* Bits 7:4 of the TPR. They exit only where the CPU does not virtualise the local APIC. */
+static enum exit_result access_cr8(struct vcpu *vcpu, unsigned type, unsigned index)
+{
+    uint64_t tpr = 0;
+
+    if (type == CR_MOV_FROM) {
+        (void)lapic_read_msr(&vcpu->lapic, MSR_X2APIC_TPR, 0, &tpr);
+        write_register(vcpu, index, tpr >> 4);
+        return EXIT_SKIP;
+    }
+    tpr = read_register(vcpu, index);
+    if (tpr > CR8_MAX) {
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
+        return EXIT_DONE;
+    }
+    (void)lapic_write_msr(&vcpu->lapic, MSR_X2APIC_TPR, 0, tpr << 4);
+    /* A lower priority may let an interrupt through. */
+    atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
+    return EXIT_SKIP;
+}
+
 enum exit_result exit_cr_access(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
@@ -143,6 +175,9 @@ enum exit_result exit_cr_access(struct vcpu *vcpu)
     }
     if (type == CR_MOV_TO && number == 4) {
         return write_cr4_guest(vcpu, value);
+    }
+    if (number == 8 && (type == CR_MOV_TO || type == CR_MOV_FROM)) {
+        return access_cr8(vcpu, type, qualification >> 8 & 0xf);
     }
     if (type == CR_CLTS) {
         return write_cr0_guest(vcpu, vmread(VMCS_CR0_SHADOW) & ~CR0_TS);

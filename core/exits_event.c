@@ -97,6 +97,13 @@ static void deliver_test_event(struct vcpu *vcpu)
     vcpu->test_event = 0;
 }
 
+enum exit_result exit_nmi_window(struct vcpu *vcpu)
+{
+    /* An NMI is pending: vcpu_service() injects it. */
+    (void)vcpu;
+    return EXIT_DONE;
+}
+
 enum exit_result exit_preemption_timer(struct vcpu *vcpu)
 {
     /* The bound on the time in a view: whoever is still there comes back by a fetch that exits. */

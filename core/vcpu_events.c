@@ -20,14 +20,26 @@ void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, u
     vcpu->event_length = 0;
 }
 
+static void set_control(uint32_t control, bool on)
+{
+    uint32_t controls = vmread32(VMCS_PROC_CONTROLS);
+
+    vmwrite(VMCS_PROC_CONTROLS, on ? controls | control : controls & ~control);
+}
+
 static void set_window(struct vcpu *vcpu, bool open)
 {
     if (vcpu->window_open != open) {
-        uint32_t controls = vmread32(VMCS_PROC_CONTROLS);
-        controls = open ? controls | PROC_INTERRUPT_WINDOW_EXITING
-                        : controls & ~PROC_INTERRUPT_WINDOW_EXITING;
-        vmwrite(VMCS_PROC_CONTROLS, controls);
+        set_control(PROC_INTERRUPT_WINDOW_EXITING, open);
         vcpu->window_open = open;
+    }
+}
+
+static void set_nmi_window(struct vcpu *vcpu, bool open)
+{
+    if (vcpu->nmi_window_open != open) {
+        set_control(PROC_NMI_WINDOW_EXITING, open);
+        vcpu->nmi_window_open = open;
     }
 }
 
@@ -77,13 +89,20 @@ static void deliver_interrupts(struct vcpu *vcpu)
     }
 }
 
+/* Injects the NMI, or has the guest exit when it can take it: behind the IRET of another one. */
 static void deliver_nmi(struct vcpu *vcpu)
 {
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+    bool possible =
+        vcpu->event == 0 && (blocked & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS)) == 0;
 
-    if (vcpu->event != 0 || blocked != 0) {
-        /* Tried again at the next exit for any reason; an NMI has no deadline. */
+    set_nmi_window(vcpu, !possible);
+    if (!possible) {
         return;
+    }
+    if ((blocked & INTERRUPTIBILITY_STI) != 0) {
+        /* STI does not hold back NMIs, but an entry does not inject one into its shadow. */
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~INTERRUPTIBILITY_STI);
     }
     vcpu->event = EVENT_VALID | EVENT_TYPE_NMI | EXCEPTION_NMI;
     vcpu->nmi_pending = false;

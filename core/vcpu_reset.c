@@ -37,7 +37,6 @@ static void set_controls(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
 
     vmwrite(VMCS_PIN_CONTROLS, caps->pin & ~PIN_PREEMPTION_TIMER);
-    vmwrite(VMCS_PROC_CONTROLS, caps->proc);
     vmwrite(VMCS_PROC_CONTROLS2, caps->proc2);
     vmwrite(VMCS_EXIT_CONTROLS, caps->exit & ~EXIT_SAVE_PREEMPTION_TIMER);
     vmwrite(VMCS_ENTRY_CONTROLS, caps->entry);
@@ -90,7 +89,10 @@ static void set_common_state(struct vcpu *vcpu)
     vmwrite(VMCS_CR4_MASK, VCPU_CR4_FORCED | vcpu->vm->cpuid.cr4_hidden);
     vcpu->event = 0;
     vcpu->nmi_pending = false;
+    /* A window that was open is closed. */
+    vmwrite(VMCS_PROC_CONTROLS, vcpu_caps()->proc);
     vcpu->window_open = false;
+    vcpu->nmi_window_open = false;
     memset(&vcpu->vmx.registers, 0, sizeof(vcpu->vmx.registers));
 }
 

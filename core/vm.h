@@ -67,6 +67,7 @@ struct vcpu {
     uint32_t event_error_code; /* with it, when EVENT_ERROR_CODE is set */
     uint32_t event_length;     /* and the instruction's length, for software events */
     bool window_open;          /* interrupt-window exiting is on */
+    bool nmi_window_open;      /* NMI-window exiting is on */
     bool nmi_pending;
     uint64_t eoi_exits[4];     /* the EOI-exit bitmap, as the VMCS has it */
     bool test_stay;            /* POSTERN_HC_TEST_STAY has set the preemption timer */

@@ -18,7 +18,7 @@ struct cpuid_env {
     uint64_t tsc_hz;
     bool osxsave; /* the guest's CR4.OSXSAVE */
     bool rdtscp, invpcid, xsaves;
-    uint32_t native; /* POSTERN_NATIVE_ bits: what of the views the CPU does itself */
+    uint32_t native;       /* POSTERN_NATIVE_ bits: what of the views the CPU does itself */
     uint64_t xcr0_allowed; /* state components that the guest may turn on */
     uint64_t cr4_hidden;   /* bits of CR4 whose features are hidden: setting them is #GP */
 };

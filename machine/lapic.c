@@ -81,6 +81,7 @@ void lapic_reset(struct lapic *lapic)
         atomic_store(&lapic->posted[i], 0);
         atomic_store(&lapic->posted_level[i], 0);
     }
+    lapic->errors = 0;
     lapic->deadline = NEVER;
     lapic->period = 0;
 }
@@ -323,7 +324,7 @@ static bool send_ipi(struct lapic *lapic, uint64_t value)
     *reg(lapic, REG_ICR) = (uint32_t)value;
     *reg(lapic, REG_ICR_HIGH) = (uint32_t)(value >> 32);
     if (ipi.mode <= 1 && ipi.vector < FIRST_VALID_VECTOR) {
-        *reg(lapic, REG_ESR) |= ESR_SEND_ILLEGAL;
+        lapic->errors |= ESR_SEND_ILLEGAL;
         return true;
     }
     lapic->ops->send_ipi(lapic->context, &ipi);
@@ -421,7 +422,9 @@ bool lapic_write_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t v
         if (offset == REG_EOI) {
             end_of_interrupt(lapic);
         } else {
-            *reg(lapic, REG_ESR) = 0;
+            /* The write tells what came since the last one. */
+            *reg(lapic, REG_ESR) = lapic->errors;
+            lapic->errors = 0;
         }
         return true;
     }

@@ -39,6 +39,7 @@ struct lapic {
     void *page; /* 4 KiB, the caller's */
     uint32_t id;
     uint64_t tsc_per_tick; /* of the timer's undivided clock */
+    uint32_t errors;       /* since the last write to the ESR, which will show them */
 
     /* Interrupts on their way, set by any CPU. */
     _Atomic uint64_t posted[4];

@@ -51,6 +51,10 @@ static const struct item items[] = {
     {"NMI exiting", WORD_PIN, PIN_NMI_EXITING, REQUIRED, NEEDS_NEWER},
     {"preemption timer", WORD_PIN, PIN_PREEMPTION_TIMER, REQUIRED, NEEDS_NEWER},
     {"HLT exiting", WORD_PROC, PROC_HLT_EXITING, REQUIRED, NEEDS_NEWER},
+    {"CR8 exiting", WORD_PROC, PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING, REQUIRED,
+     NEEDS_NEWER},
+    {"virtual NMIs", WORD_PIN, PIN_VIRTUAL_NMIS, REQUIRED, NEEDS_NEWER},
+    {"NMI-window exiting", WORD_PROC, PROC_NMI_WINDOW_EXITING, REQUIRED, NEEDS_NEWER},
     {"RDPMC exiting", WORD_PROC, PROC_RDPMC_EXITING, REQUIRED, NEEDS_NEWER},
     {"MONITOR and MWAIT exiting", WORD_PROC, PROC_MWAIT_EXITING | PROC_MONITOR_EXITING, REQUIRED,
      NEEDS_NEWER},
@@ -159,6 +163,9 @@ static void choose_apic(const struct vmx_raw *raw, bool no_apicv, struct vmx_cap
     if (caps->x2apic_virtualization) {
         caps->proc |= PROC_TPR_SHADOW;
         caps->proc2 |= virtual_apic;
+    } else {
+        /* CR8 would be the TPR of the machine's own local APIC. */
+        caps->proc |= PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING;
     }
 }
 

@@ -33,7 +33,7 @@ def menu(name, options=""):
         options += " fallback=on"
     if platform() == "bochs":
         # Options of one's own come last: of two of a kind the last one counts.
-        options = " apicv=off max_stay=20 append=bochs" + options
+        options = " max_stay=20 append=bochs" + options
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
             f"    chainloader /EFI/postern/postern.efi config={name}{options}\n}}\n")
 

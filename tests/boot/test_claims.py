@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What Postern promises to a guest, claim by claim: each claim of tests/claims is a test here."""
+"""What Postern promises to a guest, claim by claim: each claim of tests/claims is a test here. All are
+tried twice: with the local APIC that the CPU virtualises, where it can, and with injected interrupts."""
 
 import pytest
 
@@ -8,10 +9,10 @@ from kit_machine import CLOSING, KitMachine, claims_in, verdicts
 NAMES = claims_in("claims")
 
 
-@pytest.fixture(scope="module", name="machine")
-def fixture_machine(can_run, tmp_path_factory):
+@pytest.fixture(scope="module", name="machine", params=["apicv=on", "apicv=off"])
+def fixture_machine(request, can_run, tmp_path_factory):
     assert can_run is None
-    machine = KitMachine("claims", tmp_path_factory.mktemp("claims"))
+    machine = KitMachine("claims", tmp_path_factory.mktemp("claims"), f" {request.param}")
     try:
         yield machine.start()
     finally:

@@ -11,7 +11,7 @@ NAMES = claims_in("views")
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
-    machine = KitMachine("views", tmp_path_factory.mktemp("views"), " test=on")
+    machine = KitMachine("views", tmp_path_factory.mktemp("views"), " test=on apicv=off")
     try:
         yield machine.start()
     finally:

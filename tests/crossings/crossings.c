@@ -29,7 +29,7 @@ static void report(const char *name, uint64_t total, uint64_t count)
 
 /* Null crossings in a loop of assembly: the call and what loads its arguments are in the figure,
  * the loop's two instructions are not. */
-static uint64_t crossing_ticks(uint32_t into, uint64_t stack, uint64_t count)
+static uint64_t crossing_ticks(uint32_t into, uint64_t stack_end, uint64_t count)
 {
     uint64_t left = count;
     uint64_t start = rdtsc();
@@ -41,7 +41,7 @@ static uint64_t crossing_ticks(uint32_t into, uint64_t stack, uint64_t count)
                      "dec %[left]\n"
                      "jnz 1b\n"
                      "xchg %[stack], %%rsp\n"
-                     : [left] "+&b"(left), [stack] "+&r"(stack)
+                     : [left] "+&b"(left), [stack] "+&r"(stack_end)
                      : [view] "r"(into), [gate] "r"(gate)
                      : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
     return rdtsc() - start - 2 * count;

@@ -214,10 +214,12 @@ static void test_ipis(void **state)
     wr(&f, SELF_IPI, 0x77);
     assert_int_equal(f.ipis, 5);
     assert_true(f.ipi.mode == 0 && f.ipi.vector == 0x77 && f.ipi.shorthand == LAPIC_SHORTHAND_SELF);
-    /* Vectors below 16 do not exist: no message, an error bit, which a write clears. */
+    /* Vectors below 16 do not exist: no message, an error bit, which a write to ESR shows. */
     wr(&f, ICR, 5ull << 32 | 0x0f);
     wr(&f, SELF_IPI, 0);
     assert_int_equal(f.ipis, 5);
+    assert_int_equal(rd(&f, ESR), 0);
+    wr(&f, ESR, 0);
     assert_int_equal(rd(&f, ESR), 1 << 5);
     wr(&f, ESR, 0);
     assert_int_equal(rd(&f, ESR), 0);

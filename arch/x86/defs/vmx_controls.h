@@ -16,6 +16,8 @@
 #define PROC_HLT_EXITING              (1u << 7)
 #define PROC_MWAIT_EXITING            (1u << 10)
 #define PROC_RDPMC_EXITING            (1u << 11)
+#define PROC_CR8_LOAD_EXITING         (1u << 19)
+#define PROC_CR8_STORE_EXITING        (1u << 20)
 #define PROC_TPR_SHADOW               (1u << 21)
 #define PROC_NMI_WINDOW_EXITING       (1u << 22)
 #define PROC_UNCONDITIONAL_IO_EXITING (1u << 24)
