@@ -81,7 +81,7 @@ def measure_exits(machine, results):
         results.add(name, int(values[name]), "instructions")
 
 
-def measure_packets(machine, results, size):
+def measure_packets(machine, results, size, mode=""):
     alpha, beta = machine.guest("alpha"), machine.guest("beta")
     beta.run(f"insmod {MODULE} what=receive count={PACKETS}")
     alpha.run("sleep 1")
@@ -99,8 +99,21 @@ def measure_packets(machine, results, size):
     if (sent["send.count"], received["receive.count"]) != (str(PACKETS), str(PACKETS)):
         raise SystemExit(f"packets were lost: {sent} {received}")
     ticks = int(received["receive.last"]) - int(sent["send.start"])
-    results.add(f"packet.{size}.instructions", round(ticks / PACKETS, 1), "instructions")
+    results.add(f"packet.{size}{mode}.instructions", round(ticks / PACKETS, 1), "instructions")
     return round(max(0, counts[1] - counts[0]) / PACKETS, 4)
+
+
+def measure_gated(results):
+    machine = Machine("bench", "gated", on="bochs")
+    try:
+        machine.start()
+        for name in ("alpha", "beta"):
+            machine.guest(name).wait_ready()
+        exits_64 = measure_packets(machine, results, 64, ".gated")
+        measure_packets(machine, results, 1500, ".gated")
+        results.add("packet.64.gated.exits", exits_64, "exits")
+    finally:
+        machine.stop()
 
 
 def measure_idle(machine, results):
@@ -209,6 +222,7 @@ def main():
         raise SystemExit(f"bench: {refusal}")
     results = Results()
     measure_two_guests(results)
+    measure_gated(results)
     measure_views(results)
     measure_boot(results)
     results.write(os.path.join(BUILD, "bench.csv"))
