@@ -25,6 +25,7 @@
 #define GUEST_PCI_HIGH_END       0x2000000000ull
 
 #define GUEST_IOAPIC_BASE        0xfec00000ull
+#define GUEST_LAPIC_BASE         0xfee00000ull /* of multiboot kernels in xAPIC mode */
 #define GUEST_UART_GSI           4u
 
 #define GUEST_PORT_EXIT          0x0f4u /* multiboot kernels only: a write ends the VM */
