@@ -20,6 +20,10 @@ enum vmx_next exit_handle(struct vmx_vcpu *vmx);
 /* The text of a basic exit reason, "unknown" for none. */
 const char *exit_reason_name(uint32_t reason);
 
+/* The local APIC was written to: an EOI or a lower priority may let another interrupt through; the
+ * timer may have been set. */
+void exit_lapic_changed(struct vcpu *vcpu);
+
 /* Handlers, by the file that has them. */
 
 /* exits_event.c */

@@ -4,11 +4,13 @@
  * window's permissions. A trapped instruction is fetched through the guest's own page tables and
  * decoded; the address is the exit's.
  */
+#include "arch/x86/cpu.h"
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "core/link.h"
+#include "core/scheduler.h"
 #include "core/vcpu_views.h"
 #include "core/window.h"
 #include "lib/bits.h"
@@ -17,6 +19,7 @@
 #include "machine/guest_map.h"
 #include "machine/mmio_insn.h"
 #include "machine/page_walk.h"
+#include "machine/xapic.h"
 
 #define REGISTER_RSP         4u
 #define VIOLATION_FETCH      BIT(2)
@@ -74,14 +77,25 @@ size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, siz
     return count;
 }
 
-/* The device behind `gpa`; nothing reads as all ones, as on a bus where nobody answers. */
-static uint64_t device_read(struct vm *vm, uint64_t gpa, unsigned size)
+/* Whether the vCPU's local APIC is in xAPIC mode and answers at `gpa`. */
+static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
 {
+    return gpa - GUEST_LAPIC_BASE < PAGE_SIZE &&
+           (vcpu->msrs.apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
+}
+
+/* The device behind `gpa`; nothing reads as all ones, as on a bus where nobody answers. */
+static uint64_t device_read(struct vcpu *vcpu, uint64_t gpa, unsigned size)
+{
+    struct vm *vm = vcpu->vm;
     struct pci_function *function = NULL;
     unsigned bar = 0;
     uint64_t offset = 0;
     uint64_t value = ~0ull;
 
+    if (is_lapic(vcpu, gpa)) {
+        return xapic_read(&vcpu->lapic, (uint32_t)(gpa - GUEST_LAPIC_BASE), size, rdtsc());
+    }
     spin_lock(&vm->lock);
     if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
         value = ioapic_read(&vm->ioapic, (uint32_t)(gpa - GUEST_IOAPIC_BASE), size);
@@ -92,13 +106,28 @@ static uint64_t device_read(struct vm *vm, uint64_t gpa, unsigned size)
     return value;
 }
 
-static void device_write(struct vm *vm, uint64_t gpa, unsigned size, uint64_t value)
+static void lapic_page_write(struct vcpu *vcpu, uint32_t offset, unsigned size, uint32_t value)
 {
+    if (offset == XAPIC_LVT_TIMER) {
+        /* A change of mode disarms the timer: the model must have it. */
+        scheduler_take_timer(vcpu->scheduler);
+    }
+    xapic_write(&vcpu->lapic, offset, size, value, rdtsc());
+    exit_lapic_changed(vcpu);
+}
+
+static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
+{
+    struct vm *vm = vcpu->vm;
     struct pci_function *function = NULL;
     struct port *rung = NULL;
     unsigned bar = 0;
     uint64_t offset = 0;
 
+    if (is_lapic(vcpu, gpa)) {
+        lapic_page_write(vcpu, (uint32_t)(gpa - GUEST_LAPIC_BASE), size, (uint32_t)value);
+        return;
+    }
     spin_lock(&vm->lock);
     if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
         ioapic_write(&vm->ioapic, (uint32_t)(gpa - GUEST_IOAPIC_BASE), size, (uint32_t)value);
@@ -138,9 +167,9 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
         registers[i] = i == REGISTER_RSP ? &rsp : vcpu_register(vcpu, i);
     }
     if (insn.is_write) {
-        device_write(vcpu->vm, gpa, insn.size, mmio_insn_source(&insn, registers));
+        device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, registers));
     } else {
-        mmio_insn_complete(&insn, registers, device_read(vcpu->vm, gpa, insn.size));
+        mmio_insn_complete(&insn, registers, device_read(vcpu, gpa, insn.size));
         vmwrite(VMCS_GUEST_RSP, rsp);
     }
     vcpu_advance(vcpu, insn.length);

@@ -5,6 +5,7 @@
 #include "arch/x86/defs/registers.h"
 #include "core/exits.h"
 #include "core/scheduler.h"
+#include "machine/xapic.h"
 
 static enum exit_result fault(struct vcpu *vcpu)
 {
@@ -17,6 +18,11 @@ static bool is_x2apic(uint32_t msr)
     return msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST;
 }
 
+static bool in_x2apic_mode(const struct vcpu *vcpu)
+{
+    return (vcpu->msrs.apic_base & APIC_BASE_X2APIC) != 0;
+}
+
 enum exit_result exit_rdmsr(struct vcpu *vcpu)
 {
     struct vmx_registers *r = &vcpu->vmx.registers;
@@ -25,7 +31,7 @@ enum exit_result exit_rdmsr(struct vcpu *vcpu)
     bool ok;
 
     if (is_x2apic(msr)) {
-        ok = lapic_read_msr(&vcpu->lapic, msr, rdtsc(), &value);
+        ok = in_x2apic_mode(vcpu) && lapic_read_msr(&vcpu->lapic, msr, rdtsc(), &value);
     } else if (msr == MSR_IA32_TSC_DEADLINE) {
         value = lapic_read_tsc_deadline(&vcpu->lapic);
         ok = true;
@@ -43,18 +49,42 @@ enum exit_result exit_rdmsr(struct vcpu *vcpu)
     return EXIT_SKIP;
 }
 
+void exit_lapic_changed(struct vcpu *vcpu)
+{
+    atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
+    scheduler_update_timer(vcpu->scheduler);
+}
+
+/* Multiboot kernels may change the local APIC's mode; Linux is kept in x2APIC mode. */
+static bool write_apic_base(struct vcpu *vcpu, uint64_t value)
+{
+    if (vcpu->vm->entry.kind != GUEST_KERNEL_MULTIBOOT) {
+        return msr_emulate_write(&vcpu->msrs, MSR_IA32_APIC_BASE, value);
+    }
+    if (!xapic_base_is_valid(vcpu->msrs.apic_base, value)) {
+        return false;
+    }
+    if ((value & APIC_BASE_ENABLE) == 0) {
+        scheduler_take_timer(vcpu->scheduler);
+        lapic_reset(&vcpu->lapic);
+        exit_lapic_changed(vcpu);
+    }
+    vcpu->msrs.apic_base = value;
+    return true;
+}
+
 static bool write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     if (is_x2apic(msr)) {
+        if (!in_x2apic_mode(vcpu)) {
+            return false;
+        }
         if (msr == MSR_X2APIC_LVT_TIMER) {
             /* A change of mode disarms the timer: the model must have it. */
             scheduler_take_timer(vcpu->scheduler);
         }
         bool ok = lapic_write_msr(&vcpu->lapic, msr, rdtsc(), value);
-        /* An EOI or a lower priority may let another interrupt through; the timer may have been
-         * set. */
-        atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
-        scheduler_update_timer(vcpu->scheduler);
+        exit_lapic_changed(vcpu);
         return ok;
     }
     if (msr == MSR_IA32_TSC_DEADLINE) {
@@ -65,6 +95,9 @@ static bool write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     if (msr == MSR_IA32_XSS) {
         /* No supervisor state component is shown to guests. */
         return vcpu->vm->cpuid.xsaves && value == 0;
+    }
+    if (msr == MSR_IA32_APIC_BASE) {
+        return write_apic_base(vcpu, value);
     }
     return msr_emulate_write(&vcpu->msrs, msr, value);
 }

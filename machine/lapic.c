@@ -81,6 +81,7 @@ void lapic_reset(struct lapic *lapic)
         atomic_store(&lapic->posted[i], 0);
         atomic_store(&lapic->posted_level[i], 0);
     }
+    lapic->icr_destination = 0;
     lapic->errors = 0;
     lapic->deadline = NEVER;
     lapic->period = 0;

@@ -38,8 +38,9 @@ struct lapic {
     void *context;
     void *page; /* 4 KiB, the caller's */
     uint32_t id;
-    uint64_t tsc_per_tick; /* of the timer's undivided clock */
-    uint32_t errors;       /* since the last write to the ESR, which will show them */
+    uint64_t tsc_per_tick;    /* of the timer's undivided clock */
+    uint32_t icr_destination; /* of xAPIC mode, for the next write to the ICR */
+    uint32_t errors;          /* since the last write to the ESR, which will show them */
 
     /* Interrupts on their way, set by any CPU. */
     _Atomic uint64_t posted[4];

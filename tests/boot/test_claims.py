@@ -9,10 +9,11 @@ from kit_machine import CLOSING, KitMachine, claims_in, verdicts
 NAMES = claims_in("claims")
 
 
-@pytest.fixture(scope="module", name="machine", params=["apicv=on", "apicv=off"])
+@pytest.fixture(scope="module", name="machine", params=["on", "off"],
+                ids=["apicv_on", "apicv_off"])
 def fixture_machine(request, can_run, tmp_path_factory):
     assert can_run is None
-    machine = KitMachine("claims", tmp_path_factory.mktemp("claims"), f" {request.param}")
+    machine = KitMachine("claims", tmp_path_factory.mktemp("claims"), f" apicv={request.param}")
     try:
         yield machine.start()
     finally:

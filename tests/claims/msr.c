@@ -43,13 +43,14 @@ CLAIM(msr_vmx_hidden, "the MSRs of VMX are #GP, and FEATURE_CONTROL is locked wi
     CHECK_TRAP(try_wrmsr(MSR_IA32_FEATURE_CONTROL, 5), EXCEPTION_GP, 0);
 }
 
-CLAIM(msr_apic_base, "the local APIC is in x2APIC mode and cannot be taken out of it")
+CLAIM(msr_apic_base, "the local APIC starts in x2APIC mode; its address and the BSP flag are fixed")
 {
     uint64_t base = APIC_ADDRESS | APIC_BASE_BSP | APIC_BASE_X2APIC | APIC_BASE_ENABLE;
 
     check_reads(MSR_IA32_APIC_BASE, base);
     CHECK_NO_TRAP(try_wrmsr(MSR_IA32_APIC_BASE, base));
-    CHECK_TRAP(try_wrmsr(MSR_IA32_APIC_BASE, base & ~APIC_BASE_X2APIC), EXCEPTION_GP, 0);
+    CHECK_TRAP(try_wrmsr(MSR_IA32_APIC_BASE, base + PAGE_SIZE), EXCEPTION_GP, 0);
+    CHECK_TRAP(try_wrmsr(MSR_IA32_APIC_BASE, base & ~APIC_BASE_BSP), EXCEPTION_GP, 0);
     CHECK_TRAP(try_wrmsr(MSR_IA32_APIC_BASE, base | 1ull << 60), EXCEPTION_GP, 0);
     check_reads(MSR_IA32_APIC_BASE, base);
 }

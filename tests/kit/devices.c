@@ -43,8 +43,20 @@ void delay(uint64_t ms)
     }
 }
 
+/* Into x2APIC mode, whatever mode a claim has left. */
+static void enter_x2apic(void)
+{
+    uint64_t base = rdmsr(MSR_IA32_APIC_BASE);
+
+    if ((base & APIC_BASE_X2APIC) == 0) {
+        wrmsr(MSR_IA32_APIC_BASE, base | APIC_BASE_ENABLE);
+        wrmsr(MSR_IA32_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+    }
+}
+
 void apic_init(void)
 {
+    enter_x2apic();
     wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_MASKED);
     wrmsr(MSR_X2APIC_INITIAL_COUNT, 0);
     wrmsr(MSR_X2APIC_TPR, 0);

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+UNIT_xapic := machine/xapic.c machine/lapic.c
