@@ -52,8 +52,9 @@ enum exit_result exit_vmcall(struct vcpu *vcpu)
     int64_t result = POSTERN_ERR_UNKNOWN;
 
     if (number == POSTERN_HC_VIEW_SWITCH) {
-        return vcpu_enter_view(vcpu, vcpu->vmx.registers.rcx) ? EXIT_SKIP
-                                                              : exit_view_not_open(vcpu);
+        /* As VMFUNC, which takes the view from ECX. */
+        return vcpu_enter_view(vcpu, (uint32_t)vcpu->vmx.registers.rcx) ? EXIT_SKIP
+                                                                        : exit_view_not_open(vcpu);
     }
     if (cpl != 0) {
         result = POSTERN_ERR_PERMISSION;
