@@ -98,6 +98,10 @@ void vcpu_advance(struct vcpu *vcpu, uint64_t length)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
                 blocked & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
     }
+    if (UNLIKELY((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0)) {
+        /* The trap of a single step, which the instruction did not come to. */
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_STEP);
+    }
 }
 
 void vcpu_write_event(struct vcpu *vcpu)

@@ -60,15 +60,35 @@ static uint64_t read_register(struct vcpu *vcpu, unsigned index)
     return index == REGISTER_RSP ? vmread(VMCS_GUEST_RSP) : *vcpu_register(vcpu, index);
 }
 
+/* What the CPU would refuse, had the write not exited (SDM, "MOV - Move to/from Control
+ * Registers").
+ */
+static bool cr0_is_valid(uint64_t old, uint64_t value)
+{
+    uint64_t cr4 = vmread(VMCS_GUEST_CR4);
+    uint64_t efer = vmread(VMCS_GUEST_EFER);
+    bool code64 = (vmread32(VMCS_GUEST_CS_RIGHTS) & SEGMENT_LONG) != 0;
+
+    if ((value >> 32) != 0 || ((value & CR0_PG) != 0 && (value & CR0_PE) == 0) ||
+        ((value & CR0_NW) != 0 && (value & CR0_CD) == 0)) {
+        return false;
+    }
+    if ((old & ~value & CR0_PG) != 0) {
+        return (cr4 & CR4_PCIDE) == 0 && ((efer & EFER_LMA) == 0 || !code64);
+    }
+    if ((value & ~old & CR0_PG) != 0 && (efer & EFER_LME) != 0) {
+        return (cr4 & CR4_PAE) != 0 && !code64;
+    }
+    return true;
+}
+
 /* CR0: caching is never turned off for a guest, and NE stays set as VMX demands; the guest reads
  * back what it wrote. */
 static enum exit_result write_cr0_guest(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t old = vmread(VMCS_GUEST_CR0);
-    bool invalid = (value >> 32) != 0 || ((value & CR0_PG) != 0 && (value & CR0_PE) == 0) ||
-                   ((value & CR0_NW) != 0 && (value & CR0_CD) == 0);
 
-    if (invalid) {
+    if (!cr0_is_valid(old, value)) {
         vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
         return EXIT_DONE;
     }
@@ -87,11 +107,22 @@ static enum exit_result write_cr0_guest(struct vcpu *vcpu, uint64_t value)
     return EXIT_SKIP;
 }
 
-/* CR4: what is set underneath is the guest's to see as it wrote it; what CPUID hides cannot be
- * turned on. */
+/* The same for CR4; what CPUID hides cannot be turned on. */
+static bool cr4_is_valid(const struct vm *vm, uint64_t value)
+{
+    bool long_mode = (vmread(VMCS_GUEST_EFER) & EFER_LMA) != 0;
+    bool pcide_rises = (value & ~vmread(VMCS_GUEST_CR4) & CR4_PCIDE) != 0;
+
+    if ((value & vm->cpuid.cr4_hidden) != 0 || (long_mode && (value & CR4_PAE) == 0)) {
+        return false;
+    }
+    return !pcide_rises || (long_mode && (vmread(VMCS_GUEST_CR3) & (PAGE_SIZE - 1)) == 0);
+}
+
+/* CR4: what is set underneath is the guest's to see as it wrote it. */
 static enum exit_result write_cr4_guest(struct vcpu *vcpu, uint64_t value)
 {
-    if ((value & vcpu->vm->cpuid.cr4_hidden) != 0) {
+    if (!cr4_is_valid(vcpu->vm, value)) {
         vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
         return EXIT_DONE;
     }
@@ -129,8 +160,10 @@ enum exit_result exit_xsetbv(struct vcpu *vcpu)
 {
     const struct vmx_registers *r = &vcpu->vmx.registers;
     uint64_t value = r->rdx << 32 | (uint32_t)r->rax;
-    bool valid = (uint32_t)r->rcx == 0 && (value & ~vcpu->vm->cpuid.xcr0_allowed) == 0 &&
-                 (value & XCR0_X87) != 0 && ((value & XCR0_AVX) == 0 || (value & XCR0_SSE) != 0);
+    /* On silicon the #GP of another CPL comes before the exit; in Bochs 2.7 it does not. */
+    bool valid = (vmread32(VMCS_GUEST_SS_RIGHTS) >> 5 & 3) == 0 && (uint32_t)r->rcx == 0 &&
+                 (value & ~vcpu->vm->cpuid.xcr0_allowed) == 0 && (value & XCR0_X87) != 0 &&
+                 ((value & XCR0_AVX) == 0 || (value & XCR0_SSE) != 0);
 
     /* The CPU has the last word on which combinations it takes. */
     if (!valid || xsetbv_safe(0, value) != STATUS_OK) {

@@ -89,9 +89,11 @@ static void deliver_test_event(struct vcpu *vcpu)
 {
     if (vcpu->test_event == EXCEPTION_NMI) {
         vcpu_request(vcpu, VCPU_WORK_NMI);
-    } else if (lapic_post(&vcpu->lapic, (uint8_t)vcpu->test_event, false)) {
+    } else if (vcpu->test_event != 0 &&
+               lapic_post(&vcpu->lapic, (uint8_t)vcpu->test_event, false)) {
         vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
     }
+    vcpu->test_stay = false;
     vcpu->test_event = 0;
 }
 
@@ -99,7 +101,7 @@ enum exit_result exit_preemption_timer(struct vcpu *vcpu)
 {
     /* The bound on the time in a view: whoever is still there comes back by a fetch that exits. */
     vcpu_leave_view(vcpu);
-    if (UNLIKELY(vcpu->test_event != 0)) {
+    if (UNLIKELY(vcpu->test_stay)) {
         deliver_test_event(vcpu);
     }
     return EXIT_LEAVE;

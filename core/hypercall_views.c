@@ -165,6 +165,7 @@ int64_t hypercall_test_stay(struct vcpu *vcpu)
     if (ticks > UINT32_MAX || !is_vector) {
         return POSTERN_ERR_ARGUMENT;
     }
+    vcpu->test_stay = true;
     vcpu->test_event = (uint32_t)event;
     vcpu_set_ticks(vcpu, (uint32_t)ticks);
     return 0;

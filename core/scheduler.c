@@ -276,7 +276,7 @@ NORETURN void scheduler_run(struct scheduler *scheduler)
             scheduler->slicing = false;
         }
         uint32_t slice = contended ? SLICE_MS : longest_stay(vcpu);
-        if (slice != 0 || scheduler->slicing) {
+        if (!vcpu->test_stay && (slice != 0 || scheduler->slicing)) {
             vcpu_set_slice(vcpu, slice);
             scheduler->slicing = slice != 0;
         }

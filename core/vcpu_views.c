@@ -13,6 +13,7 @@ void vcpu_reset_views(struct vcpu *vcpu)
 
     vmwrite(VMCS_EPT_POINTER, vm->default_view);
     vcpu->ve = NULL;
+    vcpu->test_stay = false;
     atomic_store(&vcpu->views_open, 0);
     eptp_list_clear(vcpu->eptp_list, vm->default_view);
     if (vcpu_caps()->eptp_switching) {

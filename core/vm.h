@@ -69,6 +69,7 @@ struct vcpu {
     bool window_open;          /* interrupt-window exiting is on */
     bool nmi_pending;
     uint64_t eoi_exits[4];     /* the EOI-exit bitmap, as the VMCS has it */
+    bool test_stay;            /* POSTERN_HC_TEST_STAY has set the preemption timer */
     uint32_t test_event;       /* POSTERN_HC_TEST_STAY: what comes when the stay ends */
     struct ve_information *ve; /* in the guest's RAM, where it registered for #VE; else NULL */
 

@@ -9,7 +9,7 @@ import os
 import re
 import time
 
-from postern_machine import BUILD, ROOT, Machine, platform
+from postern_machine import BUILD, FALLBACK, ROOT, Machine, platform
 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
@@ -29,6 +29,8 @@ def claims_in(name):
 
 def menu(name, options=""):
     """The boot menu's entry for the guest's configuration."""
+    if FALLBACK:
+        options += " fallback=on"
     if platform() == "bochs":
         options += " apicv=off max_stay=20 append=bochs"
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
@@ -36,14 +38,15 @@ def menu(name, options=""):
 
 
 class KitMachine(Machine):
-    """A machine whose only configuration is the guest's."""
+    """A machine whose only configuration is the guest's. `guests`: others that it runs; `more`: options of the
+    launcher."""
 
-    def __init__(self, name, directory, options="", more=()):
+    def __init__(self, name, directory, options="", more=(), guests=()):
         script = os.path.join(directory, "entry.cfg")
         with open(script, "w", encoding="ascii") as file:
             file.write(menu(name, options))
-        files = [script, os.path.join(BUILD, "kit", f"{name}.elf"),
-                 os.path.join(ROOT, "tests/configs", f"{name}.conf")]
+        files = [script, os.path.join(ROOT, "tests/configs", f"{name}.conf")]
+        files += [os.path.join(BUILD, "kit", f"{guest}.elf") for guest in (name, *guests)]
         puts = [word for path in files for word in ("--put", path)]
         super().__init__(name, options=[*puts, *more])
 

@@ -17,6 +17,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools/run"))
 # pylint: disable-next=wrong-import-position
 import platform_probe
 
+# Views by exits, as on a CPU without VMFUNC. Such a run may go on beside another.
+FALLBACK = bool(os.environ.get("FORCE_FALLBACK"))
 ESCAPE = "\x1d"  # Ctrl-]
 BOOT_SECONDS = 400
 
@@ -40,7 +42,7 @@ def table(text):
 
 class Machine:
     def __init__(self, name, config=None, *, entry=None, on=None, options=()):
-        self.directory = os.path.join(BUILD, "test", name)
+        self.directory = os.path.join(BUILD, "test", name + ("-fallback" if FALLBACK else ""))
         self.line = os.path.join(self.directory, "line")
         self.platform = on or platform()
         self.config = config

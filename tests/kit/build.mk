@@ -3,10 +3,11 @@
 # tests/claims becomes build/kit/claims.elf.
 
 KIT := $(BUILD)/kit
-KIT_GUESTS := attack claims victim
+KIT_GUESTS := attack claims victim views
 KIT_CFLAGS := $(WARNINGS) -O2 -g -I. -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer
+	-fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer \
+	-fno-toplevel-reorder
 KIT_SOURCES := $(wildcard tests/kit/*.c tests/kit/*.S) lib/format.c lib/string.c lib/string_base.c
 KIT_OBJECTS := $(KIT_SOURCES:%=$(KIT)/%.o)
 

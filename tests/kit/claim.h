@@ -25,12 +25,13 @@ struct claim {
     void (*run)(void);
 };
 
-/* In a section that the linker script gathers and orders by name: files in the order of their
- * names, claims in the order in which they stand. */
-#define CLAIM(claim_name, text)                                                              \
-    static void claim_##claim_name(void);                                                    \
-    static const struct claim entry_##claim_name                                             \
-        __attribute__((used, section(".claims"))) = {#claim_name, text, claim_##claim_name}; \
+/* The linker script gathers the entries: files in the order of their names, claims in the order in
+ * which they stand. */
+#define CLAIM(claim_name, text)                                                             \
+    static void claim_##claim_name(void);                                                   \
+    static const struct claim about_##claim_name = {#claim_name, text, claim_##claim_name}; \
+    static const struct claim *const entry_##claim_name                                     \
+        __attribute__((used, section(".claims"))) = &about_##claim_name;                    \
     static void claim_##claim_name(void)
 
 /* The promise cannot be tried here. */
@@ -76,6 +77,10 @@ bool has_word(const char *word);
 
 /* Skips the claim in Bochs, whose `bug` hides what silicon does. */
 void skip_in_bochs(const char *bug);
+
+/* A guest may define it to play another part than to run its claims, as its command line says: it
+ * then does not return. */
+void guest_role(void);
 
 /* Prints to the console. */
 void print(const char *format, ...) PRINTF(1, 2);

@@ -96,6 +96,7 @@ static void load_gdt(struct kit_cpu *cpu)
                      : "m"(pointer), "i"((uint64_t)SELECTOR_CODE), "r"(SELECTOR_DATA), "r"(0),
                        "r"((uint16_t)SELECTOR_TSS)
                      : "rax", "memory");
+    wrmsr(MSR_IA32_GS_BASE, (uint64_t)cpu); /* a null selector clears it */
 }
 
 void descriptors_load(uint32_t index)
@@ -110,7 +111,6 @@ void descriptors_load(uint32_t index)
     }
     cpu->tss.io_map = sizeof(cpu->tss);
     load_gdt(cpu);
-    wrmsr(MSR_IA32_GS_BASE, (uint64_t)cpu);
     fill_idt();
     load_idt();
 }

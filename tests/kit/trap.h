@@ -78,15 +78,15 @@ void vector_use_ist(unsigned vector);
 /* Text of a trap: "#GP(0x0) at 0x400123". In a buffer that the next call reuses. */
 const char *trap_text(const struct trap *trap);
 
-#define CHECK_TRAP(trap, expected_vector, expected_error)                                         \
+#define CHECK_TRAP(actual, expected_vector, expected_error)                                       \
     do {                                                                                          \
-        struct trap kit_trap = (trap);                                                            \
+        struct trap kit_trap = (actual);                                                          \
         if (kit_trap.vector != (expected_vector) || kit_trap.error != (expected_error)) {         \
             fail("%s:%u: %s, not vector %u error 0x%x", KIT_FILE, __LINE__, trap_text(&kit_trap), \
                  (unsigned)(expected_vector), (unsigned)(expected_error));                        \
         }                                                                                         \
     } while (0)
 
-#define CHECK_NO_TRAP(trap) CHECK_TRAP(trap, TRAP_NONE, 0)
+#define CHECK_NO_TRAP(actual) CHECK_TRAP(actual, TRAP_NONE, 0)
 
 #endif

@@ -196,6 +196,7 @@ enum vmcs_field {
 #define INTERRUPTIBILITY_STI    (1u << 0)
 #define INTERRUPTIBILITY_MOV_SS (1u << 1)
 #define INTERRUPTIBILITY_NMI    (1u << 3)
+#define PENDING_DEBUG_STEP      (1u << 14) /* in the pending debug exceptions: a single step */
 
 #define ACTIVITY_ACTIVE         0u
 #define ACTIVITY_HLT            1u
