@@ -72,7 +72,6 @@ def test_next_vm_start_is_clean(machine, text):
     machine.hvctl("start", "attack")
     machine.wait_until("the attacker begins anew",
                        lambda: machine.console("attack").count(f"claim {NAMES[0]}: success") == 2)
-    machine.hvctl("shutdown", "attack")
 
 
 def test_every_attack_is_described():
