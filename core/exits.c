@@ -75,6 +75,11 @@ static void keep_interrupted_event(struct vcpu *vcpu)
     vcpu->event = info & ~BIT32(12);
     vcpu->event_error_code = vmread32(VMCS_IDT_VECTORING_ERROR_CODE);
     vcpu->event_length = vmread32(VMCS_EXIT_INSTRUCTION_LENGTH);
+    if ((info & EVENT_TYPE_MASK) == EVENT_TYPE_NMI) {
+        /* Blocked by itself: the entry delivers no NMI that is blocked. */
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+                vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_NMI);
+    }
 }
 
 static enum vmx_next stop(struct vcpu *vcpu, uint32_t reason)
@@ -92,7 +97,14 @@ static enum vmx_next stop(struct vcpu *vcpu, uint32_t reason)
 
 static inline void advance(uint64_t length)
 {
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
+    uint64_t rip = vmread(VMCS_GUEST_RIP);
+    uint64_t next = rip + length;
+
+    if (UNLIKELY((rip ^ next) >> 31 == 3) && !vcpu_in_64bit_mode()) {
+        /* The last instruction of 4 GiB: it goes on at 0. The entry would refuse more bits. */
+        next = (uint32_t)next;
+    }
+    vmwrite(VMCS_GUEST_RIP, next);
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
     if (UNLIKELY((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)) {
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY,

@@ -27,10 +27,20 @@ enum exit_result exit_external_interrupt(struct vcpu *vcpu)
 
 /* #DB is the guest's own; it is seen here only so that its delivery can never loop for ever inside
  * the CPU (as #AC can, too). */
-static void reflect_debug(struct vcpu *vcpu)
+static void reflect_debug(struct vcpu *vcpu, uint32_t info)
 {
     uint64_t causes = vmread(VMCS_EXIT_QUALIFICATION) & 0xe00f;
+    uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 
+    if ((info & EVENT_TYPE_MASK) == EVENT_TYPE_PRIV_SOFT) {
+        /* INT1: a trap, whose handler returns behind it. */
+        vcpu_advance(vcpu, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+    } else if ((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0 &&
+               (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0) {
+        /* The entry wants to see the step that is pending in such a shadow, though the exit has
+         * taken it away (SDM "Checks on Guest Non-Register State"). */
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_STEP);
+    }
     write_dr6((read_dr6() & ~0xe00full) | causes);
     /* General detect is cleared at the delivery of #DB. */
     vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
@@ -56,10 +66,9 @@ enum exit_result exit_exception_nmi(struct vcpu *vcpu)
     if (vcpu->event != 0) {
         /* An exception while another event was delivered: on silicon the outcome would be #DF or
          * worse for some pairs. The guest gets the worst of them. */
-        vcpu->event = 0;
-        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
+        vcpu_fail_delivery(vcpu);
     } else if (vector == EXCEPTION_DB) {
-        reflect_debug(vcpu);
+        reflect_debug(vcpu, info);
     } else {
         vcpu_inject_exception(vcpu, vector, (info & EVENT_ERROR_CODE) != 0,
                               vmread32(VMCS_EXIT_INTERRUPTION_ERROR_CODE));

@@ -55,13 +55,18 @@ bool vcpu_translate(const struct vcpu *vcpu, uint64_t linear, uint64_t *gpa)
     return page_walk(&walk, linear, gpa) == STATUS_OK;
 }
 
+bool vcpu_in_64bit_mode(void)
+{
+    return (vmread(VMCS_GUEST_EFER) & EFER_LMA) != 0 &&
+           (vmread32(VMCS_GUEST_CS_RIGHTS) & SEGMENT_LONG) != 0;
+}
+
 size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size)
 {
     uint64_t linear = rip;
     size_t count = 0;
 
-    if ((vmread(VMCS_GUEST_EFER) & EFER_LMA) == 0 ||
-        (vmread32(VMCS_GUEST_CS_RIGHTS) & BIT32(13)) == 0) {
+    if (!vcpu_in_64bit_mode()) {
         linear = (uint32_t)(rip + vmread(VMCS_GUEST_CS_BASE));
     }
     while (count < size) {
@@ -144,7 +149,7 @@ static unsigned code_bits(void)
 {
     uint32_t rights = vmread32(VMCS_GUEST_CS_RIGHTS);
 
-    if ((rights & BIT32(13)) != 0 && (vmread(VMCS_GUEST_EFER) & EFER_LMA) != 0) {
+    if (vcpu_in_64bit_mode()) {
         return 64;
     }
     return (rights & BIT32(14)) != 0 ? 32 : 16;
@@ -157,9 +162,8 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
     struct mmio_insn insn;
 
     if (mmio_insn_decode(bytes, count, code_bits(), &insn) != STATUS_OK) {
-        log_error("%s/%u: the instruction that accesses 0x%llx is not one for devices",
-                  vcpu->vm->config->name, vcpu->id, (unsigned long long)gpa);
-        return EXIT_STOP;
+        vcpu_refuse_instruction(vcpu, "the instruction is not one for devices", gpa);
+        return EXIT_DONE;
     }
     uint64_t *registers[16];
     uint64_t rsp = vmread(VMCS_GUEST_RSP);

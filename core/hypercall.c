@@ -59,10 +59,11 @@ static NOINLINE int64_t rare_call(struct vcpu *vcpu, uint64_t number)
     return POSTERN_ERR_UNKNOWN;
 }
 
-/* From any CPL, as VMFUNC. */
+/* From any CPL, as VMFUNC, which takes the view from ECX. */
 static NOINLINE enum exit_result view_switch(struct vcpu *vcpu)
 {
-    return vcpu_enter_view(vcpu, vcpu->vmx.registers.rcx) ? EXIT_SKIP : exit_view_not_open(vcpu);
+    return vcpu_enter_view(vcpu, (uint32_t)vcpu->vmx.registers.rcx) ? EXIT_SKIP
+                                                                    : exit_view_not_open(vcpu);
 }
 
 enum exit_result exit_vmcall(struct vcpu *vcpu)

@@ -46,6 +46,9 @@ uint64_t *vcpu_register(struct vcpu *vcpu, unsigned index);
  */
 bool vcpu_translate(const struct vcpu *vcpu, uint64_t linear, uint64_t *gpa);
 
+/* Whether the guest executes 64-bit code. */
+bool vcpu_in_64bit_mode(void);
+
 /* Copies up to `size` bytes of the guest's code at `rip` through its own page tables. Returns the
  * count. */
 size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size);
@@ -55,6 +58,14 @@ void vcpu_write_event(struct vcpu *vcpu);
 
 /* Has an exception delivered at the next entry. */
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
+
+/* The event that was being delivered cannot be: its stack or its gate is out of reach. The guest
+ * gets #DF; if that cannot be delivered either the VM ends, as by a triple fault. */
+void vcpu_fail_delivery(struct vcpu *vcpu);
+
+/* Answers with #GP an instruction that works on hardware and is not emulated here: the program or
+ * driver that uses it ends, not the VM. `where` is the address or port. Logged once for a vCPU. */
+void vcpu_refuse_instruction(struct vcpu *vcpu, const char *why, uint64_t where);
 
 /* Advances RIP by the `length` of the instruction that exited, and ends a block by STI or MOV SS.
  */

@@ -12,12 +12,39 @@
 #include "core/vcpu.h"
 #include "core/vcpu_reset.h"
 #include "core/vcpu_views.h"
+#include "lib/log.h"
 
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
     vcpu->event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector | (has_error ? EVENT_ERROR_CODE : 0);
     vcpu->event_error_code = error;
     vcpu->event_length = 0;
+}
+
+void vcpu_fail_delivery(struct vcpu *vcpu)
+{
+    const uint32_t double_fault = EVENT_TYPE_EXCEPTION | EXCEPTION_DF;
+    bool twice = (vcpu->event & (EVENT_TYPE_MASK | EVENT_VECTOR_MASK)) == double_fault;
+
+    vcpu->event = 0;
+    if (!twice) {
+        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
+        return;
+    }
+    log_error("%s/%u: a double fault cannot be delivered: triple fault at rip 0x%llx",
+              vcpu->vm->config->name, vcpu->id, (unsigned long long)vmread(VMCS_GUEST_RIP));
+    vcpu_dump(vcpu);
+    vm_end(vcpu->vm, vcpu->vm->config->on_crash, true);
+}
+
+void vcpu_refuse_instruction(struct vcpu *vcpu, const char *why, uint64_t where)
+{
+    if (vcpu->refused_instructions++ == 0) {
+        log_warning("%s/%u: at rip 0x%llx: %s, 0x%llx (more are counted, not told)",
+                    vcpu->vm->config->name, vcpu->id, (unsigned long long)vmread(VMCS_GUEST_RIP),
+                    why, (unsigned long long)where);
+    }
+    vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
 }
 
 static void set_control(uint32_t control, bool on)

@@ -110,6 +110,7 @@ static void set_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
 
 void vcpu_start_up(struct vcpu *vcpu, uint32_t page)
 {
+    vcpu_leave_view(vcpu);
     set_common_state(vcpu);
     set_mode(0, 0, 0);
     vmwrite(VMCS_GUEST_CR3, 0);

@@ -82,9 +82,10 @@ struct vcpu {
     _Atomic uint32_t startup_page;
     uint64_t exits[EXIT_REASON_COUNT]; /* written by the owner alone; others may read old values */
     uint64_t interrupts_injected;
-    uint64_t refused_accesses;  /* against the EPT, not to a device */
-    uint64_t crossings_resumed; /* after an interruption */
-    uint64_t crossings_aborted; /* into what was not open, or not mapped */
+    uint64_t refused_accesses;     /* against the EPT, not to a device */
+    uint64_t refused_instructions; /* that are not emulated */
+    uint64_t crossings_resumed;    /* after an interruption */
+    uint64_t crossings_aborted;    /* into what was not open, or not mapped */
 };
 
 enum vm_state { VM_OFF, VM_STARTING, VM_RUNNING, VM_ENDING, VM_CRASHED };

@@ -151,24 +151,44 @@ static void report(const struct claim *claim)
     note->expected = 0;
 }
 
-static void run(const struct claim *claim)
+__attribute__((weak)) void after_claim(void)
+{
+}
+
+static void call_after(void *argument)
+{
+    (void)argument;
+    after_claim();
+}
+
+/* Sets the verdict. */
+static void protected(void (*function)(void *argument), void *argument)
 {
     struct kit_cpu *cpu = this_cpu();
 
-    note->running = 1;
     verdict = SUCCESS;
     cpu->trap.vector = TRAP_NONE;
     cpu->recovery = &claim_recovery;
-    if (kit_protect(&claim_recovery, call_claim, (void *)claim) != 0 && verdict == SUCCESS) {
+    if (kit_protect(&claim_recovery, function, argument) != 0 && verdict == SUCCESS) {
         verdict = FAILURE;
         (void)format_string(reason, sizeof(reason), "unexpected %s", trap_text(&cpu->trap));
     }
+    cpu->recovery = NULL;
+}
+
+static void run(const struct claim *claim)
+{
+    note->running = 1;
+    protected(call_claim, (void *)claim);
     if (verdict == SUCCESS && note->expected != 0) {
         verdict = FAILURE;
         (void)string_copy(reason, sizeof(reason), "the VM should have ended, and has not");
     }
-    cpu->recovery = NULL;
     clean_up();
+    if (verdict == SUCCESS) {
+        protected(call_after, NULL);
+        clean_up();
+    }
     report(claim);
 }
 
