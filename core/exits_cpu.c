@@ -196,7 +196,7 @@ enum exit_result exit_xsetbv(struct vcpu *vcpu)
     const struct vmx_registers *r = &vcpu->vmx.registers;
     uint64_t value = r->rdx << 32 | (uint32_t)r->rax;
     /* On silicon the #GP of another CPL comes before the exit; in Bochs 2.7 it does not. */
-    bool valid = (vmread32(VMCS_GUEST_SS_RIGHTS) >> 5 & 3) == 0 && (uint32_t)r->rcx == 0 &&
+    bool valid = (vmread32(VMCS_GUEST_SS_RIGHTS) & SEGMENT_DPL) == 0 && (uint32_t)r->rcx == 0 &&
                  (value & ~vcpu->vm->cpuid.xcr0_allowed) == 0 && (value & XCR0_X87) != 0 &&
                  ((value & XCR0_AVX) == 0 || (value & XCR0_SSE) != 0);
 

@@ -53,6 +53,7 @@ enum exit_result exit_exception_nmi(struct vcpu *vcpu)
     uint32_t info = vmread32(VMCS_EXIT_INTERRUPTION_INFO);
     uint32_t vector = info & EVENT_VECTOR_MASK;
 
+    exit_keep_event(vcpu);
     if ((info & EVENT_TYPE_MASK) == EVENT_TYPE_NMI) {
         panic_nmi();
         vmx_unblock_nmi();
@@ -87,9 +88,9 @@ enum exit_result exit_triple_fault(struct vcpu *vcpu)
     return EXIT_LEAVE;
 }
 
-enum exit_result exit_interrupt_window(struct vcpu *vcpu)
+enum exit_result exit_window(struct vcpu *vcpu)
 {
-    /* What waits is injected by vcpu_service(). */
+    /* The interrupt or NMI that waits is injected by vcpu_service(). */
     atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
     return EXIT_DONE;
 }
@@ -106,13 +107,6 @@ static void deliver_test_event(struct vcpu *vcpu)
     vcpu->test_event = 0;
 }
 
-enum exit_result exit_nmi_window(struct vcpu *vcpu)
-{
-    /* An NMI is pending: vcpu_service() injects it. */
-    (void)vcpu;
-    return EXIT_DONE;
-}
-
 enum exit_result exit_preemption_timer(struct vcpu *vcpu)
 {
     /* The bound on the time in a view: whoever is still there comes back by a fetch that exits. */
@@ -125,11 +119,9 @@ enum exit_result exit_preemption_timer(struct vcpu *vcpu)
 
 enum exit_result exit_hlt(struct vcpu *vcpu)
 {
-    bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
-
     lapic_sync_posted(&vcpu->lapic);
-    if (enabled && lapic_pending(&vcpu->lapic) >= 0) {
-        /* STI's shadow held the interrupt back until here. */
+    if (vcpu_is_woken(vcpu)) {
+        /* The shadow of STI or MOV SS held it back until here. */
         atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
         return EXIT_SKIP;
     }
@@ -141,6 +133,7 @@ enum exit_result exit_virtualized_eoi(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
 
+    exit_keep_event(vcpu);
     spin_lock(&vm->lock);
     ioapic_eoi(&vm->ioapic, (uint8_t)vmread(VMCS_EXIT_QUALIFICATION));
     spin_unlock(&vm->lock);
@@ -154,6 +147,7 @@ enum exit_result exit_apic_write(struct vcpu *vcpu)
     uint32_t offset = vmread32(VMCS_EXIT_QUALIFICATION) & 0xff0;
     uint32_t value = 0;
 
+    exit_keep_event(vcpu);
     memcpy(&value, (const char *)vcpu->lapic.page + offset, sizeof(value));
     (void)lapic_write_msr(&vcpu->lapic, MSR_X2APIC_FIRST + (offset >> 4), rdtsc(), value);
     return EXIT_DONE;

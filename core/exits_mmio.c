@@ -208,6 +208,7 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
     uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
     struct ept_translation translation;
 
+    exit_keep_event(vcpu);
     if ((qualification & VIOLATION_NMI_UNMASK) != 0 &&
         (vmread32(VMCS_IDT_VECTORING_INFO) & EVENT_VALID) == 0) {
         /* An IRET that faulted has ended the blocking of NMIs already: it will run again. */

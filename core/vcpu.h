@@ -71,6 +71,9 @@ void vcpu_refuse_instruction(struct vcpu *vcpu, const char *why, uint64_t where)
  */
 void vcpu_advance(struct vcpu *vcpu, uint64_t length);
 
+/* Whether an NMI or interrupt ends HLT; the posted ones are in the IRR. */
+bool vcpu_is_woken(const struct vcpu *vcpu);
+
 /* Does what vcpu->work asks for; VMX_LEAVE if the scheduler is to decide. */
 enum vmx_next vcpu_service(struct vcpu *vcpu);
 

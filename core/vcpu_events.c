@@ -162,14 +162,12 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
     return false;
 }
 
-/* A halted vCPU goes on when an interrupt can be delivered. */
-static void wake(struct vcpu *vcpu)
+bool vcpu_is_woken(const struct vcpu *vcpu)
 {
     bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
+    bool nmi_blocked = (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI) != 0;
 
-    if (vcpu->nmi_pending || (enabled && lapic_pending(&vcpu->lapic) >= 0)) {
-        atomic_store_explicit(&vcpu->state, VCPU_RUNNABLE, memory_order_relaxed);
-    }
+    return (vcpu->nmi_pending && !nmi_blocked) || (enabled && lapic_pending(&vcpu->lapic) >= 0);
 }
 
 enum vmx_next vcpu_service(struct vcpu *vcpu)
@@ -190,8 +188,10 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
     enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
     if (state == VCPU_HALTED) {
         lapic_sync_posted(&vcpu->lapic);
-        wake(vcpu);
-        state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
+        if (vcpu_is_woken(vcpu)) {
+            state = VCPU_RUNNABLE;
+            atomic_store_explicit(&vcpu->state, state, memory_order_relaxed);
+        }
     }
     if (state != VCPU_RUNNABLE) {
         return VMX_LEAVE;

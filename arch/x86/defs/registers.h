@@ -52,6 +52,7 @@
 #define SEGMENT_DATA16   0x0093u
 #define SEGMENT_TSS      0x008bu
 #define SEGMENT_LDT16    0x0082u
+#define SEGMENT_DPL      0x0060u
 #define SEGMENT_LONG     0x2000u /* L: 64-bit code */
 #define SEGMENT_UNUSABLE 0x10000u
 
