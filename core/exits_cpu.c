@@ -50,6 +50,7 @@ static NOINLINE enum exit_result emulate_cpuid(struct vcpu *vcpu)
 
 enum exit_result exit_cpuid(struct vcpu *vcpu)
 {
+    env.apic_off = lapic_mode(&vcpu->lapic) == LAPIC_OFF;
     const struct cpuid_regs *cached =
         cpuid_cached(&vcpu->vm->cpuid_cache, (uint32_t)vcpu->vmx.registers.rax);
 

@@ -142,7 +142,7 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
         scheduler_take_timer(vcpu->scheduler);
     }
     if ((work & VCPU_WORK_PARK) != 0) {
-        lapic_reset(&vcpu->lapic); /* its timer ends, too */
+        lapic_reset(&vcpu->lapic, LAPIC_X2APIC); /* its timer ends, too */
         if (atomic_exchange(&vcpu->state, VCPU_PARKED) != VCPU_PARKED) {
             vm_vcpu_parked(vcpu->vm);
         }

@@ -177,7 +177,7 @@ void vcpu_reset(struct vcpu *vcpu)
     if (vcpu_caps()->vpid) {
         (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
     }
-    lapic_reset(&vcpu->lapic);
+    lapic_reset(&vcpu->lapic, LAPIC_X2APIC);
     msr_state_reset(&vcpu->msrs, vcpu->id == 0);
     if (vcpu->id == 0) {
         set_kernel_entry(vcpu);

@@ -24,6 +24,7 @@
      BIT32(29) | BIT32(30))
 #define LEAF1_ECX_OSXSAVE    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR BIT32(31)
+#define LEAF1_EDX_APIC       BIT32(9)
 #define LEAF1_EDX            (0x078bfbffu & ~(BIT32(7) | BIT32(14)))
 #define LEAF1_EDX_HTT        BIT32(28)
 
@@ -78,7 +79,8 @@ static void features(const struct cpuid_env *env, uint32_t subleaf, struct cpuid
     (void)subleaf;
     r->ebx = (r->ebx & 0x0000ff00u) | env->vcpus << 16 | env->apic_id << 24;
     r->ecx = (r->ecx & LEAF1_ECX) | LEAF1_ECX_HYPERVISOR | (env->osxsave ? LEAF1_ECX_OSXSAVE : 0);
-    r->edx = (r->edx & LEAF1_EDX) | (env->vcpus > 1 ? LEAF1_EDX_HTT : 0);
+    r->edx = (r->edx & LEAF1_EDX & ~(env->apic_off ? LEAF1_EDX_APIC : 0)) |
+             (env->vcpus > 1 ? LEAF1_EDX_HTT : 0);
 }
 
 /* Caches: as they are, each core's own, the last level shared by the package. */

@@ -133,7 +133,7 @@ static void test_virtual_x2apic(void **state)
     (void)state;
     assert_non_null(lapic.page);
     lapic_init(&lapic, &ops, NULL, 0, 1);
-    lapic_reset(&lapic);
+    lapic_reset(&lapic, LAPIC_X2APIC);
     FOR_EACH_MSR(msr)
     {
         uint64_t value = 0;
