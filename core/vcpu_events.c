@@ -138,7 +138,7 @@ static void deliver_nmi(struct vcpu *vcpu)
 /* INIT and SIPI, and the VM's start and end. True if the vCPU has parked. */
 static bool change_state(struct vcpu *vcpu, uint32_t work)
 {
-    if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET)) != 0) {
+    if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET | VCPU_WORK_INIT)) != 0) {
         scheduler_take_timer(vcpu->scheduler);
     }
     if ((work & VCPU_WORK_PARK) != 0) {
@@ -165,6 +165,8 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
 bool vcpu_is_woken(const struct vcpu *vcpu)
 {
     bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
+        /* The other registers wait for the SIPI; nobody sees them before. */
+        lapic_reset(&vcpu->lapic, lapic_mode(&vcpu->lapic));
     bool nmi_blocked = (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI) != 0;
 
     return (vcpu->nmi_pending && !nmi_blocked) || (enabled && lapic_pending(&vcpu->lapic) >= 0);
