@@ -9,6 +9,7 @@
 #include "arch/x86/vmx.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
+#include "core/interrupts.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
 #include "lib/bits.h"
@@ -98,7 +99,7 @@ enum exit_result exit_window(struct vcpu *vcpu)
 static void deliver_test_event(struct vcpu *vcpu)
 {
     if (vcpu->test_event == EXCEPTION_NMI) {
-        vcpu_request(vcpu, VCPU_WORK_NMI);
+        interrupts_nmi(vcpu);
     } else if (vcpu->test_event != 0 &&
                lapic_post(&vcpu->lapic, (uint8_t)vcpu->test_event, false)) {
         vcpu_request(vcpu, VCPU_WORK_INTERRUPT);

@@ -123,8 +123,8 @@ static void deliver_nmi(struct vcpu *vcpu)
     bool possible =
         vcpu->event == 0 && (blocked & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS)) == 0;
 
-    set_nmi_window(vcpu, !possible);
     if (!possible) {
+        set_nmi_window(vcpu, true);
         return;
     }
     if ((blocked & INTERRUPTIBILITY_STI) != 0) {
@@ -132,7 +132,20 @@ static void deliver_nmi(struct vcpu *vcpu)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~INTERRUPTIBILITY_STI);
     }
     vcpu->event = EVENT_VALID | EVENT_TYPE_NMI | EXCEPTION_NMI;
-    vcpu->nmi_pending = false;
+    vcpu->nmis_pending--;
+    set_nmi_window(vcpu, vcpu->nmis_pending != 0);
+}
+
+/* The NMIs that were posted. A CPU remembers one while it handles another, and no more: two, when
+ * none has been delivered yet. */
+static void take_nmis(struct vcpu *vcpu)
+{
+    bool handling = (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI) != 0 ||
+                    (vcpu->event & EVENT_TYPE_MASK) == EVENT_TYPE_NMI;
+    uint32_t most = handling ? 1 : 2;
+    uint32_t pending = vcpu->nmis_pending + atomic_exchange(&vcpu->nmis_posted, 0);
+
+    vcpu->nmis_pending = pending < most ? pending : most;
 }
 
 /* INIT and SIPI, and the VM's start and end. True if the vCPU has parked. */
@@ -152,6 +165,8 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
         vcpu_reset(vcpu);
     }
     if ((work & VCPU_WORK_INIT) != 0 && vcpu->id != 0) {
+        /* The other registers wait for the SIPI; nobody sees them before. */
+        lapic_reset(&vcpu->lapic, lapic_mode(&vcpu->lapic));
         atomic_store(&vcpu->state, VCPU_WAITING);
     }
     if ((work & VCPU_WORK_STARTUP) != 0 &&
@@ -165,11 +180,10 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
 bool vcpu_is_woken(const struct vcpu *vcpu)
 {
     bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
-        /* The other registers wait for the SIPI; nobody sees them before. */
-        lapic_reset(&vcpu->lapic, lapic_mode(&vcpu->lapic));
     bool nmi_blocked = (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI) != 0;
 
-    return (vcpu->nmi_pending && !nmi_blocked) || (enabled && lapic_pending(&vcpu->lapic) >= 0);
+    return (vcpu->nmis_pending != 0 && !nmi_blocked) ||
+           (enabled && lapic_pending(&vcpu->lapic) >= 0);
 }
 
 enum vmx_next vcpu_service(struct vcpu *vcpu)
@@ -185,7 +199,7 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
         vcpu_flush_views(vcpu);
     }
     if ((work & VCPU_WORK_NMI) != 0) {
-        vcpu->nmi_pending = true;
+        take_nmis(vcpu);
     }
     enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
     if (state == VCPU_HALTED) {
@@ -198,7 +212,7 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
     if (state != VCPU_RUNNABLE) {
         return VMX_LEAVE;
     }
-    if (vcpu->nmi_pending) {
+    if (vcpu->nmis_pending != 0) {
         deliver_nmi(vcpu);
     }
     deliver_interrupts(vcpu);

@@ -88,7 +88,7 @@ static void set_common_state(struct vcpu *vcpu)
     vmwrite(VMCS_CR0_MASK, CR0_OWNED);
     vmwrite(VMCS_CR4_MASK, VCPU_CR4_FORCED | vcpu->vm->cpuid.cr4_hidden);
     vcpu->event = 0;
-    vcpu->nmi_pending = false;
+    vcpu->nmis_pending = 0;
     /* A window that was open is closed. */
     vmwrite(VMCS_PROC_CONTROLS, vcpu_caps()->proc);
     vcpu->window_open = false;
@@ -177,6 +177,7 @@ void vcpu_reset(struct vcpu *vcpu)
     if (vcpu_caps()->vpid) {
         (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
     }
+    atomic_store(&vcpu->nmis_posted, 0);
     lapic_reset(&vcpu->lapic, LAPIC_X2APIC);
     msr_state_reset(&vcpu->msrs, vcpu->id == 0);
     if (vcpu->id == 0) {
