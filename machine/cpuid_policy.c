@@ -11,7 +11,6 @@
 /* What a guest may set in CR4: VME to OSXMMEXCPT, and the bits whose features are shown below. */
 #define CR4_UMIP     BIT(11)
 #define CR4_FSGSBASE BIT(16)
-#define CR4_SMEP     BIT(20)
 #define CR4_SMAP     BIT(21)
 #define CR4_SHOWN \
     (MASK(10, 0) | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
@@ -24,8 +23,8 @@
      BIT32(29) | BIT32(30))
 #define LEAF1_ECX_OSXSAVE    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR BIT32(31)
-#define LEAF1_EDX_APIC       BIT32(9)
 #define LEAF1_EDX            (0x078bfbffu & ~(BIT32(7) | BIT32(14)))
+#define LEAF1_EDX_APIC       BIT32(9)
 #define LEAF1_EDX_HTT        BIT32(28)
 
 /* Leaf 7. Shown in EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, FDP, SMEP, BMI2, ERMS, FCS/FDS, AVX-512

@@ -17,6 +17,7 @@
 #define CR0_PG           (1ull << 31)
 
 #define CR4_DE           (1ull << 3)
+#define CR4_PSE          (1ull << 4)
 #define CR4_PAE          (1ull << 5)
 #define CR4_MCE          (1ull << 6)
 #define CR4_PGE          (1ull << 7)
@@ -27,6 +28,7 @@
 #define CR4_SMXE         (1ull << 14)
 #define CR4_PCIDE        (1ull << 17)
 #define CR4_OSXSAVE      (1ull << 18)
+#define CR4_SMEP         (1ull << 20)
 
 #define RFLAGS_RESERVED1 (1ull << 1)
 #define RFLAGS_CF        (1ull << 0)
