@@ -14,6 +14,7 @@ static enum exit_result (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *)
     [EXIT_TRIPLE_FAULT] = exit_triple_fault,
     [EXIT_INTERRUPT_WINDOW] = exit_window,
     [EXIT_NMI_WINDOW] = exit_window,
+    [EXIT_TASK_SWITCH] = exit_task_switch,
     [EXIT_CPUID] = exit_cpuid,
     [EXIT_GETSEC] = exit_undefined,
     [EXIT_HLT] = exit_hlt,

@@ -78,6 +78,29 @@ enum exit_result exit_exception_nmi(struct vcpu *vcpu)
     return EXIT_DONE;
 }
 
+/* A guest of 32 bits switches tasks by hardware, which VMX leaves to the hypervisor and no kernel
+ * of today needs: it is told that it cannot, as if the TSS or the task gate were not one. */
+enum exit_result exit_task_switch(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    uint32_t selector = (uint32_t)qualification & 0xfffc;
+
+    exit_keep_event(vcpu);
+    uint32_t event = vcpu->event;
+    if ((event & EVENT_TYPE_MASK) == EVENT_TYPE_EXCEPTION) {
+        vcpu_fail_delivery(vcpu);
+    } else if (event != 0) {
+        /* An interrupt or INT by a task gate. */
+        bool software = (event & EVENT_TYPE_MASK) >= EVENT_TYPE_SOFT_INT;
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true,
+                              (event & EVENT_VECTOR_MASK) << 3 | ERROR_CODE_IDT |
+                                  (software ? 0 : ERROR_CODE_EXTERNAL));
+    } else {
+        vcpu_inject_exception(vcpu, EXCEPTION_GP, true, selector);
+    }
+    return EXIT_DONE;
+}
+
 enum exit_result exit_triple_fault(struct vcpu *vcpu)
 {
     const struct vm *vm = vcpu->vm;

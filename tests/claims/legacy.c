@@ -6,7 +6,9 @@
 
 #define SELECTOR_CODE32  0x18u
 #define SELECTOR_TSS_OWN 0x20u
+#define SELECTOR_TSS_NEW 0x28u
 #define VECTORS          64u
+#define TASK_VECTOR      0x30u
 #define TSS32_SIZE       104u
 #define FAR_AWAY         0xc0000000u /* what the fourth PDPTE leads to */
 #define FIRST            0x11111111u
@@ -20,8 +22,10 @@ struct PACKED table_pointer {
 /* For the assembler. */
 extern const uint8_t legacy_vectors[]; /* 16 bytes each */
 void legacy_run(void (*function)(void));
+void legacy_far_call(void);
+void legacy_task_gate(void);
 void legacy_pae(void);
-uint64_t legacy_rsp, legacy_cr3, legacy_cr4, legacy_gdt[5], legacy_idt[VECTORS];
+uint64_t legacy_rsp, legacy_cr3, legacy_cr4, legacy_gdt[6], legacy_idt[VECTORS];
 struct table_pointer legacy_gdt_pointer, legacy_idt_pointer;
 uint32_t legacy_vector, legacy_error, legacy_values[2];
 uint64_t legacy_pdpt[4] __attribute__((aligned(32)));
@@ -78,6 +82,13 @@ __asm__(".text\n"
         "    popl legacy_error\n"
         "    jmp legacy_back\n"
 
+        "legacy_far_call:\n"
+        "    lcall $0x28, $0\n"
+        "    ret\n"
+        "legacy_task_gate:\n"
+        "    int $0x30\n"
+        "    ret\n"
+
         /* The writes change bits that are not the guest's own, CD and MCE: they exit. */
         "legacy_pae:\n"
         "    movl $legacy_pdpt, %eax\n movl %eax, %cr3\n"
@@ -91,7 +102,7 @@ __asm__(".text\n"
         "    ret\n"
         "    .code64\n");
 
-static uint8_t tss_own[TSS32_SIZE];
+static uint8_t tss_own[TSS32_SIZE], tss_new[TSS32_SIZE];
 
 static uint64_t tss_descriptor(const uint8_t *tss)
 {
@@ -109,15 +120,31 @@ static void run_legacy(void (*function)(void))
     legacy_gdt[SELECTOR_DATA / 8] = 0x00cf93000000ffff;
     legacy_gdt[SELECTOR_CODE32 / 8] = 0x00cf9b000000ffff;
     legacy_gdt[SELECTOR_TSS_OWN / 8] = tss_descriptor(tss_own);
+    legacy_gdt[SELECTOR_TSS_NEW / 8] = tss_descriptor(tss_new);
     for (unsigned i = 0; i < VECTORS; i++) {
         uint64_t at = (uint64_t)legacy_vectors + 16ull * i;
         legacy_idt[i] = (at & 0xffff) | SELECTOR_CODE32 << 16 | 0x8e00ull << 32 | (at >> 16) << 48;
     }
+    legacy_idt[TASK_VECTOR] = SELECTOR_TSS_NEW << 16 | 0x8500ull << 32;
     legacy_gdt_pointer = (struct table_pointer){sizeof(legacy_gdt) - 1, (uint64_t)legacy_gdt};
     legacy_idt_pointer = (struct table_pointer){sizeof(legacy_idt) - 1, (uint64_t)legacy_idt};
     legacy_vector = LEGACY_RETURNED;
     legacy_run(function);
     descriptors_reset();
+}
+
+CLAIM(task_switch_call, "a far call to a TSS is #GP(its selector): there are no task switches")
+{
+    run_legacy(legacy_far_call);
+    CHECK_EQUAL(legacy_vector, EXCEPTION_GP);
+    CHECK_EQUAL(legacy_error, SELECTOR_TSS_NEW);
+}
+
+CLAIM(task_switch_gate, "INT by a task gate is #GP(its vector in the IDT)")
+{
+    run_legacy(legacy_task_gate);
+    CHECK_EQUAL(legacy_vector, EXCEPTION_GP);
+    CHECK_EQUAL(legacy_error, TASK_VECTOR << 3 | 2);
 }
 
 /* A page directory that shows `value` at its first address. */

@@ -46,6 +46,10 @@
 #define EXCEPTION_MC     18u
 #define EXCEPTION_VE     20u
 
+/* In an error code: what it names is in the IDT; the event came from outside the program. */
+#define ERROR_CODE_EXTERNAL 1u
+#define ERROR_CODE_IDT      2u
+
 /* Access rights in the form of the VMCS's guest segment fields. */
 #define SEGMENT_CODE64   0xa09bu
 #define SEGMENT_CODE32   0xc09bu
