@@ -10,15 +10,14 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-#define XCR0_X87     BIT(0)
-#define XCR0_SSE     BIT(1)
-#define XCR0_AVX     BIT(2)
-#define CR_MOV_TO    0u
-#define CR_MOV_FROM  1u
-#define CR_CLTS      2u
-#define CR_LMSW      3u
-#define CR8_MAX      15u
-#define REGISTER_RSP 4u
+#define XCR0_X87    BIT(0)
+#define XCR0_SSE    BIT(1)
+#define XCR0_AVX    BIT(2)
+#define CR_MOV_TO   0u
+#define CR_MOV_FROM 1u
+#define CR_CLTS     2u
+#define CR_LMSW     3u
+#define CR8_MAX     15u
 
 /* Of the entries of PAE paging's first level; and the bits of CR4 whose change loads them. */
 #define PDPTE_PRESENT       BIT(0)
@@ -62,21 +61,6 @@ enum exit_result exit_cpuid(struct vcpu *vcpu)
         cpuid_cached(&vcpu->vm->cpuid_cache, (uint32_t)vcpu->vmx.registers.rax);
 
     return LIKELY(cached != NULL) ? answer_cpuid(vcpu, cached) : emulate_cpuid(vcpu);
-}
-
-/* General register `index` in the encoding of exit qualifications. */
-static uint64_t read_register(struct vcpu *vcpu, unsigned index)
-{
-    return index == REGISTER_RSP ? vmread(VMCS_GUEST_RSP) : *vcpu_register(vcpu, index);
-}
-
-static void write_register(struct vcpu *vcpu, unsigned index, uint64_t value)
-{
-    if (index == REGISTER_RSP) {
-        vmwrite(VMCS_GUEST_RSP, value);
-    } else {
-        *vcpu_register(vcpu, index) = value;
-    }
 }
 
 /* What the CPU would refuse, had the write not exited (SDM, "MOV - Move to/from Control
@@ -207,10 +191,10 @@ static enum exit_result access_cr8(struct vcpu *vcpu, unsigned type, unsigned in
 
     if (type == CR_MOV_FROM) {
         (void)lapic_read_msr(&vcpu->lapic, MSR_X2APIC_TPR, 0, &tpr);
-        write_register(vcpu, index, tpr >> 4);
+        vcpu_write_register(vcpu, index, tpr >> 4);
         return EXIT_SKIP;
     }
-    tpr = read_register(vcpu, index);
+    tpr = vcpu_read_register(vcpu, index);
     if (tpr > CR8_MAX) {
         vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
         return EXIT_DONE;
@@ -226,7 +210,7 @@ enum exit_result exit_cr_access(struct vcpu *vcpu)
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     unsigned number = qualification & 0xf;
     unsigned type = qualification >> 4 & 3;
-    uint64_t value = read_register(vcpu, qualification >> 8 & 0xf);
+    uint64_t value = vcpu_read_register(vcpu, qualification >> 8 & 0xf);
 
     if (type == CR_MOV_TO && number == 0) {
         return write_cr0_guest(vcpu, value);

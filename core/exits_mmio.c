@@ -21,7 +21,6 @@
 #include "machine/page_walk.h"
 #include "machine/xapic.h"
 
-#define REGISTER_RSP         4u
 #define VIOLATION_FETCH      BIT(2)
 #define VIOLATION_MAPPED     MASK(5, 3) /* the permissions that the entry has */
 #define VIOLATION_LINEAR     BIT(7)
@@ -37,7 +36,11 @@ static bool read_guest(void *context, uint64_t gpa, void *buffer, size_t size)
     if (memory == NULL) {
         return false;
     }
-    memcpy(buffer, memory, size);
+    if (size == sizeof(uint64_t)) {
+        __builtin_memcpy(buffer, memory, sizeof(uint64_t)); /* an entry of a table: one load */
+    } else {
+        memcpy(buffer, memory, size);
+    }
     return true;
 }
 
@@ -165,16 +168,12 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
         vcpu_refuse_instruction(vcpu, "the instruction is not one for devices", gpa);
         return EXIT_DONE;
     }
-    uint64_t *registers[16];
-    uint64_t rsp = vmread(VMCS_GUEST_RSP);
-    for (unsigned i = 0; i < ARRAY_SIZE(registers); i++) {
-        registers[i] = i == REGISTER_RSP ? &rsp : vcpu_register(vcpu, i);
-    }
+    uint64_t content = vcpu_read_register(vcpu, insn.reg);
     if (insn.is_write) {
-        device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, registers));
+        device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, content));
     } else {
-        mmio_insn_complete(&insn, registers, device_read(vcpu, gpa, insn.size));
-        vmwrite(VMCS_GUEST_RSP, rsp);
+        uint64_t value = device_read(vcpu, gpa, insn.size);
+        vcpu_write_register(vcpu, insn.reg, mmio_insn_complete(&insn, content, value));
     }
     vcpu_advance(vcpu, insn.length);
     return EXIT_DONE;

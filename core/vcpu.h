@@ -39,8 +39,9 @@ void vcpu_pass_timer(struct vcpu *vcpu, bool pass);
 void vcpu_run(struct vcpu *vcpu);
 
 /* General register `index` in the order of the encodings (RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
- * R8 ...); not for RSP, which is in the VMCS. */
-uint64_t *vcpu_register(struct vcpu *vcpu, unsigned index);
+ * R8 ...). */
+uint64_t vcpu_read_register(const struct vcpu *vcpu, unsigned index);
+void vcpu_write_register(struct vcpu *vcpu, unsigned index, uint64_t value);
 
 /* The guest-physical address of `linear` by the guest's own page tables. False where it has none.
  */
