@@ -124,6 +124,32 @@ static void set_up(void)
     memset((void *)answer, 0, sizeof(*answer));
 }
 
+/* Eight words, as fast as one. */
+static void put_secret(uint64_t word)
+{
+    uint64_t words[8];
+    struct postern_gate_copy copy = {.to = (uint64_t)windows[PORT_GATED] + SECRET_OFFSET,
+                                     .from = (uint64_t)words,
+                                     .size = sizeof(words)};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        words[i] = word;
+    }
+    if (call_gate(PORT_GATED, POSTERN_GATE_COPY, &copy) != 0) {
+        report(1, PLACE_GATE_REFUSES);
+    }
+}
+
+static void revoke_for_a_while(void)
+{
+    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, PORT_GATED, 0, 0), 0);
+    put_secret(SECRET);
+    delay(1);
+    put_secret(0);
+    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, PORT_GATED, 1, 0), 0);
+    answer->revocations = answer->revocations + 1;
+}
+
 static void wait_for_tick(void)
 {
     wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + TICK_MS * tsc_per_ms());
@@ -146,6 +172,9 @@ CLAIM(victim_serves, "the victim looks at what it has whenever it is asked, for 
         if (number != answer->number) {
             look();
             answer->number = number;
+        }
+        if (question->revoke == 1) {
+            revoke_for_a_while();
         }
         wait_for_tick();
     }
