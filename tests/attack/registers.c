@@ -2,13 +2,13 @@
 /* MSRs and control registers with values that no CPU takes, and some that it does. */
 #include "tests/attack/attack.h"
 
-#define MSR_PAT     0x277u
-#define MSR_X2_ICR  0x830u
-#define X2_FIRST    0x800u
-#define X2_LAST     0x8ffu
-#define CR0_CD_BIT  (1ull << 30)
+#define MSR_PAT       0x277u
+#define MSR_X2_ICR    0x830u
+#define X2_FIRST      0x800u
+#define X2_LAST       0x8ffu
+#define CR0_CD_BIT    (1ull << 30)
 #define CR0_ET_NUMBER 4u /* always 1 */
-#define CR4_MCE_BIT (1ull << 6)
+#define CR4_MCE_BIT   (1ull << 6)
 
 /* Of what the kit itself stands on. */
 static bool is_own(uint32_t msr)

@@ -3,15 +3,15 @@
 #include "tests/attack/enter.h"
 #include "tests/kit/percpu.h"
 
-#define CROSSINGS    400u
+#define CROSSINGS       400u
 #define STORM_CROSSINGS 6000u
-#define EVENTS 60u
-#define STORM_VECTOR 0x70u
-#define STORM_MS     20000u
-#define COPY_SIZE    512u
-#define ALIAS        (CLAIM_BASE + 0x30000000ull)
-#define HOLE         0xd0000000ull
-#define RETURN_CODE  0xc3
+#define EVENTS          60u
+#define STORM_VECTOR    0x70u
+#define STORM_MS        20000u
+#define COPY_SIZE       512u
+#define ALIAS           (CLAIM_BASE + 0x30000000ull)
+#define HOLE            0xd0000000ull
+#define RETURN_CODE     0xc3
 
 static _Atomic bool stop;
 static uint64_t storm_view;
