@@ -7,6 +7,7 @@
 #define X2_FIRST      0x800u
 #define X2_LAST       0x8ffu
 #define CR0_CD_BIT    (1ull << 30)
+#define CR0_DEFINED   0xe005003full
 #define CR0_ET_NUMBER 4u /* always 1 */
 #define CR4_MCE_BIT   (1ull << 6)
 
@@ -90,7 +91,8 @@ CLAIM(cr0_every_bit,
     uint64_t old = read_cr0();
 
     for (unsigned bit = 0; bit < 64; bit++) {
-        for (unsigned with = 0; with < 2 && bit != CR0_ET_NUMBER; with++) {
+        bool kept = bit == CR0_ET_NUMBER || (bit < 32 && (CR0_DEFINED >> bit & 1) == 0);
+        for (unsigned with = 0; with < 2 && !kept; with++) {
             uint64_t value = (old ^ 1ull << bit) ^ (with != 0 ? CR0_CD_BIT : 0);
             struct trap trap = try_cr0(value);
             uint64_t now = read_cr0();

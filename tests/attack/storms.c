@@ -179,6 +179,9 @@ static void look_for_secret(uint8_t *peer)
 
 static void look_on(void *peer)
 {
+    /* In Bochs a guest with interrupts off holds up those of its CPU, and with them the victim's
+     * time. */
+    __asm__ volatile("sti" : : : "memory");
     while (!atomic_load(&stop)) {
         look_for_secret(peer);
     }
@@ -198,9 +201,11 @@ CLAIM(revoked_under_crossings, "what the victim shows once a revocation has retu
     uint64_t beats = answer->beats, begin = rdtsc();
     victim_revoke(true);
     uint64_t end = rdtsc() + 3000 * tsc_per_ms();
+    __asm__ volatile("sti" : : : "memory");
     while (answer->revocations < before + 10 && rdtsc() < end) {
         look_for_secret(peer);
     }
+    __asm__ volatile("cli" : : : "memory");
     victim_revoke(false);
     storm_end();
     uint64_t made = answer->revocations - before;

@@ -31,6 +31,7 @@ def menu(name, options=""):
     """The boot menu's entry for the guest's configuration."""
     if FALLBACK:
         options += " fallback=on"
+    options += "".join(f" append=only={word}" for word in os.environ.get("ONLY", "").split())
     if platform() == "bochs":
         options += " apicv=off max_stay=20 append=bochs"
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
