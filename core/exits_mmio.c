@@ -201,6 +201,19 @@ static bool is_bus(struct vm *vm, uint64_t gpa)
     return !window;
 }
 
+/* The instruction has not been executed: no step of it is pending. Bochs 2.7 says so all the same,
+ * and would stop before it for ever. In the shadow of MOV SS it is the step before that is pending.
+ */
+static void forget_step(void)
+{
+    bool stepping = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0;
+
+    if (UNLIKELY(stepping) && (vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
+                               (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) == 0) {
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+    }
+}
+
 enum exit_result exit_ept_violation(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
@@ -208,6 +221,7 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
     struct ept_translation translation;
 
     exit_keep_event(vcpu);
+    forget_step();
     if ((qualification & VIOLATION_NMI_UNMASK) != 0 &&
         (vmread32(VMCS_IDT_VECTORING_INFO) & EVENT_VALID) == 0) {
         /* An IRET that faulted has ended the blocking of NMIs already: it will run again. */

@@ -16,7 +16,10 @@
 
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
-    vcpu->event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector | (has_error ? EVENT_ERROR_CODE : 0);
+    /* Real mode has no error codes, and the entry refuses them there. */
+    bool pushes = has_error && (vmread(VMCS_GUEST_CR0) & CR0_PE) != 0;
+
+    vcpu->event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector | (pushes ? EVENT_ERROR_CODE : 0);
     vcpu->event_error_code = error;
     vcpu->event_length = 0;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/attack/enter.h"
 
+#include "tests/kit/layout.h"
 #include "tests/kit/percpu.h"
 
 #define RETURN_BYTE 0xc3u
+#define TRAP_BYTES  16u
 
 /* What enter_asm() does before it goes: calls `prime`, stores `entry` at `entry_at`. */
 static struct {
@@ -94,6 +96,11 @@ void scratch_init(void)
         page_map(SCRATCH + at, ram + at, SIZE_4K, PTE_WRITE | PTE_USER | PTE_NX);
     }
     scratch_fill();
+    /* SYSCALL leads there, too; and zeros that are executed do not lead to the start of other CPUs.
+     */
+    wrmsr(MSR_IA32_LSTAR, SCRATCH_POINT);
+    wrmsr(MSR_IA32_CSTAR, SCRATCH_POINT);
+    memset((void *)(AP_START - TRAP_BYTES), 0xcc, TRAP_BYTES);
     landing_pages = ram_alloc(2 * SIZE_4K, SIZE_4K);
     page_map(LANDING - SIZE_4K, (uint64_t)landing_pages, SIZE_4K, PTE_USER);
     page_map(LANDING, (uint64_t)landing_pages + SIZE_4K, SIZE_4K, PTE_USER);

@@ -200,15 +200,27 @@ const volatile struct answer *victim_answer(void)
     return (const volatile struct answer *)(peer + TALK_OFFSET);
 }
 
+/* Mapped anew for each claim, no oftener: its tables are few. */
+static volatile struct question *victim_question(void)
+{
+    uint8_t *own = map_physical(window_of(PORT_OPEN), SECTION_SIZE);
+
+    return (volatile struct question *)(own + TALK_OFFSET);
+}
+
+void victim_revoke(bool on)
+{
+    victim_question()->revoke = on ? 1 : 0;
+}
+
 void victim_check(void)
 {
     const volatile struct answer *answer = victim_answer();
-    volatile struct question *question =
-        (volatile struct question *)((uint8_t *)map_physical(window_of(PORT_OPEN), SECTION_SIZE) +
-                                     TALK_OFFSET);
+    volatile struct question *question = victim_question();
     uint64_t end = rdtsc() + ANSWER_MS * tsc_per_ms();
     uint64_t number = rdtsc();
 
+    question->revoke = 0;
     question->number = number;
     while (answer->number != number) {
         if (rdtsc() > end) {

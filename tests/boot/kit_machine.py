@@ -31,6 +31,7 @@ def menu(name, options=""):
     """The boot menu's entry for the guest's configuration."""
     if FALLBACK:
         options += " fallback=on"
+    options += "".join(f" append=only={word}" for word in os.environ.get("ONLY", "").split())
     if platform() == "bochs":
         # Options of one's own come last: of two of a kind the last one counts.
         options = " max_stay=20 append=bochs" + options

@@ -27,7 +27,12 @@ def fixture_machine(can_run, tmp_path_factory):
 
 @pytest.fixture(scope="module", name="text")
 def fixture_text(machine):
-    return machine.run_claims("attack")
+    text = machine.run_claims("attack")
+    with open(os.path.join(machine.directory, "console.txt"), "w", encoding="utf-8") as file:
+        file.write(text)
+    with open(os.path.join(machine.directory, "log.txt"), "w", encoding="utf-8") as file:
+        file.write(machine.hvctl("log"))
+    return text
 
 
 @pytest.fixture(scope="module", name="printed")

@@ -21,6 +21,7 @@ static const uint64_t *gate;
 static uint64_t gate_words;
 static uint8_t *windows[PORTS];
 static int64_t views[PORTS];
+static volatile uint32_t *msix[PORTS]; /* the entry of the ring's vector */
 static volatile struct answer *answer;
 
 static int64_t call_gate(unsigned port, uint32_t function, void *arguments)
@@ -85,6 +86,23 @@ static void look(void)
     }
 }
 
+/* As a driver that defends itself: after a ring it masks them, until it has time. */
+static void mask_rings(uint32_t mask)
+{
+    for (unsigned port = 0; port < PORTS; port++) {
+        if (msix[port] != NULL) {
+            msix[port][3] = mask;
+        }
+    }
+}
+
+static void on_ring(struct frame *frame)
+{
+    (void)frame;
+    mask_rings(1);
+    end_of_interrupt();
+}
+
 static void set_up_port(unsigned port)
 {
     uint32_t device = PCI_DEVICE(1 + port);
@@ -97,6 +115,7 @@ static void set_up_port(unsigned port)
     entry[1] = 0;
     entry[2] = RING_VECTOR;
     entry[3] = 0;
+    msix[port] = entry;
     pci_write(device, MSIX_CAP, MSIX_ENABLE);
     if (port != PORT_OPEN) {
         views[port] = hypercall(POSTERN_HC_VIEW_OPEN, port, POSTERN_ALL_VCPUS, 0);
@@ -124,18 +143,50 @@ static void set_up(void)
     memset((void *)answer, 0, sizeof(*answer));
 }
 
+/* Eight words, as fast as one. */
+static void put_secret(uint64_t word)
+{
+    uint64_t words[8];
+    struct postern_gate_copy copy = {.to = (uint64_t)windows[PORT_GATED] + SECRET_OFFSET,
+                                     .from = (uint64_t)words,
+                                     .size = sizeof(words)};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        words[i] = word;
+    }
+    if (call_gate(PORT_GATED, POSTERN_GATE_COPY, &copy) != 0) {
+        report(1, PLACE_GATE_REFUSES);
+    }
+}
+
+static void revoke_for_a_while(void)
+{
+    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, PORT_GATED, 0, 0), 0);
+    put_secret(SECRET);
+    delay(1);
+    put_secret(0);
+    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, PORT_GATED, 1, 0), 0);
+    answer->revocations = answer->revocations + 1;
+}
+
 static void wait_for_tick(void)
 {
     wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + TICK_MS * tsc_per_ms());
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
+    uint64_t ticks = vector_count(TICK_VECTOR);
+    while (vector_count(TICK_VECTOR) == ticks) {
+        __asm__ volatile("sti; hlt; cli" : : : "memory");
+    }
+    mask_rings(0);
     answer->rings = vector_count(RING_VECTOR);
     answer->beats = answer->beats + 1;
 }
 
-CLAIM(victim_serves, "the victim looks at what it has whenever it is asked, for ever")
+void guest_role(void)
 {
     const volatile struct question *question;
 
+    apic_init();
+    vector_handle(RING_VECTOR, on_ring);
     set_up();
     question = (volatile struct question *)(windows[PORT_OPEN] + SECTION_SIZE + TALK_OFFSET);
     wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_DEADLINE | TICK_VECTOR);
@@ -146,6 +197,9 @@ CLAIM(victim_serves, "the victim looks at what it has whenever it is asked, for 
         if (number != answer->number) {
             look();
             answer->number = number;
+        }
+        if (question->revoke == 1) {
+            revoke_for_a_while();
         }
         wait_for_tick();
     }

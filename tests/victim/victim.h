@@ -27,19 +27,25 @@ static inline uint64_t canary_word(uint64_t index)
     return CANARY_MARK << 32 | (uint32_t)(index * 2654435761u);
 }
 
+#define SECRET_OFFSET 0x5000ull
+#define SECRET        0x0123456789abcdefull
+
 /* In the sections of the open link: the question and the answer. */
 #define TALK_OFFSET 0x4000ull
 
 struct question {
     volatile uint64_t number; /* a new one asks for a look */
+    volatile uint64_t revoke; /* while 1 the victim revokes the gated port's section and grants it,
+                                 and while it is revoked it has SECRET at SECRET_OFFSET */
 };
 
 struct answer {
     volatile uint64_t number; /* of the question that this answers */
     volatile uint64_t beats;  /* grows with the victim's time */
     volatile uint64_t rings;  /* interrupts by doorbells */
-    volatile uint64_t bad;    /* how many words were found changed, since the start */
-    volatile uint64_t where;  /* what the first of them is in: enum victim_place */
+    volatile uint64_t revocations;
+    volatile uint64_t bad;   /* how many words were found changed, since the start */
+    volatile uint64_t where; /* what the first of them is in: enum victim_place */
 };
 
 enum victim_place {
