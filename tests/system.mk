@@ -9,6 +9,9 @@ test: deps ## run all tests: host units, the checks, and whole machines in emula
 	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
 
+model: ## check the ring's model, and that it notices missing barriers
+	$(Q)tests/model/check.py
+
 system: image hvctl kit ## run the tests of whole machines only (TESTS=tests/boot/FILE)
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) pytest-3 -q -rs $(TESTS)
 
@@ -16,4 +19,4 @@ bench: deps ## measure in Bochs, print a table and write build/bench.csv
 	$(Q)$(MAKE) image hvctl kit
 	$(Q)BUILD=$(BUILD) tests/bench/bench.py
 
-.PHONY: test system bench
+.PHONY: test model system bench
