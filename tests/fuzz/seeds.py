@@ -18,8 +18,8 @@ def frame(payload):
     """As lib/hdlc.h has it. The FCS of RFC 1662 is zlib's CRC-32."""
     body = b"\xff\x03" + payload
     body += struct.pack("<I", zlib.crc32(body))
-    escaped = b"".join(bytes((0x7d, byte ^ 0x20)) if byte in (0x7d, 0x7e, 0x11, 0x13) or i < 0
-                       else bytes((byte,)) for i, byte in enumerate(body))
+    escaped = b"".join(bytes((0x7d, byte ^ 0x20)) if byte in (0x7d, 0x7e, 0x11, 0x13)
+                       else bytes((byte,)) for byte in body)
     return b"\x7e" + escaped + b"\x7e"
 
 
@@ -87,8 +87,8 @@ def linux_boot():
 
 
 def mmio_insn():
-    for text in ("028807", "02668907", "028b07", "02488b4708", "02c74708 78563412", "02a1" + "11" * 8,
-                 "020fb607", "02480fbe4710", "020fbf8710000000", "0165 8b04 24", "008a1e3412",
+    for text in ("028807", "02668907", "028b07", "02488b4708", "02c74708 78563412",
+                 "02a1" + "11" * 8, "020fb607", "02480fbe4710", "020fbf8710000000", "0165 8b04 24", "008a1e3412",
                  "02458844b5 7f", "0248c7050100000002000000", "012ea3 00100000"):
         yield bytes.fromhex(text)
 
@@ -107,7 +107,8 @@ def ring():
     yield b"\x04" + sync + b"\x06" + sync + send + publish + b"\x03\x05" + sync + b"\x07" + sync
     # A head, a tail and a record's length written into the middle of what the victim does.
     yield peer_sends(60) + victim(0, 3) + bytes((0xc0, 6, 7)) + struct.pack("<h", 16) + sync
-    yield send * 40 + publish + victim(4, 2) + b"\xe8\x03" + bytes((0xc0, 7, 1)) + struct.pack("<h", 1)
+    yield (send * 40 + publish + victim(4, 2) + b"\xe8\x03" + bytes((0xc0, 7, 1))
+           + struct.pack("<h", 1))
     yield peer_sends(60) + b"\x00\x03\x00" + take + sync + b"\x04" + sync
     yield peer_sends(60) + victim(0, 4) + bytes((0x85, 0)) + struct.pack("<I", 1 << 20) + sync
 
