@@ -28,6 +28,7 @@ GROUPS = [
     ("apicv", ["tests/boot/test_apicv.py"]),
     ("claims", ["tests/boot/test_claims.py"]),
     ("views", ["tests/boot/test_views.py"]),
+    ("attack", ["tests/boot/test_attack.py"]),
     ("hvctl", ["tests/hvctl"]),
 ]
 # They are run once more with views and #VE by exits, as on a CPU that has neither.
