@@ -53,6 +53,7 @@ CLAIM(switch_not_open, "the hypercall in VMFUNC's place is #UD for a view that i
     (void)open_view();
     CHECK_TRAP(try_switch(2), EXCEPTION_UD, 0);
     CHECK_TRAP(try_switch(512), EXCEPTION_UD, 0);
+    CHECK_TRAP(try_switch(BIT(32) | 2), EXCEPTION_UD, 0); /* ECX counts, as for VMFUNC */
     CHECK_TRAP(try_switch(UINT64_MAX), EXCEPTION_UD, 0);
     CHECK_NO_TRAP(try_switch(0));
 }
