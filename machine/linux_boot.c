@@ -95,6 +95,9 @@ static status_t check_header(const struct guest_kernel_request *r, struct kernel
         return fail(STATUS_INVALID, error, size, "setup_sects is beyond the file's end");
     }
     k->code_size = r->kernel_size - k->setup_size;
+    if (k->code_size <= ENTRY_64) {
+        return fail(STATUS_INVALID, error, size, "the 64-bit entry is beyond the file's end");
+    }
     k->init_size = get(r->kernel, HDR_INIT_SIZE, 4);
     k->initrd_max = get(r->kernel, HDR_INITRD_MAX, 4);
     k->header_end = HDR_MAGIC + get(r->kernel, HDR_JUMP + 1, 1);

@@ -84,6 +84,7 @@ def linux_boot():
         put(image, 0x258, "<Q", preferred)
         put(image, 0x260, "<I", 3 << 20)     # init_size
         yield bytes((options, 4)) + bytes(image)
+    yield bytes((0, 0)) + bytes(image[:1024 + 30])  # ends before its entry
 
 
 def mmio_insn():

@@ -5,12 +5,13 @@ import math
 
 COLOURS = {"postern": "#c02020", "memif": "#2060c0", "vhost": "#208040", "vhost_packed": "#60a060",
            "rte_ring": "#906020", "bound": "#808080"}
-PANEL, HEIGHT, LEFT, TOP, GAP = 300, 260, 60, 40, 30
+PANEL, HEIGHT, LEFT, TOP, GAP = 300, 260, 60, 40, 50
 
 
 def decades(low, high):
-    return [10 ** power for power in range(math.floor(math.log10(low)),
-                                           math.ceil(math.log10(high)) + 1)]
+    first = math.floor(math.log10(low))
+    last = max(math.ceil(math.log10(high)), first + 1)
+    return [10 ** power for power in range(first, last + 1)]
 
 
 def line(x1, y1, x2, y2, colour):

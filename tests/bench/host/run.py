@@ -111,7 +111,7 @@ def write(figures, probes, load, options):
     with open(os.path.join(ways.BUILD, "bench-host.json"), "w", encoding="ascii") as file:
         json.dump({"load": load, "probe_ns": probes, "window": options.window,
                    "packets_per_second": [[*key, values] for key, values in figures.items()]}, file)
-    note = f"Medians of {options.rounds} rounds, load {load} before."
+    note = f"Medians; rounds: {options.rounds}, load before: {load}."
     with open(os.path.join(ways.BUILD, "bench-host.svg"), "w", encoding="ascii") as file:
         file.write(plot.svg(medians, options.sizes, options.bursts, note))
     for name, value, unit, _, _ in table:

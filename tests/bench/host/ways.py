@@ -3,6 +3,7 @@
 second. The first ones are build/bench/host's, the others DPDK's."""
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ HOST = os.path.join(BUILD, "bench", "host")
 RTE_RING = os.path.join(BUILD, "bench", "rte_ring")
 EAL = ["--no-huge", "-m", "512", "--no-pci", "--no-telemetry", "--log-level=3"]
 PEER_SECONDS = 30  # until a pair of testpmd has to have shown its figures
-PEER_FIGURES = 3   # a second each; the first is thrown away
+PEER_FIGURES = 3   # of a second each, after a first one that is thrown away
 
 
 class WayError(Exception):
@@ -47,7 +48,7 @@ def own(name):
 
 def rte_ring(size, burst, options):
     return packets_per_second([RTE_RING, "--lcores", "0@0,1@1", *EAL,
-                               f"--file-prefix=ring{os.getpid()}", "--", str(size), str(burst),
+                               "--file-prefix=postern", "--", str(size), str(burst),
                                str(options.milliseconds)])
 
 
@@ -55,7 +56,7 @@ def rte_ring(size, burst, options):
 def testpmd(cpu, device, size, burst, output, *mode):
     large = ["--mbuf-size=9600"] if size > 2048 else []
     command = ["dpdk-testpmd", "--lcores", f"0@{cpu},1@{cpu}", *EAL,
-               f"--file-prefix=peer{os.getpid()}-{cpu}", f"--vdev={device}", "--", "--nb-cores=1",
+               f"--file-prefix=postern-{cpu}", f"--vdev={device}", "--", "--nb-cores=1",
                "--no-mlockall", "--total-num-mbufs=16384", "--stats-period=1", f"--burst={burst}",
                *large, *mode]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
@@ -79,8 +80,10 @@ def wait(what, condition, processes):
 
 
 def figures(path):
+    """Packets per second, each second since the first packet."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        return [int(value) for value in re.findall(r"Rx-pps:\s+(\d+)", file.read()) if value != "0"]
+        values = [int(value) for value in re.findall(r"Rx-pps:\s+(\d+)", file.read())]
+    return list(itertools.dropwhile(lambda value: value == 0, values))
 
 
 def pair(receiver, sender, size, burst):
@@ -93,7 +96,6 @@ def pair(receiver, sender, size, burst):
             wait("socket", lambda: os.path.exists(socket), [first])
             with testpmd(0, sender.format(socket), size, burst, subprocess.DEVNULL,
                          "--forward-mode=txonly", f"--txpkts={size}") as second:
-                # One more: the last second's may be of a sender that is ending.
                 wait("packets", lambda: len(figures(log)) > PEER_FIGURES, [first, second])
                 return statistics.median(figures(log)[1:PEER_FIGURES + 1])
 
