@@ -63,6 +63,14 @@ void exceptions_use_ist(void);
 void timeout_set(uint64_t ticks);
 void timeout_clear(void);
 
+/* Interrupts on. In Bochs a guest that has them off holds up those of its pCPU: the hypervisor's
+ * line and the timers of other VMs there wait for a slice's end. On silicon they end its stay at
+ * once. */
+static inline void in_bochs_let_others_in(void)
+{
+    __asm__ volatile("sti" : : : "memory");
+}
+
 /* The same sequence at each run. */
 uint64_t random_next(void);
 void random_seed(uint64_t seed);

@@ -179,9 +179,7 @@ static void look_for_secret(uint8_t *peer)
 
 static void look_on(void *peer)
 {
-    /* In Bochs a guest with interrupts off holds up those of its CPU, and with them the victim's
-     * time. */
-    __asm__ volatile("sti" : : : "memory");
+    in_bochs_let_others_in();
     while (!atomic_load(&stop)) {
         look_for_secret(peer);
     }
@@ -201,7 +199,7 @@ CLAIM(revoked_under_crossings, "what the victim shows once a revocation has retu
     uint64_t beats = answer->beats, begin = rdtsc();
     victim_revoke(true);
     uint64_t end = rdtsc() + 3000 * tsc_per_ms();
-    __asm__ volatile("sti" : : : "memory");
+    in_bochs_let_others_in();
     while (answer->revocations < before + 10 && rdtsc() < end) {
         look_for_secret(peer);
     }
