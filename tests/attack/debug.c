@@ -98,7 +98,7 @@ CLAIM(breakpoints_in_gate,
         registers_set_ring(&r, 0);
         uint64_t stack[32];
         r.rsp = (uint64_t)&stack[16];
-        stack[16] = 0; /* it returns to nowhere */
+        stack[16] = BIT(62); /* it returns to nowhere */
         struct trap trap = enter(&r);
         CHECK(trap.vector < 32);
     }

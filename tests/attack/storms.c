@@ -117,6 +117,7 @@ static void close_and_open(void *unused)
     while (!atomic_load(&stop)) {
         (void)hypercall(POSTERN_HC_VIEW_CLOSE, PORT_GATED, POSTERN_ALL_VCPUS, 0);
         (void)hypercall(POSTERN_HC_VIEW_OPEN, PORT_GATED, POSTERN_ALL_VCPUS, 0);
+        breathe(); /* some crossings are to find it open */
     }
 }
 
