@@ -49,6 +49,7 @@ static err_t transmit(struct netif *netif, struct pbuf *p)
     struct nic *nic = netif->state;
     struct postern_gate_piece pieces[PIECES_MAX];
     struct postern_gate_packet packet = {.pieces = pieces};
+    bool sent;
 
     for (const struct pbuf *q = p; q != NULL && packet.piece_count < PIECES_MAX; q = q->next) {
         pieces[packet.piece_count++] = (struct postern_gate_piece){q->payload, q->len};
@@ -58,7 +59,8 @@ static err_t transmit(struct netif *netif, struct pbuf *p)
         nic->counters.tx_dropped++;
         return ERR_ARG;
     }
-    if (!port_send(&nic->port, &packet)) {
+    ring(nic, port_send(&nic->port, &packet, &sent));
+    if (!sent) {
         if (!port_works(&nic->port)) {
             nic->counters.tx_dropped++;
             return ERR_IF;
@@ -175,20 +177,17 @@ static void open_port(struct nic *nic)
     port_open(&nic->port, MTU);
     nic->unflushed = false;
     nic->out_of_room = false;
+    nic->error_known = false;
     ring(nic, POSTERN_GATE_DOORBELL);
 }
 
-/* A crossing has failed: the peer has revoked its section. It may have ended anywhere, so the ring
- * is opened again, once the section is back. */
-static void recover(struct nic *nic)
+/* Says once for each time that a crossing failed: the peer has revoked its section. */
+static void report_error(struct nic *nic)
 {
-    if (netif_is_link_up(&nic->netif)) {
+    if (nic->port.error != 0 && !nic->error_known) {
+        nic->error_known = true;
         nic->counters.gate_errors++;
         print("postern-lwip: a crossing failed: %ld\n", nic->port.error);
-        follow_link(nic);
-    }
-    if (port_revived(&nic->port)) {
-        open_port(nic);
     }
 }
 
@@ -208,8 +207,9 @@ bool nic_poll(struct nic *nic)
     uint32_t found;
 
     read_link(nic);
-    if (nic->port.error != 0) {
-        recover(nic);
+    /* A crossing that failed may have ended anywhere, so the ring is opened again. */
+    if (nic->error_known && port_revived(&nic->port)) {
+        open_port(nic);
     }
     if ((port_look(&nic->port, packets, BATCH, &found) & POSTERN_GATE_SYNC) != 0) {
         /* What was found is the old generation's. */
@@ -217,6 +217,7 @@ bool nic_poll(struct nic *nic)
         ring(nic, port_sync(&nic->port));
         report_fault(nic);
     }
+    report_error(nic);
     follow_link(nic);
     if (found > 0) {
         receive(nic, packets, found);
@@ -237,7 +238,8 @@ bool nic_may_wait(struct nic *nic)
         !port_wait_for_room(&nic->port, enough_room(nic))) {
         return false;
     }
-    return port_wait_for_packets(&nic->port);
+    /* What fails here is to be reported first. */
+    return port_wait_for_packets(&nic->port) && (nic->port.error == 0 || nic->error_known);
 }
 
 err_t nic_init(struct netif *netif)

@@ -20,6 +20,7 @@ struct nic {
     struct nic_counters counters;
     uint64_t seen_link_interrupts;
     bool peer_runs;
+    bool error_known;    /* that of the port: it was reported */
     bool unflushed;      /* there is what the peer does not see yet */
     bool out_of_room;    /* a packet has found none */
     uint32_t last_fault; /* that was counted, and whose */

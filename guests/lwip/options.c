@@ -59,8 +59,11 @@ static bool read_ip(const char *text, struct options *options)
     if (text != NULL && *text == '/') {
         text = read_number(text + 1, 32, &prefix);
     }
+    if (text == NULL || !is_end(*text)) {
+        return false;
+    }
     options->mask = prefix == 0 ? 0 : ~0u << (32 - prefix);
-    return text != NULL && is_end(*text);
+    return true;
 }
 
 static bool read_hostname(const char *text, struct options *options)

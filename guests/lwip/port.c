@@ -168,25 +168,28 @@ int64_t port_take(struct port *port, struct postern_gate_packet *packets, uint32
     return postern_ring_release(&port->ring) ? POSTERN_GATE_DOORBELL : 0;
 }
 
-bool port_send(struct port *port, struct postern_gate_packet *packet)
+int64_t port_send(struct port *port, struct postern_gate_packet *packet, bool *sent)
 {
     struct postern_gate_batch batch = {.packets = packet, .count = 1, .more = 1};
+    int64_t result;
     uint8_t *payload;
 
     if (port->gated) {
-        (void)cross_batch(port, POSTERN_GATE_RING_SEND, &batch);
-        return batch.done == 1;
+        result = cross_batch(port, POSTERN_GATE_RING_SEND, &batch) & POSTERN_GATE_DOORBELL;
+        *sent = batch.done == 1;
+        return result;
     }
     payload = postern_ring_reserve(&port->ring, packet->meta.length);
+    *sent = payload != NULL;
     if (payload == NULL) {
-        return false;
+        return port_flush(port);
     }
     for (uint64_t i = 0; i < packet->piece_count; i++) {
         memcpy(payload, packet->pieces[i].address, packet->pieces[i].size);
         payload += packet->pieces[i].size;
     }
     postern_ring_commit(&port->ring, &packet->meta);
-    return true;
+    return 0;
 }
 
 int64_t port_flush(struct port *port)

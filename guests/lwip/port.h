@@ -39,9 +39,9 @@ int64_t port_look(struct port *port, struct postern_gate_packet *packets, uint32
 int64_t port_take(struct port *port, struct postern_gate_packet *packets, uint32_t count,
                   uint32_t *taken);
 
-/* Puts a packet into the ring, where the peer sees it after the next flush. False: there is no
- * room, or the link is down. */
-bool port_send(struct port *port, struct postern_gate_packet *packet);
+/* Puts a packet into the ring, where the peer sees it after the next flush. `*sent` is false where
+ * there is no room for it, or the link is down. DOORBELL: what is in a full ring is shown. */
+int64_t port_send(struct port *port, struct postern_gate_packet *packet, bool *sent);
 /* DOORBELL */
 int64_t port_flush(struct port *port);
 
