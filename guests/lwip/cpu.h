@@ -69,15 +69,6 @@ static inline uint32_t inl(uint16_t port)
     return value;
 }
 
-/* Numbers and results are abi/hypercall.h's. */
-static inline int64_t hypercall(uint64_t number, uint64_t a, uint64_t b)
-{
-    int64_t result;
-
-    __asm__ volatile("vmcall" : "=a"(result) : "a"(number), "D"(a), "S"(b) : "memory");
-    return result;
-}
-
 static inline uint32_t read32(const volatile void *address)
 {
     uint32_t value;

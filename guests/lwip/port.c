@@ -7,6 +7,7 @@
 #include "abi/pci.h"
 #include "guests/lwip/console.h"
 #include "guests/lwip/cpu.h"
+#include "guests/lwip/hypercall.h"
 #include "guests/lwip/paging.h"
 
 /* What a crossing answers that could not be made: nothing to do, no room, no reason not to wait. */

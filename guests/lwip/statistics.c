@@ -4,7 +4,7 @@
 #include <lwip/stats.h>
 
 #include "abi/hypercall.h"
-#include "guests/lwip/cpu.h"
+#include "guests/lwip/hypercall.h"
 #include "guests/lwip/interrupts.h"
 
 static void add(struct text *text, const char *name, uint64_t value)

@@ -34,6 +34,13 @@ def fixture_lwip(can_run, tmp_path_factory):
         machine.stop()
 
 
+def test_guest_that_can_do_nothing_says_why_and_ends(lwip):
+    for name, reason in (("lonely", "this VM has no link"), ("confused", "here on: ip=10.0.0")):
+        lwip.wait_for_state(name, "off")
+        assert reason in lwip.guest(name).console()
+        assert f"{name}: exits with code 3" in lwip.hvctl("log")
+
+
 def test_address_by_dhcp(lwip):
     lines = DHCP.replace("\n", "\\n")
     lwip.guest("alpha").run(f"mkdir -p /tmp; printf '{lines}' > /tmp/udhcpd.conf; : > /tmp/leases;"
