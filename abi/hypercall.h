@@ -31,7 +31,7 @@
  * mapped; a vCPU has the views that were opened for it.
  */
 
-/* What VMFUNC leaf 0 does, by an exit: RCX is the view. From any CPL, as VMFUNC. RAX is kept. A
+/* What VMFUNC leaf 0 does, by an exit: ECX is the view. From any CPL, as VMFUNC. RAX is kept. A
  * view that is not open is #UD. The gate uses it where the CPU has no VMFUNC. */
 #define POSTERN_HC_VIEW_SWITCH 2
 /* Returns the guest-physical address of the gate's first page, and in bits 11:0 how many pages it

@@ -7,50 +7,46 @@
 #include "arch/x86/vmx_insn.h"
 #include "lib/log.h"
 
-struct exit_row {
-    enum exit_result (*handler)(struct vcpu *);
-    bool during_delivery; /* may interrupt the delivery of an event, which must then be repeated */
-};
-
-/* By basic exit reason. A reason without a row stops the VM that caused it. */
-static const struct exit_row exit_table[EXIT_REASON_COUNT] = {
-    [EXIT_EXCEPTION_NMI] = {exit_exception_nmi, true},
-    [EXIT_EXTERNAL_INTERRUPT] = {exit_external_interrupt, false},
-    [EXIT_TRIPLE_FAULT] = {exit_triple_fault, false},
-    [EXIT_INTERRUPT_WINDOW] = {exit_interrupt_window, false},
-    [EXIT_NMI_WINDOW] = {exit_nmi_window, false},
-    [EXIT_CPUID] = {exit_cpuid, false},
-    [EXIT_GETSEC] = {exit_undefined, false},
-    [EXIT_HLT] = {exit_hlt, false},
-    [EXIT_INVD] = {exit_wbinvd, false},
-    [EXIT_RDPMC] = {exit_general_protection, false},
-    [EXIT_VMCALL] = {exit_vmcall, false},
-    [EXIT_VMCLEAR] = {exit_undefined, false},
-    [EXIT_VMLAUNCH] = {exit_undefined, false},
-    [EXIT_VMPTRLD] = {exit_undefined, false},
-    [EXIT_VMPTRST] = {exit_undefined, false},
-    [EXIT_VMREAD] = {exit_undefined, false},
-    [EXIT_VMRESUME] = {exit_undefined, false},
-    [EXIT_VMWRITE] = {exit_undefined, false},
-    [EXIT_VMXOFF] = {exit_undefined, false},
-    [EXIT_VMXON] = {exit_undefined, false},
-    [EXIT_CR_ACCESS] = {exit_cr_access, false},
-    [EXIT_IO_INSTRUCTION] = {exit_io_instruction, false},
-    [EXIT_RDMSR] = {exit_rdmsr, false},
-    [EXIT_WRMSR] = {exit_wrmsr, false},
-    [EXIT_MWAIT] = {exit_undefined, false},
-    [EXIT_MONITOR] = {exit_undefined, false},
-    [EXIT_VIRTUALIZED_EOI] = {exit_virtualized_eoi, true},
-    [EXIT_EPT_VIOLATION] = {exit_ept_violation, true},
-    [EXIT_EPT_MISCONFIGURATION] = {exit_ept_misconfiguration, true},
-    [EXIT_INVEPT] = {exit_undefined, false},
-    [EXIT_PREEMPTION_TIMER] = {exit_preemption_timer, false},
-    [EXIT_INVVPID] = {exit_undefined, false},
-    [EXIT_WBINVD] = {exit_wbinvd, false},
-    [EXIT_XSETBV] = {exit_xsetbv, false},
-    [EXIT_APIC_WRITE] = {exit_apic_write, true},
-    [EXIT_VMFUNC] = {exit_vmfunc, false},
-    [EXIT_ENCLS] = {exit_undefined, false},
+/* By basic exit reason. A reason without a handler stops the VM that caused it. */
+static enum exit_result (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *) = {
+    [EXIT_EXCEPTION_NMI] = exit_exception_nmi,
+    [EXIT_EXTERNAL_INTERRUPT] = exit_external_interrupt,
+    [EXIT_TRIPLE_FAULT] = exit_triple_fault,
+    [EXIT_INTERRUPT_WINDOW] = exit_window,
+    [EXIT_NMI_WINDOW] = exit_window,
+    [EXIT_TASK_SWITCH] = exit_task_switch,
+    [EXIT_CPUID] = exit_cpuid,
+    [EXIT_GETSEC] = exit_undefined,
+    [EXIT_HLT] = exit_hlt,
+    [EXIT_INVD] = exit_wbinvd,
+    [EXIT_RDPMC] = exit_general_protection,
+    [EXIT_VMCALL] = exit_vmcall,
+    [EXIT_VMCLEAR] = exit_undefined,
+    [EXIT_VMLAUNCH] = exit_undefined,
+    [EXIT_VMPTRLD] = exit_undefined,
+    [EXIT_VMPTRST] = exit_undefined,
+    [EXIT_VMREAD] = exit_undefined,
+    [EXIT_VMRESUME] = exit_undefined,
+    [EXIT_VMWRITE] = exit_undefined,
+    [EXIT_VMXOFF] = exit_undefined,
+    [EXIT_VMXON] = exit_undefined,
+    [EXIT_CR_ACCESS] = exit_cr_access,
+    [EXIT_IO_INSTRUCTION] = exit_io_instruction,
+    [EXIT_RDMSR] = exit_rdmsr,
+    [EXIT_WRMSR] = exit_wrmsr,
+    [EXIT_MWAIT] = exit_undefined,
+    [EXIT_MONITOR] = exit_undefined,
+    [EXIT_VIRTUALIZED_EOI] = exit_virtualized_eoi,
+    [EXIT_EPT_VIOLATION] = exit_ept_violation,
+    [EXIT_EPT_MISCONFIGURATION] = exit_ept_misconfiguration,
+    [EXIT_INVEPT] = exit_undefined,
+    [EXIT_PREEMPTION_TIMER] = exit_preemption_timer,
+    [EXIT_INVVPID] = exit_undefined,
+    [EXIT_WBINVD] = exit_wbinvd,
+    [EXIT_XSETBV] = exit_xsetbv,
+    [EXIT_APIC_WRITE] = exit_apic_write,
+    [EXIT_VMFUNC] = exit_vmfunc,
+    [EXIT_ENCLS] = exit_undefined,
 };
 
 const char *exit_reason_name(uint32_t reason)
@@ -62,9 +58,7 @@ const char *exit_reason_name(uint32_t reason)
     return reason < EXIT_REASON_COUNT && names[reason] != NULL ? names[reason] : "unknown";
 }
 
-/* An exit in the middle of an event's delivery: the event is delivered again at the next entry
- * (SDM "Information for VM Exits During Event Delivery"). */
-static void keep_interrupted_event(struct vcpu *vcpu)
+void exit_keep_event(struct vcpu *vcpu)
 {
     uint32_t info = vmread32(VMCS_IDT_VECTORING_INFO);
 
@@ -75,10 +69,17 @@ static void keep_interrupted_event(struct vcpu *vcpu)
     vcpu->event = info & ~BIT32(12);
     vcpu->event_error_code = vmread32(VMCS_IDT_VECTORING_ERROR_CODE);
     vcpu->event_length = vmread32(VMCS_EXIT_INSTRUCTION_LENGTH);
+    if ((info & EVENT_TYPE_MASK) == EVENT_TYPE_NMI) {
+        /* Blocked by itself: the entry delivers no NMI that is blocked. */
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+                vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_NMI);
+    }
 }
 
-static enum vmx_next stop(struct vcpu *vcpu, uint32_t reason)
+static enum vmx_next stop(struct vcpu *vcpu)
 {
+    uint32_t reason = vmread32(VMCS_EXIT_REASON);
+
     log_error("%s/%u: exit %u (%s) cannot be handled", vcpu->vm->config->name, vcpu->id,
               reason & EXIT_REASON_BASIC_MASK, exit_reason_name(reason & EXIT_REASON_BASIC_MASK));
     if ((reason & EXIT_REASON_ENTRY_FAILED) != 0) {
@@ -90,9 +91,23 @@ static enum vmx_next stop(struct vcpu *vcpu, uint32_t reason)
     return VMX_LEAVE;
 }
 
-static inline void advance(uint64_t length)
+/* The instruction was the last one of 4 GiB. Code of less than 64 bits goes on at 0; the entry
+ * would refuse more bits. */
+static NOINLINE void wrap_rip(uint64_t rip)
 {
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
+    if (!vcpu_in_64bit_mode()) {
+        vmwrite(VMCS_GUEST_RIP, (uint32_t)rip);
+    }
+}
+
+static inline void advance(uint32_t length)
+{
+    uint64_t next = vmread(VMCS_GUEST_RIP) + length;
+
+    vmwrite(VMCS_GUEST_RIP, next);
+    if (UNLIKELY((uint32_t)next < length)) {
+        wrap_rip(next);
+    }
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
     if (UNLIKELY((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)) {
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
@@ -107,7 +122,7 @@ static inline void advance(uint64_t length)
 void vcpu_advance(struct vcpu *vcpu, uint64_t length)
 {
     (void)vcpu;
-    advance(length);
+    advance((uint32_t)length);
 }
 
 NOINLINE void vcpu_write_event(struct vcpu *vcpu)
@@ -124,45 +139,53 @@ NOINLINE void vcpu_write_event(struct vcpu *vcpu)
     }
 }
 
-enum vmx_next exit_handle(struct vmx_vcpu *vmx)
+/* The end of an exit that is more than the emulation of an instruction. */
+static NOINLINE enum vmx_next finish(struct vcpu *vcpu, enum exit_result result)
 {
-    struct vcpu *vcpu = (struct vcpu *)vmx;
-    uint32_t reason = vmread32(VMCS_EXIT_REASON);
     enum vmx_next next = VMX_RESUME;
 
-    vcpu->event = 0;
-    if (UNLIKELY(reason >= EXIT_REASON_COUNT || exit_table[reason].handler == NULL)) {
-        return stop(vcpu, reason);
-    }
-    vcpu->exits[reason]++;
-    if (exit_table[reason].during_delivery) {
-        keep_interrupted_event(vcpu);
-    }
-    enum exit_result result = exit_table[reason].handler(vcpu);
-    switch (LIKELY(result == EXIT_SKIP) ? EXIT_SKIP : result) {
+    switch (result) {
     case EXIT_SKIP:
-        advance(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
-        break;
     case EXIT_DONE:
         break;
     case EXIT_SKIP_LEAVE:
-        advance(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+        vcpu_advance(vcpu, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
         next = VMX_LEAVE;
         break;
     case EXIT_LEAVE:
         next = VMX_LEAVE;
         break;
     case EXIT_STOP:
-        return stop(vcpu, reason);
+        return stop(vcpu);
     }
-    /* Relaxed: vcpu_service() takes the bits with acquire. One that is set after this look comes
-     * with a kick, which is pending at the entry and exits at once. */
-    if (atomic_load_explicit(&vcpu->work, memory_order_relaxed) != 0 ||
-        UNLIKELY(vcpu->nmi_pending)) {
+    if (atomic_load_explicit(&vcpu->work, memory_order_relaxed) != 0) {
         next |= vcpu_service(vcpu);
     }
-    if (UNLIKELY(vcpu->event != 0)) {
+    if (vcpu->event != 0) {
         vcpu_write_event(vcpu);
     }
     return next;
+}
+
+enum vmx_next exit_handle(struct vmx_vcpu *vmx)
+{
+    struct vcpu *vcpu = (struct vcpu *)vmx;
+    uint64_t reason = vmread(VMCS_EXIT_REASON);
+
+    vcpu->event = 0;
+    if (UNLIKELY(reason >= EXIT_REASON_COUNT || exit_handlers[reason] == NULL)) {
+        return stop(vcpu);
+    }
+    vcpu->exits[reason]++;
+    enum exit_result result = exit_handlers[reason](vcpu);
+    if (LIKELY(result == EXIT_SKIP)) {
+        advance(vmread32(VMCS_EXIT_INSTRUCTION_LENGTH));
+        /* The shortest way back: an instruction that is emulated has no event with it. Relaxed:
+         * vcpu_service() takes the bits with acquire. One that is set after this look comes with a
+         * kick, which is pending at the entry and exits at once. */
+        return LIKELY(atomic_load_explicit(&vcpu->work, memory_order_relaxed) == 0)
+                   ? VMX_RESUME
+                   : finish(vcpu, EXIT_SKIP);
+    }
+    return finish(vcpu, result);
 }

@@ -8,7 +8,7 @@
 /* What a handler answers. */
 enum exit_result {
     EXIT_DONE,  /* enter the guest again where it was (or with the injected event) */
-    EXIT_SKIP,  /* the instruction is emulated: advance RIP */
+    EXIT_SKIP,  /* the instruction is emulated, with no event: advance RIP */
     EXIT_LEAVE, /* the scheduler is to decide, RIP as it is */
     EXIT_SKIP_LEAVE,
     EXIT_STOP /* the guest did what cannot be handled: dump it and stop its VM */
@@ -16,6 +16,10 @@ enum exit_result {
 
 /* vmx.on_exit of every vCPU. */
 enum vmx_next exit_handle(struct vmx_vcpu *vmx);
+
+/* Handlers of exits that may come in the middle of an event's delivery call it first: the event is
+ * delivered again at the next entry (SDM "Information for VM Exits During Event Delivery"). */
+void exit_keep_event(struct vcpu *vcpu);
 
 /* The text of a basic exit reason, "unknown" for none. */
 const char *exit_reason_name(uint32_t reason);
@@ -30,8 +34,8 @@ void exit_lapic_changed(struct vcpu *vcpu);
 enum exit_result exit_exception_nmi(struct vcpu *vcpu);
 enum exit_result exit_external_interrupt(struct vcpu *vcpu);
 enum exit_result exit_triple_fault(struct vcpu *vcpu);
-enum exit_result exit_interrupt_window(struct vcpu *vcpu);
-enum exit_result exit_nmi_window(struct vcpu *vcpu);
+enum exit_result exit_window(struct vcpu *vcpu);
+enum exit_result exit_task_switch(struct vcpu *vcpu);
 enum exit_result exit_preemption_timer(struct vcpu *vcpu);
 enum exit_result exit_hlt(struct vcpu *vcpu);
 enum exit_result exit_virtualized_eoi(struct vcpu *vcpu);

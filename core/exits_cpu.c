@@ -8,16 +8,22 @@
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "lib/bits.h"
+#include "lib/string.h"
 
-#define XCR0_X87     BIT(0)
-#define XCR0_SSE     BIT(1)
-#define XCR0_AVX     BIT(2)
-#define CR_MOV_TO    0u
-#define CR_MOV_FROM  1u
-#define CR_CLTS      2u
-#define CR_LMSW      3u
-#define CR8_MAX      15u
-#define REGISTER_RSP 4u
+#define XCR0_X87    BIT(0)
+#define XCR0_SSE    BIT(1)
+#define XCR0_AVX    BIT(2)
+#define CR_MOV_TO   0u
+#define CR_MOV_FROM 1u
+#define CR_CLTS     2u
+#define CR_LMSW     3u
+#define CR8_MAX     15u
+
+/* Of the entries of PAE paging's first level; and the bits of CR4 whose change loads them. */
+#define PDPTE_PRESENT       BIT(0)
+#define PDPTE_RESERVED      (MASK(2, 1) | MASK(8, 5))
+#define CR4_LOADS_PDPTES    (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)
+#define CPUID_ADDRESS_SIZES 0x80000008u
 
 static enum exit_result answer_cpuid(struct vcpu *vcpu, const struct cpuid_regs *regs)
 {
@@ -43,6 +49,7 @@ static NOINLINE enum exit_result emulate_cpuid(struct vcpu *vcpu)
         regs = (struct cpuid_regs){host.eax, host.ebx, host.ecx, host.edx};
     }
     env.apic_id = vcpu->id;
+    env.apic_off = lapic_mode(&vcpu->lapic) == LAPIC_OFF;
     env.osxsave = (vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE) != 0;
     cpuid_emulate(&env, leaf, subleaf, &regs);
     return answer_cpuid(vcpu, &regs);
@@ -54,21 +61,6 @@ enum exit_result exit_cpuid(struct vcpu *vcpu)
         cpuid_cached(&vcpu->vm->cpuid_cache, (uint32_t)vcpu->vmx.registers.rax);
 
     return LIKELY(cached != NULL) ? answer_cpuid(vcpu, cached) : emulate_cpuid(vcpu);
-}
-
-/* General register `index` in the encoding of exit qualifications. */
-static uint64_t read_register(struct vcpu *vcpu, unsigned index)
-{
-    return index == REGISTER_RSP ? vmread(VMCS_GUEST_RSP) : *vcpu_register(vcpu, index);
-}
-
-static void write_register(struct vcpu *vcpu, unsigned index, uint64_t value)
-{
-    if (index == REGISTER_RSP) {
-        vmwrite(VMCS_GUEST_RSP, value);
-    } else {
-        *vcpu_register(vcpu, index) = value;
-    }
 }
 
 /* What the CPU would refuse, had the write not exited (SDM, "MOV - Move to/from Control
@@ -93,13 +85,58 @@ static bool cr0_is_valid(uint64_t old, uint64_t value)
     return true;
 }
 
+/* With EPT the four entries that CR3 leads to in PAE paging are registers, which a write of CR0 or
+ * CR4 may load (SDM "PDPTE Registers"). The CPU does so itself for writes that do not exit, and for
+ * those of CR3. False, and no change: #GP. */
+static bool load_pdptes(const struct vcpu *vcpu)
+{
+    uint64_t reserved = PDPTE_RESERVED | ~(BIT(cpuid(CPUID_ADDRESS_SIZES, 0).eax & 0xff) - 1);
+    uint64_t entries[4];
+    const void *table = vm_memory(vcpu->vm, vmread(VMCS_GUEST_CR3) & MASK(31, 5), sizeof(entries));
+
+    if (table == NULL) {
+        return false; /* nothing is there: each bit reads 1 */
+    }
+    memcpy(entries, table, sizeof(entries));
+    for (unsigned i = 0; i < ARRAY_SIZE(entries); i++) {
+        if ((entries[i] & PDPTE_PRESENT) != 0 && (entries[i] & reserved) != 0) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(entries); i++) {
+        vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, entries[i]);
+    }
+    return true;
+}
+
+static bool is_pae_paging(uint64_t cr0, uint64_t cr4)
+{
+    return (cr0 & CR0_PG) != 0 && (cr4 & CR4_PAE) != 0 && (vmread(VMCS_GUEST_EFER) & EFER_LME) == 0;
+}
+
+/* Writes of control registers that change paging end what the CPU has cached of it, here too. */
+static void forget_translations(const struct vcpu *vcpu)
+{
+    if (vcpu_caps()->vpid) {
+        (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
+    }
+}
+
+static bool cr0_loads_pdptes(uint64_t old, uint64_t value)
+{
+    uint64_t changed =
+        ((old ^ value) & CR0_PG) | ((vmread(VMCS_CR0_SHADOW) ^ value) & (CR0_CD | CR0_NW));
+
+    return changed != 0 && is_pae_paging(value, vmread(VMCS_GUEST_CR4));
+}
+
 /* CR0: caching is never turned off for a guest, and NE stays set as VMX demands; the guest reads
  * back what it wrote. */
 static enum exit_result write_cr0_guest(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t old = vmread(VMCS_GUEST_CR0);
 
-    if (!cr0_is_valid(old, value)) {
+    if (!cr0_is_valid(old, value) || (cr0_loads_pdptes(old, value) && !load_pdptes(vcpu))) {
         vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
         return EXIT_DONE;
     }
@@ -115,6 +152,7 @@ static enum exit_result write_cr0_guest(struct vcpu *vcpu, uint64_t value)
     }
     vmwrite(VMCS_CR0_SHADOW, value);
     vmwrite(VMCS_GUEST_CR0, (value & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);
+    forget_translations(vcpu);
     return EXIT_SKIP;
 }
 
@@ -133,12 +171,16 @@ static bool cr4_is_valid(const struct vm *vm, uint64_t value)
 /* CR4: what is set underneath is the guest's to see as it wrote it. */
 static enum exit_result write_cr4_guest(struct vcpu *vcpu, uint64_t value)
 {
-    if (!cr4_is_valid(vcpu->vm, value)) {
+    bool loads_pdptes = ((vmread(VMCS_GUEST_CR4) ^ value) & CR4_LOADS_PDPTES) != 0 &&
+                        is_pae_paging(vmread(VMCS_GUEST_CR0), value);
+
+    if (!cr4_is_valid(vcpu->vm, value) || (loads_pdptes && !load_pdptes(vcpu))) {
         vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
         return EXIT_DONE;
     }
     vmwrite(VMCS_CR4_SHADOW, value);
     vmwrite(VMCS_GUEST_CR4, value | VCPU_CR4_FORCED);
+    forget_translations(vcpu);
     return EXIT_SKIP;
 }
 
@@ -149,10 +191,10 @@ static enum exit_result access_cr8(struct vcpu *vcpu, unsigned type, unsigned in
 
     if (type == CR_MOV_FROM) {
         (void)lapic_read_msr(&vcpu->lapic, MSR_X2APIC_TPR, 0, &tpr);
-        write_register(vcpu, index, tpr >> 4);
+        vcpu_write_register(vcpu, index, tpr >> 4);
         return EXIT_SKIP;
     }
-    tpr = read_register(vcpu, index);
+    tpr = vcpu_read_register(vcpu, index);
     if (tpr > CR8_MAX) {
         vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
         return EXIT_DONE;
@@ -168,7 +210,7 @@ enum exit_result exit_cr_access(struct vcpu *vcpu)
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     unsigned number = qualification & 0xf;
     unsigned type = qualification >> 4 & 3;
-    uint64_t value = read_register(vcpu, qualification >> 8 & 0xf);
+    uint64_t value = vcpu_read_register(vcpu, qualification >> 8 & 0xf);
 
     if (type == CR_MOV_TO && number == 0) {
         return write_cr0_guest(vcpu, value);
@@ -196,7 +238,7 @@ enum exit_result exit_xsetbv(struct vcpu *vcpu)
     const struct vmx_registers *r = &vcpu->vmx.registers;
     uint64_t value = r->rdx << 32 | (uint32_t)r->rax;
     /* On silicon the #GP of another CPL comes before the exit; in Bochs 2.7 it does not. */
-    bool valid = (vmread32(VMCS_GUEST_SS_RIGHTS) >> 5 & 3) == 0 && (uint32_t)r->rcx == 0 &&
+    bool valid = (vmread32(VMCS_GUEST_SS_RIGHTS) & SEGMENT_DPL) == 0 && (uint32_t)r->rcx == 0 &&
                  (value & ~vcpu->vm->cpuid.xcr0_allowed) == 0 && (value & XCR0_X87) != 0 &&
                  ((value & XCR0_AVX) == 0 || (value & XCR0_SSE) != 0);
 

@@ -114,8 +114,8 @@ enum exit_result exit_io_instruction(struct vcpu *vcpu)
     uint32_t value = (uint32_t)ones(size);
 
     if ((qualification & BIT(4)) != 0) {
-        log_error("%s/%u: string I/O to port 0x%x", vm->config->name, vcpu->id, port);
-        return EXIT_STOP;
+        vcpu_refuse_instruction(vcpu, "there is no string I/O", port);
+        return EXIT_DONE;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
         if (port < ports[i].first || port > ports[i].last) {

@@ -21,7 +21,6 @@
 #include "machine/page_walk.h"
 #include "machine/xapic.h"
 
-#define REGISTER_RSP         4u
 #define VIOLATION_FETCH      BIT(2)
 #define VIOLATION_MAPPED     MASK(5, 3) /* the permissions that the entry has */
 #define VIOLATION_LINEAR     BIT(7)
@@ -37,7 +36,11 @@ static bool read_guest(void *context, uint64_t gpa, void *buffer, size_t size)
     if (memory == NULL) {
         return false;
     }
-    memcpy(buffer, memory, size);
+    if (size == sizeof(uint64_t)) {
+        __builtin_memcpy(buffer, memory, sizeof(uint64_t)); /* an entry of a table: one load */
+    } else {
+        memcpy(buffer, memory, size);
+    }
     return true;
 }
 
@@ -55,13 +58,18 @@ bool vcpu_translate(const struct vcpu *vcpu, uint64_t linear, uint64_t *gpa)
     return page_walk(&walk, linear, gpa) == STATUS_OK;
 }
 
+bool vcpu_in_64bit_mode(void)
+{
+    return (vmread(VMCS_GUEST_EFER) & EFER_LMA) != 0 &&
+           (vmread32(VMCS_GUEST_CS_RIGHTS) & SEGMENT_LONG) != 0;
+}
+
 size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, size_t size)
 {
     uint64_t linear = rip;
     size_t count = 0;
 
-    if ((vmread(VMCS_GUEST_EFER) & EFER_LMA) == 0 ||
-        (vmread32(VMCS_GUEST_CS_RIGHTS) & BIT32(13)) == 0) {
+    if (!vcpu_in_64bit_mode()) {
         linear = (uint32_t)(rip + vmread(VMCS_GUEST_CS_BASE));
     }
     while (count < size) {
@@ -144,7 +152,7 @@ static unsigned code_bits(void)
 {
     uint32_t rights = vmread32(VMCS_GUEST_CS_RIGHTS);
 
-    if ((rights & BIT32(13)) != 0 && (vmread(VMCS_GUEST_EFER) & EFER_LMA) != 0) {
+    if (vcpu_in_64bit_mode()) {
         return 64;
     }
     return (rights & BIT32(14)) != 0 ? 32 : 16;
@@ -157,20 +165,15 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
     struct mmio_insn insn;
 
     if (mmio_insn_decode(bytes, count, code_bits(), &insn) != STATUS_OK) {
-        log_error("%s/%u: the instruction that accesses 0x%llx is not one for devices",
-                  vcpu->vm->config->name, vcpu->id, (unsigned long long)gpa);
-        return EXIT_STOP;
+        vcpu_refuse_instruction(vcpu, "the instruction is not one for devices", gpa);
+        return EXIT_DONE;
     }
-    uint64_t *registers[16];
-    uint64_t rsp = vmread(VMCS_GUEST_RSP);
-    for (unsigned i = 0; i < ARRAY_SIZE(registers); i++) {
-        registers[i] = i == REGISTER_RSP ? &rsp : vcpu_register(vcpu, i);
-    }
+    uint64_t content = vcpu_read_register(vcpu, insn.reg);
     if (insn.is_write) {
-        device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, registers));
+        device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, content));
     } else {
-        mmio_insn_complete(&insn, registers, device_read(vcpu, gpa, insn.size));
-        vmwrite(VMCS_GUEST_RSP, rsp);
+        uint64_t value = device_read(vcpu, gpa, insn.size);
+        vcpu_write_register(vcpu, insn.reg, mmio_insn_complete(&insn, content, value));
     }
     vcpu_advance(vcpu, insn.length);
     return EXIT_DONE;
@@ -198,12 +201,27 @@ static bool is_bus(struct vm *vm, uint64_t gpa)
     return !window;
 }
 
+/* The instruction has not been executed: no step of it is pending. Bochs 2.7 says so all the same,
+ * and would stop before it for ever. In the shadow of MOV SS it is the step before that is pending.
+ */
+static void forget_step(void)
+{
+    bool stepping = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0;
+
+    if (UNLIKELY(stepping) && (vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
+                               (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) == 0) {
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+    }
+}
+
 enum exit_result exit_ept_violation(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
     struct ept_translation translation;
 
+    exit_keep_event(vcpu);
+    forget_step();
     if ((qualification & VIOLATION_NMI_UNMASK) != 0 &&
         (vmread32(VMCS_IDT_VECTORING_INFO) & EVENT_VALID) == 0) {
         /* An IRET that faulted has ended the blocking of NMIs already: it will run again. */

@@ -64,11 +64,13 @@ static bool write_apic_base(struct vcpu *vcpu, uint64_t value)
     if (!xapic_base_is_valid(vcpu->msrs.apic_base, value)) {
         return false;
     }
-    if ((value & APIC_BASE_ENABLE) == 0) {
+    enum lapic_mode mode = xapic_base_mode(value);
+    if (mode == LAPIC_OFF) {
         scheduler_take_timer(vcpu->scheduler);
-        lapic_reset(&vcpu->lapic);
+        lapic_reset(&vcpu->lapic, LAPIC_OFF);
         exit_lapic_changed(vcpu);
     }
+    lapic_set_mode(&vcpu->lapic, mode);
     vcpu->msrs.apic_base = value;
     return true;
 }

@@ -16,10 +16,9 @@
 #define VIOLATION_FETCH BIT(2)
 #define SWITCH_LENGTH   3u /* bytes of VMFUNC, and of VMCALL */
 
-static bool in_64bit_mode(void)
+static bool is_canonical(uint64_t linear)
 {
-    return (vmread(VMCS_GUEST_EFER) & EFER_LMA) != 0 &&
-           (vmread32(VMCS_GUEST_CS_RIGHTS) & BIT32(13)) != 0;
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
 /* Ends the crossing whose code is in the gate that begins at `gate` (a linear address), with
@@ -27,7 +26,8 @@ static bool in_64bit_mode(void)
 static void abort_crossing(struct vcpu *vcpu, uint64_t gate, int64_t error)
 {
     vcpu_leave_view(vcpu);
-    if (!in_64bit_mode()) {
+    /* Pages of the gate that lie around the hole in the linear addresses are no gate. */
+    if (!vcpu_in_64bit_mode() || !is_canonical(gate + GATE_ABORT_OFFSET)) {
         vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
         return;
     }

@@ -2,27 +2,34 @@
 /* The hypercalls of abi/hypercall.h: a table by number. */
 #include "abi/hypercall.h"
 
+#include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "core/hypercall.h"
 #include "core/link.h"
 #include "core/vcpu_views.h"
 
-static int64_t hypercall_version(struct vcpu *vcpu)
+static enum exit_result hypercall_version(struct vcpu *vcpu)
 {
-    (void)vcpu;
-    return POSTERN_ABI_VERSION;
+    return hypercall_answer(vcpu, POSTERN_ABI_VERSION);
 }
 
-static int64_t hypercall_doorbell(struct vcpu *vcpu)
+static enum exit_result hypercall_doorbell(struct vcpu *vcpu)
 {
     uint64_t number = vcpu->vmx.registers.rdi;
 
     if (number >= vcpu->vm->port_count) {
-        return POSTERN_ERR_ARGUMENT;
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     status_t status = port_doorbell(vcpu->vm->ports[number]);
-    return status == STATUS_OK ? 0 : POSTERN_ERR_PEER_DOWN;
+    return hypercall_answer(vcpu, status == STATUS_OK ? 0 : POSTERN_ERR_PEER_DOWN);
+}
+
+/* As VMFUNC, which takes the view from ECX, and from any CPL. */
+static enum exit_result hypercall_view_switch(struct vcpu *vcpu)
+{
+    return vcpu_enter_view(vcpu, (uint32_t)vcpu->vmx.registers.rcx) ? EXIT_SKIP
+                                                                    : exit_view_not_open(vcpu);
 }
 
 static bool tests_allowed;
@@ -32,10 +39,10 @@ void hypercall_allow_tests(void)
     tests_allowed = true;
 }
 
-static int64_t (*const hypercalls[])(struct vcpu *) = {
+static enum exit_result (*const hypercalls[])(struct vcpu *) = {
     [POSTERN_HC_VERSION] = hypercall_version,
     [POSTERN_HC_DOORBELL] = hypercall_doorbell,
-    [POSTERN_HC_VIEW_SWITCH] = NULL, /* never called */
+    [POSTERN_HC_VIEW_SWITCH] = hypercall_view_switch,
     [POSTERN_HC_GATE] = hypercall_gate,
     [POSTERN_HC_GATE_PLACE] = hypercall_gate_place,
     [POSTERN_HC_VIEW_OPEN] = hypercall_view_open,
@@ -48,7 +55,7 @@ static int64_t (*const hypercalls[])(struct vcpu *) = {
 _Static_assert(ARRAY_SIZE(hypercalls) == POSTERN_HC_EXITS + 1, "each number has its handler");
 
 /* What not every exit should pay for: calls for tests, and calls that are none. */
-static NOINLINE int64_t rare_call(struct vcpu *vcpu, uint64_t number)
+static NOINLINE enum exit_result rare_call(struct vcpu *vcpu, uint64_t number)
 {
     if (tests_allowed && number == POSTERN_HC_TEST_STAY) {
         return hypercall_test_stay(vcpu);
@@ -56,35 +63,20 @@ static NOINLINE int64_t rare_call(struct vcpu *vcpu, uint64_t number)
     if (tests_allowed && number == POSTERN_HC_TEST_SEAL) {
         return hypercall_test_seal(vcpu);
     }
-    return POSTERN_ERR_UNKNOWN;
-}
-
-/* From any CPL, as VMFUNC. */
-static NOINLINE enum exit_result view_switch(struct vcpu *vcpu)
-{
-    return vcpu_enter_view(vcpu, vcpu->vmx.registers.rcx) ? EXIT_SKIP : exit_view_not_open(vcpu);
+    return hypercall_answer(vcpu, POSTERN_ERR_UNKNOWN);
 }
 
 enum exit_result exit_vmcall(struct vcpu *vcpu)
 {
     uint64_t number = vcpu->vmx.registers.rax;
     /* SS's DPL is the CPL (SDM "Guest Register State"). */
-    uint32_t cpl = vmread32(VMCS_GUEST_SS_RIGHTS) >> 5 & 3;
-    int64_t result;
+    bool kernel = (vmread32(VMCS_GUEST_SS_RIGHTS) & SEGMENT_DPL) == 0;
 
-    if (UNLIKELY(number == POSTERN_HC_VIEW_SWITCH)) {
-        return view_switch(vcpu);
+    if (UNLIKELY(!kernel) && number != POSTERN_HC_VIEW_SWITCH) {
+        return hypercall_answer(vcpu, POSTERN_ERR_PERMISSION);
     }
-    if (UNLIKELY(cpl != 0)) {
-        result = POSTERN_ERR_PERMISSION;
-    } else if (UNLIKELY(number >= ARRAY_SIZE(hypercalls))) {
-        result = rare_call(vcpu, number);
-    } else {
-        result = hypercalls[number](vcpu);
-        if (UNLIKELY(result <= HYPERCALL_AGAIN)) {
-            return EXIT_DONE;
-        }
+    if (UNLIKELY(number >= ARRAY_SIZE(hypercalls))) {
+        return rare_call(vcpu, number);
     }
-    vcpu->vmx.registers.rax = (uint64_t)result;
-    return EXIT_SKIP;
+    return hypercalls[number](vcpu);
 }

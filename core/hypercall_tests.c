@@ -10,22 +10,22 @@
 #include "lib/pages.h"
 #include "vmfunc/sealed.h"
 
-int64_t hypercall_test_stay(struct vcpu *vcpu)
+enum exit_result hypercall_test_stay(struct vcpu *vcpu)
 {
     uint64_t ticks = vcpu->vmx.registers.rdi;
     uint64_t event = vcpu->vmx.registers.rsi;
     bool is_vector = event == 0 || event == EXCEPTION_NMI || (event >= 32 && event <= 255);
 
     if (ticks > UINT32_MAX || !is_vector) {
-        return POSTERN_ERR_ARGUMENT;
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     vcpu->test_stay = true;
     vcpu->test_event = (uint32_t)event;
     vcpu_set_ticks(vcpu, (uint32_t)ticks);
-    return 0;
+    return hypercall_answer(vcpu, 0);
 }
 
-int64_t hypercall_test_seal(struct vcpu *vcpu)
+enum exit_result hypercall_test_seal(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
     uint64_t number = vcpu->vmx.registers.rdi;
@@ -36,13 +36,13 @@ int64_t hypercall_test_seal(struct vcpu *vcpu)
     uint32_t view = 0;
 
     if (number >= vm->port_count) {
-        return POSTERN_ERR_ARGUMENT;
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     /* Never given back: this is called once in a test. */
     request.tables = pages_alloc(SEALED_PAGES, PAGE_SIZE, PAGES_HYPERVISOR);
     request.tables_at = (uint64_t)request.tables;
     if (request.tables == NULL) {
-        return POSTERN_ERR_NO_MEMORY;
+        return hypercall_answer(vcpu, POSTERN_ERR_NO_MEMORY);
     }
     spin_lock(&vm->lock);
     status_t status = views_create_sealed(&vm->views, &request, &view);
@@ -53,5 +53,5 @@ int64_t hypercall_test_seal(struct vcpu *vcpu)
         vcpu_view_open(vcpu, view);
     }
     spin_unlock(&vm->lock);
-    return status == STATUS_OK ? (int64_t)view : POSTERN_ERR_ARGUMENT;
+    return hypercall_answer(vcpu, status == STATUS_OK ? (int64_t)view : POSTERN_ERR_ARGUMENT);
 }

@@ -25,19 +25,19 @@ static int64_t error_of(status_t status)
 /* The call is answered once no CPU of `vm` can use what it took away. Until then it is made again,
  * for which all calls that end here change nothing the second time: the vCPU goes through its own
  * requests meanwhile, so that two that wait for each other get on. */
-static int64_t when_flushed(const struct vm *vm, const struct vcpu *self, int64_t result)
+static enum exit_result when_flushed(const struct vm *vm, struct vcpu *self, int64_t answer)
 {
-    return result < 0 || vm_flushed(vm, self) ? result : HYPERCALL_AGAIN;
+    return answer < 0 || vm_flushed(vm, self) ? hypercall_answer(self, answer) : EXIT_DONE;
 }
 
-int64_t hypercall_gate(struct vcpu *vcpu)
+enum exit_result hypercall_gate(struct vcpu *vcpu)
 {
     const struct views *views = &vcpu->vm->views;
 
-    return (int64_t)(views->gate_gpa | views->gate_pages);
+    return hypercall_answer(vcpu, (int64_t)(views->gate_gpa | views->gate_pages));
 }
 
-int64_t hypercall_gate_place(struct vcpu *vcpu)
+enum exit_result hypercall_gate_place(struct vcpu *vcpu)
 {
     uint64_t page = vcpu->vmx.registers.rdi;
     uint64_t gpa = vcpu->vmx.registers.rsi;
@@ -69,14 +69,14 @@ static bool which_vcpus(const struct vcpu *vcpu, uint32_t *first, uint32_t *coun
     return true;
 }
 
-int64_t hypercall_view_open(struct vcpu *vcpu)
+enum exit_result hypercall_view_open(struct vcpu *vcpu)
 {
     uint64_t number = vcpu->vmx.registers.rdi;
     struct vm *vm = vcpu->vm;
     uint32_t first, count, view = 0;
 
     if (number >= vm->port_count || !which_vcpus(vcpu, &first, &count)) {
-        return POSTERN_ERR_ARGUMENT;
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     spin_lock(&vm->lock);
     status_t status = window_make_view(vm->ports[number], &view);
@@ -86,17 +86,17 @@ int64_t hypercall_view_open(struct vcpu *vcpu)
         vcpu_request(&vm->vcpus[i], VCPU_WORK_YIELD);
     }
     spin_unlock(&vm->lock);
-    return status == STATUS_OK ? (int64_t)view : error_of(status);
+    return hypercall_answer(vcpu, status == STATUS_OK ? (int64_t)view : error_of(status));
 }
 
-int64_t hypercall_view_close(struct vcpu *vcpu)
+enum exit_result hypercall_view_close(struct vcpu *vcpu)
 {
     uint64_t number = vcpu->vmx.registers.rdi;
     struct vm *vm = vcpu->vm;
     uint32_t first, count;
 
     if (number >= vm->port_count || !which_vcpus(vcpu, &first, &count)) {
-        return POSTERN_ERR_ARGUMENT;
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     spin_lock(&vm->lock);
     uint32_t view = vm->ports[number]->view;
@@ -110,47 +110,47 @@ int64_t hypercall_view_close(struct vcpu *vcpu)
     return when_flushed(vm, vcpu, 0);
 }
 
-int64_t hypercall_window_grant(struct vcpu *vcpu)
+enum exit_result hypercall_window_grant(struct vcpu *vcpu)
 {
     uint64_t number = vcpu->vmx.registers.rdi;
     uint64_t granted = vcpu->vmx.registers.rsi;
     struct vm *vm = vcpu->vm;
 
     if (number >= vm->port_count || granted > 1) {
-        return POSTERN_ERR_ARGUMENT;
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     struct port *port = vm->ports[number];
     if (port->link->config->mode != CONFIG_LINK_GATED) {
-        return POSTERN_ERR_MODE;
+        return hypercall_answer(vcpu, POSTERN_ERR_MODE);
     }
     if (window_grant(port, granted == 1) == STATUS_BUSY) {
-        return HYPERCALL_AGAIN;
+        return EXIT_DONE;
     }
     return when_flushed(port->link->ports[1 - port->end].vm, vcpu, 0);
 }
 
-int64_t hypercall_ve(struct vcpu *vcpu)
+enum exit_result hypercall_ve(struct vcpu *vcpu)
 {
     uint64_t gpa = vcpu->vmx.registers.rdi;
 
     if (gpa == POSTERN_VE_OFF) {
         vcpu_set_ve(vcpu, NULL);
-        return 0;
+        return hypercall_answer(vcpu, 0);
     }
     void *page = is_aligned(gpa, PAGE_SIZE) ? vm_memory(vcpu->vm, gpa, PAGE_SIZE) : NULL;
     if (page == NULL) {
-        return POSTERN_ERR_ARGUMENT;
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     vcpu_set_ve(vcpu, page);
-    return 0;
+    return hypercall_answer(vcpu, 0);
 }
 
-int64_t hypercall_exits(struct vcpu *vcpu)
+enum exit_result hypercall_exits(struct vcpu *vcpu)
 {
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < EXIT_REASON_COUNT; i++) {
         sum += vcpu->exits[i];
     }
-    return (int64_t)sum;
+    return hypercall_answer(vcpu, (int64_t)sum);
 }

@@ -12,6 +12,13 @@ enum delivery_mode {
     DELIVER_STARTUP = 6
 };
 
+void interrupts_nmi(struct vcpu *vcpu)
+{
+    /* Relaxed: seen with the request, which is a release. */
+    atomic_fetch_add_explicit(&vcpu->nmis_posted, 1, memory_order_relaxed);
+    vcpu_request(vcpu, VCPU_WORK_NMI);
+}
+
 static void deliver_to(struct vcpu *vcpu, uint8_t mode, uint8_t vector, bool level)
 {
     switch (mode) {
@@ -22,7 +29,7 @@ static void deliver_to(struct vcpu *vcpu, uint8_t mode, uint8_t vector, bool lev
         }
         break;
     case DELIVER_NMI:
-        vcpu_request(vcpu, VCPU_WORK_NMI);
+        interrupts_nmi(vcpu);
         break;
     case DELIVER_INIT:
         vcpu_request(vcpu, VCPU_WORK_INIT);

@@ -6,6 +6,9 @@
 
 #include "core/vm.h"
 
+/* Sends an NMI to `vcpu`. Any CPU. */
+void interrupts_nmi(struct vcpu *vcpu);
+
 /* The op that the I/O APIC delivers through; `context` is the VM. */
 void interrupts_from_ioapic(void *context, uint32_t destination, bool logical, uint8_t vector,
                             uint8_t mode, bool level);

@@ -23,6 +23,7 @@ struct port {
     _Atomic(bool) granted;        /* whether the peer may see this end's section */
     _Atomic(uint64_t) revocable;  /* the TSC at which it may be revoked again */
     uint64_t unmappable;     /* how often the window could not be mapped where the guest put it */
+    uint64_t inconvertible;  /* ... and its violations not be made #VE */
     uint64_t doorbells_sent; /* by this port; written by its VM's vCPUs under no lock: a figure */
     uint64_t doorbells_received;
 };

@@ -13,6 +13,8 @@
 #include "lib/log.h"
 #include "lib/pages.h"
 
+#define REGISTER_RSP 4u /* in the VMCS */
+
 /* Offsets of the general registers in the order of the encodings; RSP has none. */
 static const uint8_t register_offsets[16] = {
     offsetof(struct vmx_registers, rax),
@@ -48,9 +50,24 @@ const struct vmx_caps *vcpu_caps(void)
     return caps;
 }
 
-uint64_t *vcpu_register(struct vcpu *vcpu, unsigned index)
+uint64_t vcpu_read_register(const struct vcpu *vcpu, unsigned index)
 {
-    return (uint64_t *)(void *)((char *)&vcpu->vmx.registers + register_offsets[index & 15]);
+    const char *registers = (const char *)&vcpu->vmx.registers;
+
+    return index == REGISTER_RSP
+               ? vmread(VMCS_GUEST_RSP)
+               : *(const uint64_t *)(const void *)(registers + register_offsets[index & 15]);
+}
+
+void vcpu_write_register(struct vcpu *vcpu, unsigned index, uint64_t value)
+{
+    char *registers = (char *)&vcpu->vmx.registers;
+
+    if (index == REGISTER_RSP) {
+        vmwrite(VMCS_GUEST_RSP, value);
+    } else {
+        *(uint64_t *)(void *)(registers + register_offsets[index & 15]) = value;
+    }
 }
 
 /* The op of a local APIC for the end of a level-triggered interrupt. */

@@ -39,12 +39,16 @@ void vcpu_pass_timer(struct vcpu *vcpu, bool pass);
 void vcpu_run(struct vcpu *vcpu);
 
 /* General register `index` in the order of the encodings (RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
- * R8 ...); not for RSP, which is in the VMCS. */
-uint64_t *vcpu_register(struct vcpu *vcpu, unsigned index);
+ * R8 ...). */
+uint64_t vcpu_read_register(const struct vcpu *vcpu, unsigned index);
+void vcpu_write_register(struct vcpu *vcpu, unsigned index, uint64_t value);
 
 /* The guest-physical address of `linear` by the guest's own page tables. False where it has none.
  */
 bool vcpu_translate(const struct vcpu *vcpu, uint64_t linear, uint64_t *gpa);
+
+/* Whether the guest executes 64-bit code. */
+bool vcpu_in_64bit_mode(void);
 
 /* Copies up to `size` bytes of the guest's code at `rip` through its own page tables. Returns the
  * count. */
@@ -56,9 +60,20 @@ void vcpu_write_event(struct vcpu *vcpu);
 /* Has an exception delivered at the next entry. */
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
 
+/* The event that was being delivered cannot be: its stack or its gate is out of reach. The guest
+ * gets #DF; if that cannot be delivered either the VM ends, as by a triple fault. */
+void vcpu_fail_delivery(struct vcpu *vcpu);
+
+/* Answers with #GP an instruction that works on hardware and is not emulated here: the program or
+ * driver that uses it ends, not the VM. `where` is the address or port. Logged once for a vCPU. */
+void vcpu_refuse_instruction(struct vcpu *vcpu, const char *why, uint64_t where);
+
 /* Advances RIP by the `length` of the instruction that exited, and ends a block by STI or MOV SS.
  */
 void vcpu_advance(struct vcpu *vcpu, uint64_t length);
+
+/* Whether an NMI or interrupt ends HLT; the posted ones are in the IRR. */
+bool vcpu_is_woken(const struct vcpu *vcpu);
 
 /* Does what vcpu->work asks for; VMX_LEAVE if the scheduler is to decide. */
 enum vmx_next vcpu_service(struct vcpu *vcpu);

@@ -12,12 +12,42 @@
 #include "core/vcpu.h"
 #include "core/vcpu_reset.h"
 #include "core/vcpu_views.h"
+#include "lib/log.h"
 
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
-    vcpu->event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector | (has_error ? EVENT_ERROR_CODE : 0);
+    /* Real mode has no error codes, and the entry refuses them there. */
+    bool pushes = has_error && (vmread(VMCS_GUEST_CR0) & CR0_PE) != 0;
+
+    vcpu->event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector | (pushes ? EVENT_ERROR_CODE : 0);
     vcpu->event_error_code = error;
     vcpu->event_length = 0;
+}
+
+void vcpu_fail_delivery(struct vcpu *vcpu)
+{
+    const uint32_t double_fault = EVENT_TYPE_EXCEPTION | EXCEPTION_DF;
+    bool twice = (vcpu->event & (EVENT_TYPE_MASK | EVENT_VECTOR_MASK)) == double_fault;
+
+    vcpu->event = 0;
+    if (!twice) {
+        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
+        return;
+    }
+    log_error("%s/%u: a double fault cannot be delivered: triple fault at rip 0x%llx",
+              vcpu->vm->config->name, vcpu->id, (unsigned long long)vmread(VMCS_GUEST_RIP));
+    vcpu_dump(vcpu);
+    vm_end(vcpu->vm, vcpu->vm->config->on_crash, true);
+}
+
+void vcpu_refuse_instruction(struct vcpu *vcpu, const char *why, uint64_t where)
+{
+    if (vcpu->refused_instructions++ == 0) {
+        log_warning("%s/%u: at rip 0x%llx: %s, 0x%llx (more are counted, not told)",
+                    vcpu->vm->config->name, vcpu->id, (unsigned long long)vmread(VMCS_GUEST_RIP),
+                    why, (unsigned long long)where);
+    }
+    vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
 }
 
 static void set_control(uint32_t control, bool on)
@@ -96,8 +126,8 @@ static void deliver_nmi(struct vcpu *vcpu)
     bool possible =
         vcpu->event == 0 && (blocked & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS)) == 0;
 
-    set_nmi_window(vcpu, !possible);
     if (!possible) {
+        set_nmi_window(vcpu, true);
         return;
     }
     if ((blocked & INTERRUPTIBILITY_STI) != 0) {
@@ -105,17 +135,30 @@ static void deliver_nmi(struct vcpu *vcpu)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~INTERRUPTIBILITY_STI);
     }
     vcpu->event = EVENT_VALID | EVENT_TYPE_NMI | EXCEPTION_NMI;
-    vcpu->nmi_pending = false;
+    vcpu->nmis_pending--;
+    set_nmi_window(vcpu, vcpu->nmis_pending != 0);
+}
+
+/* The NMIs that were posted. A CPU remembers one while it handles another, and no more: two, when
+ * none has been delivered yet. */
+static void take_nmis(struct vcpu *vcpu)
+{
+    bool handling = (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI) != 0 ||
+                    (vcpu->event & EVENT_TYPE_MASK) == EVENT_TYPE_NMI;
+    uint32_t most = handling ? 1 : 2;
+    uint32_t pending = vcpu->nmis_pending + atomic_exchange(&vcpu->nmis_posted, 0);
+
+    vcpu->nmis_pending = pending < most ? pending : most;
 }
 
 /* INIT and SIPI, and the VM's start and end. True if the vCPU has parked. */
 static bool change_state(struct vcpu *vcpu, uint32_t work)
 {
-    if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET)) != 0) {
+    if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET | VCPU_WORK_INIT)) != 0) {
         scheduler_take_timer(vcpu->scheduler);
     }
     if ((work & VCPU_WORK_PARK) != 0) {
-        lapic_reset(&vcpu->lapic); /* its timer ends, too */
+        lapic_reset(&vcpu->lapic, LAPIC_X2APIC); /* its timer ends, too */
         if (atomic_exchange(&vcpu->state, VCPU_PARKED) != VCPU_PARKED) {
             vm_vcpu_parked(vcpu->vm);
         }
@@ -125,6 +168,8 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
         vcpu_reset(vcpu);
     }
     if ((work & VCPU_WORK_INIT) != 0 && vcpu->id != 0) {
+        /* The other registers wait for the SIPI; nobody sees them before. */
+        lapic_reset(&vcpu->lapic, lapic_mode(&vcpu->lapic));
         atomic_store(&vcpu->state, VCPU_WAITING);
     }
     if ((work & VCPU_WORK_STARTUP) != 0 &&
@@ -135,14 +180,13 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
     return false;
 }
 
-/* A halted vCPU goes on when an interrupt can be delivered. */
-static void wake(struct vcpu *vcpu)
+bool vcpu_is_woken(const struct vcpu *vcpu)
 {
     bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
+    bool nmi_blocked = (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI) != 0;
 
-    if (vcpu->nmi_pending || (enabled && lapic_pending(&vcpu->lapic) >= 0)) {
-        atomic_store_explicit(&vcpu->state, VCPU_RUNNABLE, memory_order_relaxed);
-    }
+    return (vcpu->nmis_pending != 0 && !nmi_blocked) ||
+           (enabled && lapic_pending(&vcpu->lapic) >= 0);
 }
 
 enum vmx_next vcpu_service(struct vcpu *vcpu)
@@ -158,18 +202,20 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
         vcpu_flush_views(vcpu);
     }
     if ((work & VCPU_WORK_NMI) != 0) {
-        vcpu->nmi_pending = true;
+        take_nmis(vcpu);
     }
     enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
     if (state == VCPU_HALTED) {
         lapic_sync_posted(&vcpu->lapic);
-        wake(vcpu);
-        state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
+        if (vcpu_is_woken(vcpu)) {
+            state = VCPU_RUNNABLE;
+            atomic_store_explicit(&vcpu->state, state, memory_order_relaxed);
+        }
     }
     if (state != VCPU_RUNNABLE) {
         return VMX_LEAVE;
     }
-    if (vcpu->nmi_pending) {
+    if (vcpu->nmis_pending != 0) {
         deliver_nmi(vcpu);
     }
     deliver_interrupts(vcpu);

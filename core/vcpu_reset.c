@@ -88,7 +88,7 @@ static void set_common_state(struct vcpu *vcpu)
     vmwrite(VMCS_CR0_MASK, CR0_OWNED);
     vmwrite(VMCS_CR4_MASK, VCPU_CR4_FORCED | vcpu->vm->cpuid.cr4_hidden);
     vcpu->event = 0;
-    vcpu->nmi_pending = false;
+    vcpu->nmis_pending = 0;
     /* A window that was open is closed. */
     vmwrite(VMCS_PROC_CONTROLS, vcpu_caps()->proc);
     vcpu->window_open = false;
@@ -110,6 +110,7 @@ static void set_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
 
 void vcpu_start_up(struct vcpu *vcpu, uint32_t page)
 {
+    vcpu_leave_view(vcpu);
     set_common_state(vcpu);
     set_mode(0, 0, 0);
     vmwrite(VMCS_GUEST_CR3, 0);
@@ -176,7 +177,8 @@ void vcpu_reset(struct vcpu *vcpu)
     if (vcpu_caps()->vpid) {
         (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
     }
-    lapic_reset(&vcpu->lapic);
+    atomic_store(&vcpu->nmis_posted, 0);
+    lapic_reset(&vcpu->lapic, LAPIC_X2APIC);
     msr_state_reset(&vcpu->msrs, vcpu->id == 0);
     if (vcpu->id == 0) {
         set_kernel_entry(vcpu);

@@ -108,9 +108,7 @@ void vcpu_tell_violation(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa
                     (unsigned long long)gpa);
     }
     if (vcpu->event != 0) {
-        /* In the middle of an event's delivery: its stack or its gate is out of reach. */
-        vcpu->event = 0;
-        vcpu_inject_exception(vcpu, EXCEPTION_DF, true, 0);
+        vcpu_fail_delivery(vcpu);
     } else if (convertible && vcpu->ve != NULL && (vmread(VMCS_GUEST_CR0) & CR0_PE) != 0 &&
                ve_fill(vcpu->ve, qualification, vmread(VMCS_GUEST_LINEAR_ADDRESS), gpa,
                        (uint16_t)view)) {

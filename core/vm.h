@@ -68,7 +68,7 @@ struct vcpu {
     uint32_t event_length;     /* and the instruction's length, for software events */
     bool window_open;          /* interrupt-window exiting is on */
     bool nmi_window_open;      /* NMI-window exiting is on */
-    bool nmi_pending;
+    uint32_t nmis_pending;     /* 2: one is delivered, the other waits for its IRET */
     uint64_t eoi_exits[4];     /* the EOI-exit bitmap, as the VMCS has it */
     bool test_stay;            /* POSTERN_HC_TEST_STAY has set the preemption timer */
     uint32_t test_event;       /* POSTERN_HC_TEST_STAY: what comes when the stay ends */
@@ -80,11 +80,13 @@ struct vcpu {
     _Atomic(enum vcpu_state) state;
     _Atomic uint32_t work;
     _Atomic uint32_t startup_page;
+    _Atomic uint32_t nmis_posted;      /* with VCPU_WORK_NMI */
     uint64_t exits[EXIT_REASON_COUNT]; /* written by the owner alone; others may read old values */
     uint64_t interrupts_injected;
-    uint64_t refused_accesses;  /* against the EPT, not to a device */
-    uint64_t crossings_resumed; /* after an interruption */
-    uint64_t crossings_aborted; /* into what was not open, or not mapped */
+    uint64_t refused_accesses;     /* against the EPT, not to a device */
+    uint64_t refused_instructions; /* that are not emulated */
+    uint64_t crossings_resumed;    /* after an interruption */
+    uint64_t crossings_aborted;    /* into what was not open, or not mapped */
 };
 
 enum vm_state { VM_OFF, VM_STARTING, VM_RUNNING, VM_ENDING, VM_CRASHED };

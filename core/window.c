@@ -63,6 +63,24 @@ static void unmap(struct port *port)
     port->mapped = false;
 }
 
+/* Whether another window of the VM is in the same hierarchy at the same place. What would be mapped
+ * of this one could not be told from it later. */
+static bool overlaps_another(struct port *port)
+{
+    const struct vm *vm = port->vm;
+    uint64_t end = port->window_at + 2 * section_size(port);
+
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        struct port *other = vm->ports[i];
+        if (other != port && other->window_at != 0 && hierarchy(other) == hierarchy(port) &&
+            other->window_at < end &&
+            port->window_at < other->window_at + 2 * section_size(other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The own section writable, the peer's not; neither can be executed. */
 static void map(struct port *port)
 {
@@ -70,6 +88,10 @@ static void map(struct port *port)
     const uint8_t *own = port->link->sections[port->end];
 
     if (ept == NULL || port->window_at == 0) {
+        return;
+    }
+    if (overlaps_another(port)) {
+        tell_unmappable(port, STATUS_EXISTS);
         return;
     }
     status_t status = ept_map(ept, port->window_at, (uint64_t)own, section_size(port),
@@ -85,12 +107,13 @@ static void map(struct port *port)
 }
 
 /* Accesses to the window that the default view does not allow may be told by #VE. */
-static void set_convertible(const struct port *port, bool convertible)
+static void set_convertible(struct port *port, bool convertible)
 {
     uint64_t size = 2 * section_size(port);
 
     if (port->window_at != 0 &&
-        ept_set_convertible(&port->vm->ept, port->window_at, size, convertible) != STATUS_OK) {
+        ept_set_convertible(&port->vm->ept, port->window_at, size, convertible) != STATUS_OK &&
+        port->inconvertible++ == 0) {
         log_warning("%s: link %s: no table for #VE: its violations exit", port->vm->config->name,
                     port->link->config->name);
     }
@@ -156,17 +179,18 @@ status_t window_grant(struct port *port, bool granted)
         }
         atomic_store(&port->revocable, now + port->vm->cpuid.tsc_hz / REVOCATIONS_PER_SECOND);
     }
-    if (atomic_exchange(&port->granted, granted) == granted) {
-        return STATUS_OK;
-    }
+    /* Under the lock, so that of two that revoke neither returns before it is done. */
     spin_lock(&peer->vm->lock);
+    bool changes = atomic_exchange(&port->granted, granted) != granted;
     ept = hierarchy(peer);
-    if (peer->mapped && granted) {
+    if (!changes || !peer->mapped) {
+        /* Mapped as it now is when the peer has a place for it. */
+    } else if (granted) {
         status_t status = map_peers_section(peer, ept);
         if (status != STATUS_OK && status != STATUS_EXISTS) {
             tell_unmappable(peer, status);
         }
-    } else if (peer->mapped) {
+    } else {
         uint64_t at = peer->window_at + section_size(peer);
         if (ept_unmap(ept, at, section_size(peer)) != STATUS_OK) {
             log_error("%s: a section cannot be unmapped", peer->vm->config->name);

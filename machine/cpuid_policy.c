@@ -11,7 +11,6 @@
 /* What a guest may set in CR4: VME to OSXMMEXCPT, and the bits whose features are shown below. */
 #define CR4_UMIP     BIT(11)
 #define CR4_FSGSBASE BIT(16)
-#define CR4_SMEP     BIT(20)
 #define CR4_SMAP     BIT(21)
 #define CR4_SHOWN \
     (MASK(10, 0) | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
@@ -25,6 +24,7 @@
 #define LEAF1_ECX_OSXSAVE    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR BIT32(31)
 #define LEAF1_EDX            (0x078bfbffu & ~(BIT32(7) | BIT32(14)))
+#define LEAF1_EDX_APIC       BIT32(9)
 #define LEAF1_EDX_HTT        BIT32(28)
 
 /* Leaf 7. Shown in EBX: FSGSBASE, TSC_ADJUST, BMI1, AVX2, FDP, SMEP, BMI2, ERMS, FCS/FDS, AVX-512
@@ -78,7 +78,8 @@ static void features(const struct cpuid_env *env, uint32_t subleaf, struct cpuid
     (void)subleaf;
     r->ebx = (r->ebx & 0x0000ff00u) | env->vcpus << 16 | env->apic_id << 24;
     r->ecx = (r->ecx & LEAF1_ECX) | LEAF1_ECX_HYPERVISOR | (env->osxsave ? LEAF1_ECX_OSXSAVE : 0);
-    r->edx = (r->edx & LEAF1_EDX) | (env->vcpus > 1 ? LEAF1_EDX_HTT : 0);
+    r->edx = (r->edx & LEAF1_EDX & ~(env->apic_off ? LEAF1_EDX_APIC : 0)) |
+             (env->vcpus > 1 ? LEAF1_EDX_HTT : 0);
 }
 
 /* Caches: as they are, each core's own, the last level shared by the package. */

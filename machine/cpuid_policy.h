@@ -16,7 +16,8 @@ struct cpuid_env {
     uint32_t apic_id;
     uint32_t vcpus;
     uint64_t tsc_hz;
-    bool osxsave; /* the guest's CR4.OSXSAVE */
+    bool osxsave;  /* the guest's CR4.OSXSAVE */
+    bool apic_off; /* the local APIC is off by IA32_APIC_BASE */
     bool rdtscp, invpcid, xsaves;
     uint32_t native;       /* POSTERN_NATIVE_ bits: what of the views the CPU does itself */
     uint64_t xcr0_allowed; /* state components that the guest may turn on */

@@ -43,10 +43,21 @@
 #define ICR_RESERVED       0xfff32000ull /* of the low half: 13, 16, 17, 20 to 31 */
 #define NEVER              UINT64_MAX
 #define BROADCAST          0xffffffffu
+#define DFR_FLAT           0xffffffffu
 
 static uint32_t *reg(const struct lapic *lapic, uint32_t offset)
 {
     return (uint32_t *)(void *)((uint8_t *)lapic->page + offset);
+}
+
+enum lapic_mode lapic_mode(const struct lapic *lapic)
+{
+    return atomic_load_explicit(&lapic->mode, memory_order_relaxed);
+}
+
+void lapic_set_mode(struct lapic *lapic, enum lapic_mode mode)
+{
+    atomic_store_explicit(&lapic->mode, mode, memory_order_relaxed);
 }
 
 void lapic_init(struct lapic *lapic, const struct lapic_ops *ops, void *context, uint32_t id,
@@ -57,6 +68,7 @@ void lapic_init(struct lapic *lapic, const struct lapic_ops *ops, void *context,
     lapic->id = id;
     lapic->tsc_per_tick = tsc_per_tick;
     lapic->deadline = NEVER;
+    lapic_set_mode(lapic, LAPIC_X2APIC);
 }
 
 static uint32_t logical_id(uint32_t id)
@@ -64,7 +76,7 @@ static uint32_t logical_id(uint32_t id)
     return id >> 4 << 16 | BIT32(id & 15);
 }
 
-void lapic_reset(struct lapic *lapic)
+void lapic_reset(struct lapic *lapic, enum lapic_mode mode)
 {
     static const uint16_t lvt[] = {REG_LVT_TIMER, REG_LVT_THERMAL, REG_LVT_PERF,
                                    REG_LVT_LINT0, REG_LVT_LINT1,   REG_LVT_ERROR};
@@ -81,6 +93,9 @@ void lapic_reset(struct lapic *lapic)
         atomic_store(&lapic->posted[i], 0);
         atomic_store(&lapic->posted_level[i], 0);
     }
+    lapic_set_mode(lapic, mode);
+    atomic_store_explicit(&lapic->ldr, 0, memory_order_relaxed);
+    atomic_store_explicit(&lapic->dfr, DFR_FLAT, memory_order_relaxed);
     lapic->icr_destination = 0;
     lapic->errors = 0;
     lapic->deadline = NEVER;
@@ -198,13 +213,37 @@ uint64_t lapic_level_triggered(const struct lapic *lapic, unsigned index)
     return high << 32 | *reg(lapic, REG_TMR + 2 * index * 16);
 }
 
+/* The models of xAPIC mode (SDM "Logical Destination Mode"): a bit for each APIC, or clusters of
+ * four. */
+static bool xapic_logical_matches(const struct lapic *lapic, uint32_t destination)
+{
+    uint32_t mine = atomic_load_explicit(&lapic->ldr, memory_order_relaxed) >> 24;
+
+    if (destination > 0xff) {
+        return false;
+    }
+    if (atomic_load_explicit(&lapic->dfr, memory_order_relaxed) == DFR_FLAT) {
+        return (destination & mine) != 0;
+    }
+    return (destination >> 4 == mine >> 4 || destination >> 4 == 0xf) &&
+           (destination & mine & 0xf) != 0;
+}
+
 bool lapic_target_matches(const struct lapic *lapic, uint32_t destination, bool logical)
 {
+    enum lapic_mode mode = lapic_mode(lapic);
+
+    if (mode == LAPIC_OFF) {
+        return false;
+    }
     if (destination == BROADCAST) {
         return true;
     }
     if (!logical) {
         return destination == lapic->id;
+    }
+    if (mode == LAPIC_XAPIC) {
+        return xapic_logical_matches(lapic, destination);
     }
     uint32_t mine = logical_id(lapic->id);
     return destination >> 16 == mine >> 16 && (destination & mine & 0xffff) != 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's local APIC in x2APIC mode (SDM "Extended xAPIC (x2APIC)"). Its registers lie in a page
- * laid out as the virtual-APIC page, so that the CPU can work on the very same page where it
- * virtualises registers and delivers interrupts itself; elsewhere this model does all of it.
+ * A guest's local APIC, driven as in x2APIC mode (SDM "Extended xAPIC (x2APIC)"); xapic.h is the
+ * other way to it. Its registers lie in a page laid out as the virtual-APIC page, so that the CPU
+ * can work on the very same page where it virtualises registers and delivers interrupts itself;
+ * elsewhere this model does all of it.
  *
  * Only the vCPU's own pCPU calls these functions, but for lapic_post() and lapic_target_matches(),
  * which any may call.
@@ -18,6 +19,8 @@ enum lapic_shorthand {
     LAPIC_SHORTHAND_ALL,
     LAPIC_SHORTHAND_OTHERS
 };
+
+enum lapic_mode { LAPIC_OFF, LAPIC_XAPIC, LAPIC_X2APIC };
 
 struct lapic_ipi {
     uint8_t mode; /* the SDM's delivery mode */
@@ -42,6 +45,10 @@ struct lapic {
     uint32_t icr_destination; /* of xAPIC mode, for the next write to the ICR */
     uint32_t errors;          /* since the last write to the ESR, which will show them */
 
+    /* What messages address it by, read by any CPU. Of xAPIC mode: LDR and DFR. */
+    _Atomic(enum lapic_mode) mode;
+    _Atomic uint32_t ldr, dfr;
+
     /* Interrupts on their way, set by any CPU. */
     _Atomic uint64_t posted[4];
     _Atomic uint64_t posted_level[4];
@@ -55,8 +62,14 @@ struct lapic {
 void lapic_init(struct lapic *lapic, const struct lapic_ops *ops, void *context, uint32_t id,
                 uint64_t tsc_per_tick);
 
-/* The state after reset, in x2APIC mode. */
-void lapic_reset(struct lapic *lapic);
+/* The state after reset, in `mode`: in x2APIC mode where the VM starts, in the one that it has for
+ * INIT, which does not change it. */
+void lapic_reset(struct lapic *lapic, enum lapic_mode mode);
+
+enum lapic_mode lapic_mode(const struct lapic *lapic);
+
+/* Changes the mode, and nothing else that a guest sees. */
+void lapic_set_mode(struct lapic *lapic, enum lapic_mode mode);
 
 /* RDMSR and WRMSR of 0x800 to 0x8ff; `tsc` is now. False: #GP. */
 bool lapic_read_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t *value);
@@ -85,7 +98,8 @@ uint8_t lapic_svi(const struct lapic *lapic);
 /* Which of the vectors 64 * index to 64 * index + 63 came last as level-triggered interrupts. */
 uint64_t lapic_level_triggered(const struct lapic *lapic, unsigned index);
 
-/* Whether an interrupt message with this destination is for this APIC. */
+/* Whether an interrupt message with this destination is for this APIC. In xAPIC mode destinations
+ * are 8 bits wide. */
 bool lapic_target_matches(const struct lapic *lapic, uint32_t destination, bool logical);
 
 /* An 8-bit destination, of the I/O APIC or an MSI, as the 32-bit one: 0xff is the broadcast. */

@@ -204,26 +204,25 @@ static uint64_t low_bytes(uint64_t value, unsigned size)
     return value & (~0ull >> (64 - 8 * size));
 }
 
-uint64_t mmio_insn_source(const struct mmio_insn *insn, uint64_t *const registers[16])
+uint64_t mmio_insn_source(const struct mmio_insn *insn, uint64_t content)
 {
-    uint64_t value = insn->immediate ? insn->value : *registers[insn->reg];
+    uint64_t value = insn->immediate ? insn->value : content;
 
     return low_bytes(insn->high_byte ? value >> 8 : value, insn->size);
 }
 
-void mmio_insn_complete(const struct mmio_insn *insn, uint64_t *const registers[16], uint64_t value)
+uint64_t mmio_insn_complete(const struct mmio_insn *insn, uint64_t content, uint64_t value)
 {
-    uint64_t *target = registers[insn->reg];
     unsigned shift = 64 - 8 * insn->size;
 
     value = insn->sign_extend ? (uint64_t)((int64_t)(value << shift) >> shift)
                               : low_bytes(value, insn->size);
     value = low_bytes(value, insn->reg_size);
     if (insn->high_byte) {
-        *target = (*target & ~0xff00ull) | value << 8;
-    } else if (insn->reg_size >= 4) {
-        *target = value; /* a 32-bit result clears the upper half */
-    } else {
-        *target = (*target & ~(BIT(8 * insn->reg_size) - 1)) | value;
+        return (content & ~0xff00ull) | value << 8;
     }
+    if (insn->reg_size >= 4) {
+        return value; /* a 32-bit result clears the upper half */
+    }
+    return (content & ~(BIT(8 * insn->reg_size) - 1)) | value;
 }

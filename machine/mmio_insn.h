@@ -28,11 +28,10 @@ struct mmio_insn {
 status_t mmio_insn_decode(const uint8_t *bytes, size_t count, unsigned bits,
                           struct mmio_insn *insn) MUST_CHECK;
 
-/* The value that a write stores, of which `size` bytes count; `registers[n]` is register n. */
-uint64_t mmio_insn_source(const struct mmio_insn *insn, uint64_t *const registers[16]);
+/* The value that a write stores, `size` bytes; `content` is that of register `reg`. */
+uint64_t mmio_insn_source(const struct mmio_insn *insn, uint64_t content);
 
-/* Puts what a read gave into the destination. */
-void mmio_insn_complete(const struct mmio_insn *insn, uint64_t *const registers[16],
-                        uint64_t value);
+/* What register `reg` holds after a read that gave `value`; `content`: before. */
+uint64_t mmio_insn_complete(const struct mmio_insn *insn, uint64_t content, uint64_t value);
 
 #endif

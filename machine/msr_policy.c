@@ -24,13 +24,14 @@ enum action {
     PASS_READ, /* reads are the CPU's, with no exit; writes do nothing */
     FIXED,     /* reads `value`; writes are #GP */
     IGNORE,    /* reads `value`; writes do nothing */
-    FIELD      /* kept in struct msr_state */
+    FIELD,     /* kept in struct msr_state; a change of other bits than `value` is #GP */
+    FIELD_SOFT /* the same, but other bits stay as they are */
 };
 
 static const struct rule {
     uint32_t first, last;
     enum action action;
-    uint64_t value; /* FIXED and IGNORE: what it reads; FIELD: the bits that may be written */
+    uint64_t value; /* FIXED and IGNORE: what it reads; FIELDs: the bits that may be written */
     size_t field;
 } rules[] = {
     {MSR_IA32_TSC, MSR_IA32_TSC, PASS_READ, 0, 0}, /* there is no TSC offset */
@@ -47,7 +48,8 @@ static const struct rule {
     {MSR_MISC_FEATURES_ENABLES, MSR_MISC_FEATURES_ENABLES, IGNORE, 0, 0},
     {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_EIP, PASS, 0, 0},
     {MSR_IA32_MCG_CAP, MSR_IA32_MCG_STATUS, FIXED, 0, 0},
-    {MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, FIELD, MISC_ENABLE_STRINGS,
+    /* Each CPU has other switches here, for what a guest is not offered; some are read-only. */
+    {MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, FIELD_SOFT, MISC_ENABLE_STRINGS,
      offsetof(struct msr_state, misc_enable)},
     {MSR_IA32_DEBUGCTL, MSR_IA32_DEBUGCTL, IGNORE, 0, 0},
     {MSR_IA32_PAT, MSR_IA32_PAT, PASS, 0, 0},
@@ -78,6 +80,11 @@ static const struct rule *find(uint32_t msr)
     return NULL;
 }
 
+static bool is_field(const struct rule *rule)
+{
+    return rule->action == FIELD || rule->action == FIELD_SOFT;
+}
+
 bool msr_emulate_read(const struct msr_state *state, uint32_t msr, uint64_t *value)
 {
     const struct rule *rule = find(msr);
@@ -85,9 +92,8 @@ bool msr_emulate_read(const struct msr_state *state, uint32_t msr, uint64_t *val
     if (rule == NULL || rule->action == PASS || rule->action == PASS_READ) {
         return false;
     }
-    *value = rule->action == FIELD
-                 ? *(const uint64_t *)(const void *)((const char *)state + rule->field)
-                 : rule->value;
+    *value = is_field(rule) ? *(const uint64_t *)(const void *)((const char *)state + rule->field)
+                            : rule->value;
     return true;
 }
 
@@ -98,12 +104,12 @@ bool msr_emulate_write(struct msr_state *state, uint32_t msr, uint64_t value)
     if (rule == NULL || rule->action == PASS || rule->action == FIXED) {
         return false;
     }
-    if (rule->action == FIELD) {
+    if (is_field(rule)) {
         uint64_t *field = (uint64_t *)(void *)((char *)state + rule->field);
-        if (((*field ^ value) & ~rule->value) != 0) {
+        if (rule->action == FIELD && ((*field ^ value) & ~rule->value) != 0) {
             return false;
         }
-        *field = value;
+        *field = (*field & ~rule->value) | (value & rule->value);
     }
     return true;
 }

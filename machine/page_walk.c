@@ -7,7 +7,6 @@
 
 #define ENTRY_PRESENT BIT(0)
 #define ENTRY_LARGE   BIT(7)
-#define CR4_PSE       BIT(4)
 
 /* The paging mode: how many levels, how wide an entry. */
 struct mode {

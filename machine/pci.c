@@ -3,6 +3,7 @@
 
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "machine/guest_map.h"
 
 #define CFG_VENDOR       0x00u
 #define CFG_COMMAND      0x04u
@@ -116,6 +117,15 @@ static void put_bar(struct pci_function *function, unsigned bar, uint64_t value)
     }
 }
 
+/* The host bridge passes on what is in its windows: a BAR elsewhere, over RAM or another device,
+ * decodes nothing. */
+static bool is_passed_on(uint64_t address, uint64_t size)
+{
+    return range_within(address, size, GUEST_PCI_BASE, GUEST_PCI_END - GUEST_PCI_BASE) ||
+           range_within(address, size, GUEST_PCI_HIGH_BASE,
+                        GUEST_PCI_HIGH_END - GUEST_PCI_HIGH_BASE);
+}
+
 /* Recomputes what each BAR decodes and tells the owner of changes. */
 static void update_decoding(struct pci_function *function)
 {
@@ -127,7 +137,8 @@ static void update_decoding(struct pci_function *function)
             continue;
         }
         uint64_t old = bar->decoded;
-        bar->decoded = enabled ? bar_register(function, i) : 0;
+        uint64_t address = bar_register(function, i);
+        bar->decoded = enabled && is_passed_on(address, bar->size) ? address : 0;
         if (old != bar->decoded && function->ops != NULL) {
             function->ops->bar_moved(function, i, old, bar->decoded);
         }

@@ -6,6 +6,7 @@
 
 #define REG_ID       0x020u
 #define REG_EOI      0x0b0u
+#define REG_LDR      0x0d0u
 #define REG_DFR      0x0e0u
 #define REG_ESR      0x280u
 #define REG_ICR      0x300u
@@ -13,6 +14,8 @@
 #define REG_SELF_IPI 0x3f0u /* of x2APIC mode alone */
 
 #define ICR_BUSY     BIT32(12)
+#define LDR_WRITABLE 0xff000000u
+#define DFR_WRITABLE 0xf0000000u
 #define MODE         (APIC_BASE_ENABLE | APIC_BASE_X2APIC)
 
 static bool is_register(uint32_t offset, unsigned size)
@@ -35,8 +38,10 @@ uint32_t xapic_read(struct lapic *lapic, uint32_t offset, unsigned size, uint64_
     switch (offset) {
     case REG_ID:
         return lapic->id << 24;
+    case REG_LDR:
+        return atomic_load_explicit(&lapic->ldr, memory_order_relaxed);
     case REG_DFR:
-        return ~0u;
+        return atomic_load_explicit(&lapic->dfr, memory_order_relaxed);
     case REG_ICR_HIGH:
         return lapic->icr_destination << 24;
     default:
@@ -57,6 +62,12 @@ void xapic_write(struct lapic *lapic, uint32_t offset, unsigned size, uint32_t v
     case REG_ESR:
         (void)lapic_write_msr(lapic, msr_of(offset), tsc, 0);
         break;
+    case REG_LDR:
+        atomic_store_explicit(&lapic->ldr, value & LDR_WRITABLE, memory_order_relaxed);
+        break;
+    case REG_DFR:
+        atomic_store_explicit(&lapic->dfr, value | ~DFR_WRITABLE, memory_order_relaxed);
+        break;
     case REG_ICR_HIGH:
         lapic->icr_destination = value >> 24;
         break;
@@ -67,6 +78,14 @@ void xapic_write(struct lapic *lapic, uint32_t offset, unsigned size, uint32_t v
         (void)lapic_write_msr(lapic, msr_of(offset), tsc, value);
         break;
     }
+}
+
+enum lapic_mode xapic_base_mode(uint64_t value)
+{
+    if ((value & APIC_BASE_ENABLE) == 0) {
+        return LAPIC_OFF;
+    }
+    return (value & APIC_BASE_X2APIC) != 0 ? LAPIC_X2APIC : LAPIC_XAPIC;
 }
 
 bool xapic_base_is_valid(uint64_t old, uint64_t value)

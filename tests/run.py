@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs all tests and adds up their results: host unit tests, the checks of the sources, hvctl on a
-monitor without a machine, whole machines in emulators.
+"""Runs all tests and adds up their results: host unit tests, the checks of the sources, the ring's
+model, fuzzers, hvctl on a monitor without a machine, whole machines in emulators.
 
 The last line is "N passed, M failed", with ", K skipped" where some were; each skip's reason is
 above it. Exit code 0 only if none failed and some passed.
@@ -18,7 +18,7 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", "build")
-
+FUZZ_SECONDS = 15  # of each; `make fuzz` takes longer
 
 GROUPS = [
     ("two", ["tests/boot/test_two_guests.py"]),
@@ -29,6 +29,7 @@ GROUPS = [
     ("claims", ["tests/boot/test_claims.py"]),
     ("views", ["tests/boot/test_views.py"]),
     ("lwip", ["tests/boot/test_lwip.py", "tests/boot/test_lwip_open.py"]),
+    ("attack", ["tests/boot/test_attack.py"]),
     ("hvctl", ["tests/hvctl"]),
 ]
 # They are run once more with views and #VE by exits, as on a CPU that has neither.
@@ -73,6 +74,22 @@ def run_check(totals):
     title("the checks of the sources")
     done = subprocess.run(["make", "--no-print-directory", "check"], check=False)
     totals.add("make check", int(done.returncode == 0), int(done.returncode != 0))
+
+
+def run_script(name, command, totals):
+    """A script that ends with "...: N passed, M failed"; its lines are shown as they come."""
+    title(name)
+    lines = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace") as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    counts = re.search(r": (\d+) passed, (\d+) failed$", lines[-1].rstrip() if lines else "")
+    passed, failed = map(int, counts.groups()) if counts else (0, 1)
+    if process.returncode != 0 and failed == 0:
+        failed = 1
+    totals.add(name, passed, failed)
 
 
 def count_report(name, report, totals):
@@ -134,6 +151,8 @@ def main():
     for source in sorted(glob.glob("tests/unit/test_*.c")):
         run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
     run_check(totals)
+    run_script("the ring's model", ["tests/model/check.py"], totals)
+    run_script("the fuzzers", ["tests/fuzz/run.py", "--seconds", str(FUZZ_SECONDS)], totals)
     title("whole machines in emulators, and hvctl on a monitor without one")
     run_groups(totals)
     print(f"\n{time.monotonic() - start:.0f} s")

@@ -5,15 +5,20 @@
 TESTS ?= tests/boot
 BENCH_NEEDS := image hvctl
 
-test: deps ## run all tests: host units, the checks, and whole machines in emulators
-	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs
+test: deps ## run all tests: host units, checks, model, fuzzers, whole machines in emulators
+	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs fuzzers
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
+
+model: ## check the ring's model, and that it notices missing barriers
+	$(Q)tests/model/check.py
 
 system: image hvctl kit ## run the tests of whole machines only (TESTS=tests/boot/FILE)
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) pytest-3 -q -rs $(TESTS)
 
-bench: deps ## measure in Bochs, print a table and write build/bench.csv
+bench: bench-bochs bench-host ## measure all of it; each part writes its rows of build/bench.csv
+
+bench-bochs: deps ## measure the hypervisor in Bochs
 	$(Q)$(MAKE) image hvctl kit
 	$(Q)BUILD=$(BUILD) tests/bench/bench.py
 
-.PHONY: test system bench
+.PHONY: test model system bench bench-bochs

@@ -133,7 +133,10 @@ static int postern_receive_open(struct postern_nic *nic, int budget)
 	while (done < budget && (payload = postern_ring_peek(ring, &meta)) != NULL) {
 		skb = postern_expect(nic, &meta);
 		if (skb) {
-			skb_store_bits(skb, 0, payload, meta.length);
+			if (likely(!skb_is_nonlinear(skb)))
+				memcpy(skb->data, payload, meta.length);
+			else
+				skb_store_bits(skb, 0, payload, meta.length);
 			postern_deliver(nic, skb, &meta);
 		}
 		postern_ring_consume(ring);

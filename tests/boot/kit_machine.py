@@ -31,6 +31,7 @@ def menu(name, options=""):
     """The boot menu's entry for the guest's configuration."""
     if FALLBACK:
         options += " fallback=on"
+    options += "".join(f" append=only={word}" for word in os.environ.get("ONLY", "").split())
     if platform() == "bochs":
         # Options of one's own come last: of two of a kind the last one counts.
         options = " max_stay=20 append=bochs" + options
@@ -39,14 +40,15 @@ def menu(name, options=""):
 
 
 class KitMachine(Machine):
-    """A machine whose only configuration is the guest's."""
+    """A machine whose only configuration is the guest's. `guests`: others that it runs; `more`: options of the
+    launcher."""
 
-    def __init__(self, name, directory, options="", more=()):
+    def __init__(self, name, directory, options="", more=(), guests=()):
         script = os.path.join(directory, "entry.cfg")
         with open(script, "w", encoding="ascii") as file:
             file.write(menu(name, options))
-        files = [script, os.path.join(BUILD, "kit", f"{name}.elf"),
-                 os.path.join(ROOT, "tests/configs", f"{name}.conf")]
+        files = [script, os.path.join(ROOT, "tests/configs", f"{name}.conf")]
+        files += [os.path.join(BUILD, "kit", f"{guest}.elf") for guest in (name, *guests)]
         puts = [word for path in files for word in ("--put", path)]
         super().__init__(name, options=[*puts, *more])
 

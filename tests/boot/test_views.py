@@ -43,3 +43,15 @@ def test_runner_came_to_its_end(text, printed):
 
 def test_neighbour_goes_on(machine):
     assert machine.vms()["peer"]["starts"] == "1"
+
+
+def test_stay_is_bounded(can_run, tmp_path_factory):
+    """On a machine of its own, with no other limit to a stay in the guest."""
+    assert can_run is None
+    machine = KitMachine("crossings", tmp_path_factory.mktemp("crossings"),
+                         " test=on apicv=off max_stay=0")
+    try:
+        printed = verdicts(machine.start().run_claims("crossings"))
+    finally:
+        machine.stop()
+    assert printed["stay_in_a_view_is_bounded"][0] == "success", printed

@@ -5,7 +5,6 @@
 #define CR4_TSD   BIT(2)
 #define CR4_UMIP  BIT(11)
 #define CR4_FSGS  BIT(16)
-#define CR4_SMEP  BIT(20)
 #define CR4_SMAP  BIT(21)
 #define CR4_PKE   BIT(22)
 #define CR4_CET   BIT(23)

@@ -299,6 +299,38 @@ static void wait_for_nmi(void *unused)
     atomic_store(&seen_by_second, vector_count(EXCEPTION_NMI));
 }
 
+static void send_two_nmis(void *unused)
+{
+    (void)unused;
+    wrmsr(MSR_X2APIC_ICR, ICR_ASSERT | ICR_NMI);
+    wrmsr(MSR_X2APIC_ICR, ICR_ASSERT | ICR_NMI);
+}
+
+CLAIM(nmi_twice, "of two NMIs, one right behind the other, none is lost")
+{
+    need_cpu(1);
+    cpu_run(1, send_two_nmis, NULL);
+    CHECK_NO_TRAP(cpu_wait(1, 100));
+    delay(1);
+    CHECK_EQUAL(vector_count(EXCEPTION_NMI), 2);
+}
+
+static void send_three_nmis(struct frame *frame)
+{
+    (void)frame;
+    for (unsigned i = 0; i < 3 && vector_count(EXCEPTION_NMI) == 1; i++) {
+        wrmsr(MSR_X2APIC_ICR, ICR_SELF | ICR_ASSERT | ICR_NMI);
+    }
+}
+
+CLAIM(nmi_merged, "while an NMI is handled, one is remembered: three become one")
+{
+    vector_handle(EXCEPTION_NMI, send_three_nmis);
+    wrmsr(MSR_X2APIC_ICR, ICR_SELF | ICR_ASSERT | ICR_NMI);
+    delay(1);
+    CHECK_EQUAL(vector_count(EXCEPTION_NMI), 2);
+}
+
 CLAIM(nmi_to_other_cpu, "an NMI reaches another vCPU that spins with interrupts off")
 {
     need_cpu(1);

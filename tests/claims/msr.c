@@ -43,6 +43,18 @@ CLAIM(msr_vmx_hidden, "the MSRs of VMX are #GP, and FEATURE_CONTROL is locked wi
     CHECK_TRAP(try_wrmsr(MSR_IA32_FEATURE_CONTROL, 5), EXCEPTION_GP, 0);
 }
 
+CLAIM(msr_misc_enable, "of MISC_ENABLE the fast strings can be switched; other bits are ignored")
+{
+    uint64_t value = 0;
+
+    CHECK_NO_TRAP(try_rdmsr(MSR_IA32_MISC_ENABLE, &value));
+    CHECK_NO_TRAP(try_wrmsr(MSR_IA32_MISC_ENABLE, value ^ 1));
+    check_reads(MSR_IA32_MISC_ENABLE, value ^ 1);
+    CHECK_NO_TRAP(try_wrmsr(MSR_IA32_MISC_ENABLE, 0x400c51889)); /* what others have */
+    check_reads(MSR_IA32_MISC_ENABLE, value);
+    CHECK_NO_TRAP(try_wrmsr(MSR_IA32_MISC_ENABLE, value));
+}
+
 CLAIM(msr_apic_base, "the local APIC starts in x2APIC mode; its address and the BSP flag are fixed")
 {
     uint64_t base = APIC_ADDRESS | APIC_BASE_BSP | APIC_BASE_X2APIC | APIC_BASE_ENABLE;

@@ -98,6 +98,36 @@ CLAIM(smp_own_registers, "each vCPU has its own local APIC and its own MSRs")
     CHECK_EQUAL(atomic_load(&answer), 0);
 }
 
+static void change_apic(void *unused)
+{
+    (void)unused;
+    wrmsr(MSR_X2APIC_LVT_LINT0, 0x77);
+    wrmsr(MSR_X2APIC_DIVIDE, 0xb);
+}
+
+static uint64_t apic_at_start[3];
+
+static void read_apic(void *unused)
+{
+    (void)unused;
+    apic_at_start[0] = rdmsr(MSR_X2APIC_LVT_LINT0);
+    apic_at_start[1] = rdmsr(MSR_X2APIC_DIVIDE);
+    apic_at_start[2] = rdmsr(MSR_X2APIC_ID);
+}
+
+CLAIM(init_resets_apic, "an INIT resets the local APIC, but for its id")
+{
+    need_cpu(1);
+    cpu_run(1, change_apic, NULL);
+    CHECK_NO_TRAP(cpu_wait(1, 100));
+    cpu_start(1);
+    cpu_run(1, read_apic, NULL);
+    CHECK_NO_TRAP(cpu_wait(1, 100));
+    CHECK_EQUAL(apic_at_start[0], TIMER_MASKED); /* the reset value of each entry */
+    CHECK_EQUAL(apic_at_start[1], 0);
+    CHECK_EQUAL(apic_at_start[2], 1);
+}
+
 CLAIM(init_stops, "an INIT stops the second vCPU until the next SIPI")
 {
     need_cpu(1);

@@ -5,10 +5,14 @@
 #define BASE         (GUEST_LAPIC_BASE | APIC_BASE_BSP)
 #define VECTOR       0x63u
 #define TIMER        0x64u
+#define ICR_LOGICAL  (1u << 11)
+#define CPUID_APIC   (1u << 9)
 #define REG_ID       (0x20 / 4)
 #define REG_VERSION  (0x30 / 4)
 #define REG_TPR      (0x80 / 4)
 #define REG_EOI      (0xb0 / 4)
+#define REG_LDR      (0xd0 / 4)
+#define REG_DFR      (0xe0 / 4)
 #define REG_SVR      (0xf0 / 4)
 #define REG_ICR      (0x300 / 4)
 #define REG_ICR_HIGH (0x310 / 4)
@@ -20,7 +24,11 @@ static volatile uint32_t *const lapic = (volatile uint32_t *)GUEST_LAPIC_BASE;
 static void end_by_page(struct frame *frame)
 {
     (void)frame;
-    lapic[REG_EOI] = 0;
+    if ((rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_X2APIC) != 0) {
+        end_of_interrupt(); /* another CPU, which stays in x2APIC mode */
+    } else {
+        lapic[REG_EOI] = 0;
+    }
 }
 
 static void enter_xapic(void)
@@ -69,6 +77,44 @@ CLAIM(xapic_ipi, "IPIs and EOIs work by the page")
     CHECK(wait_for_vector(VECTOR, 1, 50));
     lapic[REG_ICR] = ICR_SELF | ICR_ASSERT | VECTOR;
     CHECK(wait_for_vector(VECTOR, 2, 50));
+}
+
+CLAIM(xapic_logical, "logical destinations are those of LDR and DFR, flat and in clusters")
+{
+    static const struct {
+        uint32_t ldr, dfr, destination;
+        bool mine;
+    } cases[] = {
+        {0x04, 0xffffffff, 0x04, true},  {0x04, 0xffffffff, 0x0f, true},
+        {0x04, 0xffffffff, 0x0b, false}, {0x24, 0x0fffffff, 0x24, true},
+        {0x24, 0x0fffffff, 0xf4, true},  {0x24, 0x0fffffff, 0x14, false},
+        {0x24, 0x0fffffff, 0x2b, false}, {0x00, 0xffffffff, 0x01, false},
+    };
+    uint64_t expected = 0;
+
+    vector_handle(VECTOR, end_by_page);
+    enter_xapic();
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        lapic[REG_LDR] = cases[i].ldr << 24;
+        lapic[REG_DFR] = cases[i].dfr;
+        lapic[REG_ICR_HIGH] = cases[i].destination << 24;
+        lapic[REG_ICR] = ICR_ASSERT | ICR_LOGICAL | VECTOR;
+        expected += cases[i].mine;
+        __asm__ volatile("sti; nop; nop; cli" : : : "memory");
+        if (vector_count(VECTOR) != expected) {
+            fail("LDR 0x%x, DFR 0x%x, destination 0x%x", cases[i].ldr, cases[i].dfr,
+                 cases[i].destination);
+        }
+    }
+}
+
+CLAIM(xapic_cpuid, "CPUID shows a local APIC while IA32_APIC_BASE has it on")
+{
+    CHECK((cpuid(1, 0).edx & CPUID_APIC) != 0);
+    wrmsr(MSR_IA32_APIC_BASE, BASE);
+    CHECK_EQUAL(cpuid(1, 0).edx & CPUID_APIC, 0);
+    wrmsr(MSR_IA32_APIC_BASE, BASE | APIC_BASE_ENABLE);
+    CHECK((cpuid(1, 0).edx & CPUID_APIC) != 0);
 }
 
 CLAIM(xapic_timer, "the timer works by the page, and by IA32_TSC_DEADLINE")

@@ -67,6 +67,11 @@ NORETURN void fail(const char *format, ...) PRINTF(1, 2);
 unsigned claim_phase(void);
 void restart_expected(void);
 
+/* A guest may define it: called after each claim that has succeeded, with all that the claim did to
+ * CPU, page tables and local APIC undone. It ends as a claim does, and its verdict is the claim's.
+ */
+void after_claim(void);
+
 /* Whether the command line has `word`. Bochs is told by "bochs". */
 bool has_word(const char *word);
 

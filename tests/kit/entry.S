@@ -233,7 +233,7 @@ kit_pdpt:
     .skip 4096
 kit_directories:
     .skip 4 * 4096
-    .skip 4096
+    .skip 16384
 kit_boot_stack_end:
 
     .section .note.GNU-stack, "", @progbits

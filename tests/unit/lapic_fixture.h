@@ -77,7 +77,7 @@ static inline void start_as(struct fixture *f, uint32_t id)
     f->lapic.page = f->page;
     f->now = 1000000;
     lapic_init(&f->lapic, &fixture_ops, f, id, TSC_PER_TICK);
-    lapic_reset(&f->lapic);
+    lapic_reset(&f->lapic, LAPIC_X2APIC);
 }
 
 static inline void start(struct fixture *f)

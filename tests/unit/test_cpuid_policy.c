@@ -88,6 +88,8 @@ static void test_leaf_1(void **state)
     assert_int_equal(r.edx, BIT32(28));
     env.vcpus = 1;
     assert_int_equal(ask(&env, 1, 0, 0).edx, 0);
+    env.apic_off = true;
+    assert_int_equal(ask(&env, 1, 0, ALL).edx, bits(edx, sizeof(edx) - 1) & ~BIT32(9));
 }
 
 /* What must never show, whatever else changes. */
@@ -360,6 +362,7 @@ static void test_cache(void **state)
             struct cpuid_regs want = ask_cpu((uint32_t)leaf);
             env.apic_id = i & 3;
             env.osxsave = (i & 4) != 0;
+            env.apic_off = (i & 8) != 0;
             cpuid_emulate(&env, (uint32_t)leaf, i >> 3, &want);
             assert_memory_equal(regs, &want, sizeof(want));
         }

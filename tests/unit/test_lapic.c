@@ -53,7 +53,7 @@ static void test_reset_forgets(void **state)
     lapic_accept(&f.lapic, 0x55);
     request(&f, 0x66, false);
     (void)lapic_post(&f.lapic, 0x77, true);
-    lapic_reset(&f.lapic);
+    lapic_reset(&f.lapic, LAPIC_X2APIC);
     lapic_sync_posted(&f.lapic);
     assert_int_equal(lapic_pending(&f.lapic), -1);
     assert_int_equal(lapic_rvi(&f.lapic) | lapic_svi(&f.lapic), 0);
@@ -246,6 +246,10 @@ static void test_destinations(void **state)
     assert_false(lapic_target_matches(&f.lapic, 0x20004, true));
     assert_false(lapic_target_matches(&f.lapic, 0x10000, true));
     assert_false(lapic_target_matches(&f.lapic, 0x12, true));
+    /* Off, it hears nothing. */
+    lapic_set_mode(&f.lapic, LAPIC_OFF);
+    assert_false(lapic_target_matches(&f.lapic, 0x12, false));
+    assert_false(lapic_target_matches(&f.lapic, 0xffffffff, false));
     stop(&f);
     assert_int_equal(lapic_extend_destination(0xff), 0xffffffff);
     assert_int_equal(lapic_extend_destination(0xfe), 0xfe);

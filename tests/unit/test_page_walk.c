@@ -19,7 +19,6 @@
 #define P           1ull /* present */
 #define LARGE       0x80ull
 #define NX          BIT(63)
-#define CR4_PSE     BIT(4)
 
 struct fixture {
     uint8_t *memory;

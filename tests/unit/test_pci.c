@@ -202,6 +202,18 @@ static void test_decoding(void **state)
     assert_int_equal(f.moves, 4);
     config_write(&f, 0x10, 4, 0xc1234000); /* to where it is */
     assert_int_equal(f.moves, 4);
+    /* Nor does what the bridge does not pass on: RAM, what lies across a window's end, the I/O
+     * APIC.
+     */
+    config_write(&f, 0x10, 4, 0x01000000);
+    assert_int_equal(f.decoded[0], 0);
+    config_write(&f, 0x10, 4, 0xfebfe000);
+    assert_int_equal(f.decoded[0], 0xfebfe000);
+    config_write(&f, 0x10, 4, 0xfec00000);
+    assert_int_equal(f.decoded[0], 0);
+    config_write(&f, 0x1c, 4, 0x20);
+    assert_int_equal(f.decoded[2], 0);
+    config_write(&f, 0x1c, 4, 0x11);
     /* Address 0 decodes nothing. */
     config_write(&f, 0x10, 4, 0);
     assert_int_equal(f.decoded[0], 0);

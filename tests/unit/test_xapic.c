@@ -27,6 +27,7 @@ static void test_registers(void **state)
     start_as(&f, 3);
     assert_int_equal(get(&f, 0x20), 3u << 24);
     assert_int_equal(get(&f, 0x30), rd(&f, VERSION));
+    assert_int_equal(get(&f, 0xd0), 0);
     assert_int_equal(get(&f, 0xe0), 0xffffffff);
     set(&f, 0x80, 0x70);
     assert_int_equal(get(&f, 0x80), 0x70);
@@ -79,6 +80,41 @@ static void test_icr(void **state)
     stop(&f);
 }
 
+static void test_logical_destinations(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start_as(&f, 1);
+    lapic_set_mode(&f.lapic, LAPIC_XAPIC);
+    assert_false(lapic_target_matches(&f.lapic, 0x02, true)); /* not before LDR is set */
+    assert_true(lapic_target_matches(&f.lapic, 1, false));
+    assert_true(lapic_target_matches(&f.lapic, 0xffffffff, true));
+    /* Flat: a bit for each. */
+    set(&f, 0xd0, 0x24ffffff);
+    assert_int_equal(get(&f, 0xd0), 0x24000000);
+    assert_true(lapic_target_matches(&f.lapic, 0x04, true));
+    assert_true(lapic_target_matches(&f.lapic, 0xa5, true));
+    assert_false(lapic_target_matches(&f.lapic, 0xdb, true));
+    assert_false(lapic_target_matches(&f.lapic, 0x10024, true)); /* no 8-bit one */
+    /* Clusters: number and bits. */
+    set(&f, 0xe0, 0);
+    assert_int_equal(get(&f, 0xe0), 0x0fffffff);
+    assert_true(lapic_target_matches(&f.lapic, 0x24, true));
+    assert_true(lapic_target_matches(&f.lapic, 0x2f, true));
+    assert_true(lapic_target_matches(&f.lapic, 0xf4, true)); /* in all clusters */
+    assert_false(lapic_target_matches(&f.lapic, 0x14, true));
+    assert_false(lapic_target_matches(&f.lapic, 0x2b, true));
+    lapic_reset(&f.lapic, LAPIC_XAPIC);
+    assert_int_equal(get(&f, 0xd0), 0);
+    assert_int_equal(get(&f, 0xe0), 0xffffffff);
+    assert_int_equal(lapic_mode(&f.lapic), LAPIC_XAPIC);
+    /* The MSR of x2APIC mode has another LDR. */
+    set(&f, 0xd0, 0x24000000);
+    assert_int_equal(rd(&f, LDR), 0x2);
+    stop(&f);
+}
+
 static void test_eoi(void **state)
 {
     struct fixture f;
@@ -117,6 +153,9 @@ static void test_modes(void **state)
     };
 
     (void)state;
+    assert_int_equal(xapic_base_mode(OFF), LAPIC_OFF);
+    assert_int_equal(xapic_base_mode(ON), LAPIC_XAPIC);
+    assert_int_equal(xapic_base_mode(X2), LAPIC_X2APIC);
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         assert_int_equal(xapic_base_is_valid(cases[i].old, cases[i].new), cases[i].valid);
     }
@@ -127,7 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers), cmocka_unit_test(test_odd_accesses),
         cmocka_unit_test(test_icr),       cmocka_unit_test(test_eoi),
-        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_modes),     cmocka_unit_test(test_logical_destinations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

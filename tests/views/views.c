@@ -3,19 +3,22 @@
 
 uint64_t gate_address(void)
 {
-    return (uint64_t)hypercall(POSTERN_HC_GATE, 0, 0, 0) & ~0xfffull;
+    uint32_t pages;
+
+    return postern_gate_home(&pages);
 }
 
 uint32_t gate_page_count(void)
 {
-    return (uint32_t)hypercall(POSTERN_HC_GATE, 0, 0, 0) & 0xfff;
+    uint32_t pages;
+
+    (void)postern_gate_home(&pages);
+    return pages;
 }
 
 int64_t cross(uint32_t view, uint32_t function, void *arguments)
 {
-    postern_gate_t gate = (postern_gate_t)gate_address();
-
-    return gate(view, function, arguments);
+    return postern_cross(gate_address(), view, function, arguments);
 }
 
 /* PCI functions come in the order of the links. */
@@ -28,8 +31,8 @@ uint32_t open_view(void)
 {
     (void)need_nic();
     (void)hypercall(POSTERN_HC_VE, POSTERN_VE_OFF, 0, 0);
-    (void)hypercall(POSTERN_HC_WINDOW_GRANT, GATED_PORT, 1, 0);
-    int64_t view = hypercall(POSTERN_HC_VIEW_OPEN, GATED_PORT, POSTERN_ALL_VCPUS, 0);
+    (void)postern_window_grant(GATED_PORT, 1);
+    int64_t view = postern_view_open(GATED_PORT);
 
     if (view < 1) {
         error("the view cannot be opened: %lld", (long long)view);
@@ -47,25 +50,17 @@ uint64_t window_of(uint32_t port)
 
 int64_t gate_load(uint32_t view, uint64_t address, uint64_t *value)
 {
-    struct postern_gate_access access = {.window = address};
-    int64_t result = cross(view, POSTERN_GATE_LOAD, &access);
-
-    *value = access.value;
-    return result;
+    return postern_gate_load(gate_address(), view, address, value);
 }
 
 int64_t gate_store(uint32_t view, uint64_t address, uint64_t value)
 {
-    struct postern_gate_access access = {address, value};
-
-    return cross(view, POSTERN_GATE_STORE, &access);
+    return postern_gate_store(gate_address(), view, address, value);
 }
 
 int64_t gate_copy(uint32_t view, uint64_t to, uint64_t from, uint64_t size)
 {
-    struct postern_gate_copy copy = {to, from, size};
-
-    return cross(view, POSTERN_GATE_COPY, &copy);
+    return postern_gate_copy(gate_address(), view, to, from, size);
 }
 
 struct trap try_vmfunc(uint32_t leaf, uint64_t view)

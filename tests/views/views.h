@@ -3,7 +3,7 @@
 #ifndef POSTERN_TESTS_VIEWS_VIEWS_H
 #define POSTERN_TESTS_VIEWS_VIEWS_H
 
-#include "abi/gate.h"
+#include "abi/guest.h"
 #include "tests/kit/kit.h"
 
 #define SECTION_SIZE 0x10000ull

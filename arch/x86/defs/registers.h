@@ -17,6 +17,7 @@
 #define CR0_PG           (1ull << 31)
 
 #define CR4_DE           (1ull << 3)
+#define CR4_PSE          (1ull << 4)
 #define CR4_PAE          (1ull << 5)
 #define CR4_MCE          (1ull << 6)
 #define CR4_PGE          (1ull << 7)
@@ -27,6 +28,7 @@
 #define CR4_SMXE         (1ull << 14)
 #define CR4_PCIDE        (1ull << 17)
 #define CR4_OSXSAVE      (1ull << 18)
+#define CR4_SMEP         (1ull << 20)
 
 #define RFLAGS_RESERVED1 (1ull << 1)
 #define RFLAGS_CF        (1ull << 0)
@@ -44,6 +46,10 @@
 #define EXCEPTION_MC     18u
 #define EXCEPTION_VE     20u
 
+/* In an error code: what it names is in the IDT; the event came from outside the program. */
+#define ERROR_CODE_EXTERNAL 1u
+#define ERROR_CODE_IDT      2u
+
 /* Access rights in the form of the VMCS's guest segment fields. */
 #define SEGMENT_CODE64   0xa09bu
 #define SEGMENT_CODE32   0xc09bu
@@ -52,6 +58,7 @@
 #define SEGMENT_DATA16   0x0093u
 #define SEGMENT_TSS      0x008bu
 #define SEGMENT_LDT16    0x0082u
+#define SEGMENT_DPL      0x0060u
 #define SEGMENT_LONG     0x2000u /* L: 64-bit code */
 #define SEGMENT_UNUSABLE 0x10000u
 

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A guest that attacks: each claim of tests/attack is an attack that has to fail harmlessly. Beside it runs a
+victim (tests/victim) that looks at its own canaries after each. docs/security.md names them all."""
+
+import os
+import re
+
+import pytest
+
+from kit_machine import CLOSING, KitMachine, claims_in, verdicts
+from postern_machine import ROOT
+
+NAMES = claims_in("attack")
+# What the hypervisor has to say of its guests, not of itself.
+ABOUT_A_GUEST = re.compile(r"^E +[0-9.]+ attack[/:]")
+
+
+@pytest.fixture(scope="module", name="machine")
+def fixture_machine(can_run, tmp_path_factory):
+    assert can_run is None
+    machine = KitMachine("attack", tmp_path_factory.mktemp("attack"), guests=["victim"])
+    try:
+        yield machine.start()
+    finally:
+        machine.stop()
+
+
+@pytest.fixture(scope="module", name="text")
+def fixture_text(machine):
+    text = machine.run_claims("attack")
+    with open(os.path.join(machine.directory, "console.txt"), "w", encoding="utf-8") as file:
+        file.write(text)
+    with open(os.path.join(machine.directory, "log.txt"), "w", encoding="utf-8") as file:
+        file.write(machine.hvctl("log"))
+    return text
+
+
+@pytest.fixture(scope="module", name="printed")
+def fixture_printed(text):
+    return verdicts(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_attack_fails(printed, name):
+    verdict, reason = printed.get(name, ("missing", "it printed no line"))
+    if verdict == "skip":
+        pytest.skip(reason)
+    assert verdict == "success", f"{verdict}: {reason}"
+
+
+def test_runner_came_to_its_end(text, printed):
+    assert CLOSING.search(text), text[-2000:]
+    assert set(printed) == set(NAMES)
+
+
+def test_victim_is_unharmed(machine, text):
+    assert text
+    row = machine.vms()["victim"]
+    assert (row["state"], row["starts"]) == ("running", "1")
+    console = machine.console("victim")
+    assert "victim: ready, 0 bad" in console
+    assert "changed" not in console and "claim" not in console
+
+
+def test_hypervisor_is_unharmed(machine, text):
+    assert text
+    log = machine.hvctl("log")
+    bad = [line for line in log.splitlines() if line.startswith("E ") and not ABOUT_A_GUEST.match(line)]
+    assert not bad
+    assert "panic" not in log
+
+
+def test_next_vm_start_is_clean(machine, text):
+    """What the attacks left does not outlive their VM: it starts anew and attacks again."""
+    assert text
+    machine.wait_for_state("attack", "off")
+    machine.hvctl("start", "attack")
+    machine.wait_until("the attacker begins anew",
+                       lambda: machine.console("attack").count(f"claim {NAMES[0]}: success") == 2)
+
+
+def test_every_attack_is_described():
+    """docs/security.md and the claims name each other."""
+    with open(os.path.join(ROOT, "docs/security.md"), encoding="utf-8") as file:
+        rows = [line for line in file if line.startswith("|")]
+    named = {name for row in rows for name in re.findall(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+)`", row)}
+    assert set(NAMES) - named == set(), "attacks without a row"
+    known = set(NAMES)
+    for guest in ("claims", "views"):
+        known |= set(claims_in(guest))
+    for folder in ("tests/boot", "tests/unit"):
+        for name in os.listdir(os.path.join(ROOT, folder)):
+            if name.endswith((".py", ".c")):
+                with open(os.path.join(ROOT, folder, name), encoding="utf-8") as file:
+                    known |= set(re.findall(r"\b(test_\w+)\b", file.read()))
+                known.add(os.path.splitext(name)[0])
+    assert named - known == set(), "rows that name no test"

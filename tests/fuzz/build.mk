@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Fuzzers: clang's libFuzzer with the address and undefined-behaviour sanitizers. One is
+# tests/fuzz/fuzz_NAME.c; FUZZ_NAME lists the product's sources that it links.
+
+FUZZ_SECONDS ?= 60
+FUZZ_CC := clang-14
+FUZZ_CFLAGS := $(WARNINGS) -O1 -g -I. -DPOSTERN_HOST -fno-omit-frame-pointer \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+FUZZ_ring :=
+FUZZ_config := core/config.c
+FUZZ_hdlc := lib/hdlc.c
+FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c
+FUZZ_multiboot := machine/multiboot.c machine/guest_kernel.c machine/linux_boot.c
+FUZZ_linux_boot := $(FUZZ_multiboot)
+FUZZ_mmio_insn := machine/mmio_insn.c
+
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+
+$(BUILD)/fuzz/%.o: %.c
+	$(call say,FUZZ CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+-include $(shell find $(BUILD)/fuzz -name '*.d' 2>/dev/null)
+
+# $(1): the fuzzer's name.
+define fuzz_rule
+$(BUILD)/fuzz/fuzz_$(1): $$(patsubst %.c,$(BUILD)/fuzz/%.o,tests/fuzz/fuzz_$(1).c $$(FUZZ_$(1)) $$(UNIT_LIB))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(FUZZ_CC) $$(FUZZ_CFLAGS) -o $$@ $$^
+endef
+$(foreach path,$(FUZZERS),$(eval $(call fuzz_rule,$(path:$(BUILD)/fuzz/fuzz_%=%))))
+
+fuzzers: $(FUZZERS)
+
+fuzz: fuzzers ## run each fuzzer for FUZZ_SECONDS (60); keeps what it learns in build/fuzz
+	$(Q)BUILD=$(BUILD) tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+
+.PHONY: fuzz fuzzers

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The configuration's parser: the input is the file. */
+#include "tests/fuzz/fuzz.h"
+
+#include "core/config.h"
+
+static void check_text(const char *text, size_t size)
+{
+    FUZZ_CHECK(memchr(text, '\0', size) != NULL);
+}
+
+static void check_vm(const struct config_vm *vm)
+{
+    check_text(vm->name, sizeof(vm->name));
+    check_text(vm->kernel, sizeof(vm->kernel));
+    check_text(vm->initrd, sizeof(vm->initrd));
+    check_text(vm->cmdline, sizeof(vm->cmdline));
+    FUZZ_CHECK(vm->name[0] != '\0' && vm->kernel[0] != '\0');
+    FUZZ_CHECK(vm->memory >= CONFIG_MEMORY_MIN && vm->memory <= CONFIG_MEMORY_MAX);
+    FUZZ_CHECK(vm->memory % (2u << 20) == 0);
+    FUZZ_CHECK(vm->vcpus >= 1 && vm->vcpus <= CONFIG_MAX_VCPUS);
+}
+
+static void check_link(const struct config *config, const struct config_link *link)
+{
+    check_text(link->name, sizeof(link->name));
+    FUZZ_CHECK(link->name[0] != '\0');
+    FUZZ_CHECK(link->ends[0] < config->vm_count && link->ends[1] < config->vm_count);
+    FUZZ_CHECK(link->ends[0] != link->ends[1]);
+    FUZZ_CHECK(link->window >= CONFIG_WINDOW_MIN && link->window <= CONFIG_WINDOW_MAX);
+    FUZZ_CHECK((link->window & (link->window - 1)) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct config config;
+    struct config_error error = {0};
+    uint8_t *text = fuzz_copy(data, size);
+    status_t status = config_parse((const char *)text, size, &config, &error);
+
+    free(text);
+    if (status != STATUS_OK) {
+        FUZZ_CHECK(status == STATUS_INVALID);
+        check_text(error.text, sizeof(error.text));
+        FUZZ_CHECK(error.text[0] != '\0' && error.line <= size + 1);
+        return 0;
+    }
+    FUZZ_CHECK(config.vm_count <= CONFIG_MAX_VMS && config.link_count <= CONFIG_MAX_LINKS);
+    for (uint32_t i = 0; i < config.vm_count; i++) {
+        check_vm(&config.vms[i]);
+    }
+    for (uint32_t i = 0; i < config.link_count; i++) {
+        check_link(&config, &config.links[i]);
+    }
+    return 0;
+}

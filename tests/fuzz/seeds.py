@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Inputs for the fuzzers to begin with, one function per fuzzer. Each is in the form that its
+fuzzer reads; see there."""
+
+import glob
+import struct
+import zlib
+
+
+def config():
+    for path in sorted(glob.glob("guests/configs/*.conf") + glob.glob("tests/configs/*.conf")):
+        with open(path, "rb") as file:
+            yield file.read()
+    yield b"vm a\n  kernel = /a\n  memory = 64M\n  cpus = 0\n"
+
+
+def frame(payload):
+    """As lib/hdlc.h has it. The FCS of RFC 1662 is zlib's CRC-32."""
+    body = b"\xff\x03" + payload
+    body += struct.pack("<I", zlib.crc32(body))
+    escaped = b"".join(bytes((0x7d, byte ^ 0x20)) if byte in (0x7d, 0x7e, 0x11, 0x13)
+                       else bytes((byte,)) for byte in body)
+    return b"\x7e" + escaped + b"\x7e"
+
+
+def hdlc():
+    # The decoder's size, the byte that goes with a silence, the line.
+    yield bytes((60, 1)) + b"text ~ text" + frame(b"a payload ~ with } flags") + b"text"
+    yield bytes((8, 2)) + frame(b"too long for the buffer") + frame(b"ab") + b"\x7e\x01\x7e\xff\x03"
+
+
+def request(kind, sequence, body=b"", session=7):
+    message = struct.pack("<BBHI", kind, 0, sequence, session) + body
+    return bytes((2, len(message))) + message
+
+
+def monitor():
+    hello = request(1, 1, struct.pack("<H", 1))
+    talk = bytes((6, 60))
+    yield hello + talk + request(2, 2, struct.pack("<H", 0)) + talk + request(6, 3)
+    yield (hello + request(3, 2, b"exits") + talk + request(4, 3, struct.pack("<HHQ", 1, 500, 0))
+           + talk + request(3, 4, b"flood") + talk)
+    yield (bytes((0x57, 5)) + b"hello" + hello + request(4, 2, struct.pack("<HHQ", 0, 64, 0))
+           + request(5, 3, struct.pack("<HHQ", 2, 0, 0) + b"ls\r") + talk)
+    for line in (b"exits\r", b"help\r", b"console alpha\r", b"~", b"\x1b[A\x7f\x03"):
+        yield bytes((0x17, 0, 0, len(line))) + line + bytes((5, 255)) + talk
+
+
+def multiboot_header(flags, *addresses):
+    return struct.pack(f"<III{len(addresses)}I", 0x1badb002, flags,
+                       (-0x1badb002 - flags) & 0xffffffff, *addresses)
+
+
+def multiboot():
+    at = 0x200000
+    yield (bytes((3, 1)) + multiboot_header(0x10003, at, at, at + 64, at + 5000, at + 32)
+           + bytes(64))
+    yield bytes((2, 0)) + multiboot_header(0x10000, at, at, 0, 0, at + 40) + bytes(40)
+    segments = (struct.pack("<8I", 1, 0x80, 0, at, 64, 128, 5, 4)
+                + struct.pack("<8I", 1, 0xc0, 0, at + 4096, 16, 8192, 6, 4))
+    elf = struct.pack("<IBBB9xHHIIIIIHHHHHH", 0x464c457f, 1, 1, 1, 2, 3, 1, at + 4, 52, 0, 0, 52,
+                      32, 2, 0, 0, 0)
+    file = (elf + segments).ljust(0x80, b"\0") + multiboot_header(3)
+    yield bytes((7, 2)) + file.ljust(0x100, b"\x90")
+
+
+def linux_boot():
+    def put(image, offset, form, value):
+        struct.pack_into(form, image, offset, value)
+
+    for relocatable, preferred, options in ((1, 2 << 20, 3), (0, 1 << 20, 6), (1, 16 << 20, 0)):
+        image = bytearray(2048)
+        put(image, 0x1f1, "<B", 1)          # setup_sects
+        put(image, 0x1fe, "<H", 0xaa55)
+        put(image, 0x200, "<H", 0x66eb)     # jump: the header's end
+        image[0x202:0x206] = b"HdrS"
+        put(image, 0x206, "<H", 0x020f)
+        put(image, 0x211, "<B", 1)
+        put(image, 0x22c, "<I", 0x7fffffff)  # initrd_addr_max
+        put(image, 0x230, "<I", 2 << 20)     # kernel_alignment
+        put(image, 0x234, "<B", relocatable)
+        put(image, 0x236, "<H", 0x3f)        # xloadflags
+        put(image, 0x238, "<I", 2047)        # cmdline_size
+        put(image, 0x258, "<Q", preferred)
+        put(image, 0x260, "<I", 3 << 20)     # init_size
+        yield bytes((options, 4)) + bytes(image)
+
+
+def mmio_insn():
+    for text in ("028807", "02668907", "028b07", "02488b4708", "02c74708 78563412",
+                 "02a1" + "11" * 8, "020fb607", "02480fbe4710", "020fbf8710000000", "0165 8b04 24", "008a1e3412",
+                 "02458844b5 7f", "0248c7050100000002000000", "012ea3 00100000"):
+        yield bytes.fromhex(text)
+
+
+def ring():
+    def victim(kind, loads=0):
+        return bytes((loads << 4 | 8 | kind,))
+
+    def peer_sends(length):
+        return b"\x02" + struct.pack("<H", length)
+
+    take, keep, release, arm, publish, sync = (victim(kind) for kind in (0, 1, 2, 3, 5, 7))
+    send = victim(4) + struct.pack("<H", 1000)
+    yield (peer_sends(60) + peer_sends(1500) + keep + take + take + take + release + arm) * 8
+    yield (send * 40 + publish + victim(6) + struct.pack("<H", 4000) + b"\x03") * 3
+    yield b"\x04" + sync + b"\x06" + sync + send + publish + b"\x03\x05" + sync + b"\x07" + sync
+    # A head, a tail and a record's length written into the middle of what the victim does.
+    yield peer_sends(60) + victim(0, 3) + bytes((0xc0, 6, 7)) + struct.pack("<h", 16) + sync
+    yield (send * 40 + publish + victim(4, 2) + b"\xe8\x03" + bytes((0xc0, 7, 1))
+           + struct.pack("<h", 1))
+    yield peer_sends(60) + b"\x00\x03\x00" + take + sync + b"\x04" + sync
+    yield peer_sends(60) + victim(0, 4) + bytes((0x85, 0)) + struct.pack("<I", 1 << 20) + sync
+
+
+SEEDS = {"config": config, "hdlc": hdlc, "monitor": monitor, "multiboot": multiboot,
+         "linux_boot": linux_boot, "mmio_insn": mmio_insn, "ring": ring}

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checks the ring's model (ring.pml) with spin: each property holds in every order of accesses, and
+each mutant, in which one barrier or order is missing, breaks the property that it is there for.
+
+A mutant names the code of abi/ring_ops.h that it goes without, so that the model cannot speak of
+code that is no longer there. The last line is "ring model: N passed, M failed".
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODEL = os.path.join(HERE, "ring.pml")
+RING_OPS = os.path.join(HERE, "..", "..", "abi", "ring_ops.h")
+
+AWAKE = ""  # no wake-up is lost: spin's own search for deadlocks
+PROPERTIES = {
+    AWAKE: "no wake-up is lost",
+    "CHECK_EARLY": "no record is read before it is published",
+    "CHECK_LOST": "no record is overwritten before it is released",
+    "CHECK_INDICES": "no index of an honest peer looks like a fault",
+    "CHECK_DOORBELLS": "an event makes at most one doorbell",
+}
+
+# `breaks`: a property. `order`: the store order in which it does so, "TSO" (x86's) where that is
+# enough. `function` and `code`: what of ring_ops.h it goes without.
+Mutant = collections.namedtuple("Mutant", "define breaks order function code")
+BARRIER = "POSTERN_FULL_BARRIER()"
+MUTANTS = [
+    Mutant("NO_PUBLISH_BARRIER", AWAKE, "TSO", "publish", BARRIER),
+    Mutant("NO_ARM_RX_BARRIER", AWAKE, "TSO", "arm_rx", BARRIER),
+    Mutant("NO_RELEASE_BARRIER", AWAKE, "TSO", "release", BARRIER),
+    Mutant("NO_ARM_TX_BARRIER", AWAKE, "TSO", "arm_tx", BARRIER),
+    Mutant("NO_ARM_RX_LOOK", AWAKE, "TSO", "arm_rx",
+           "POSTERN_LOAD(&ring->peer->head) == ring->tail"),
+    Mutant("NO_ARM_TX_LOOK", AWAKE, "TSO", "arm_tx", "!postern_ring_room(ring, bytes)"),
+    Mutant("NO_PUBLISH_BEFORE_SLEEP", AWAKE, "TSO", None, "has published everything: asks"),
+    Mutant("NO_RELEASE_BEFORE_SLEEP", AWAKE, "TSO", None, "has released everything: asks"),
+    Mutant("WRONG_PASSES", AWAKE, "TSO", "passes",
+           "new_index - event - 1 < new_index - old_index"),
+    Mutant("WRONG_TX_EVENT", AWAKE, "TSO", "arm_tx", "ring->head + bytes - ring->data_size - 1"),
+    Mutant("WRONG_PASSES_TWICE", "CHECK_DOORBELLS", "TSO", "passes",
+           "new_index - event - 1 < new_index - old_index"),
+    Mutant("NO_ROOM", "CHECK_INDICES", "TSO", "reserve",
+           "!postern_ring_room(ring, ring->pad + size)"),
+    Mutant("NO_HEAD_RELEASE", "CHECK_EARLY", "weak", "publish",
+           "POSTERN_STORE_RELEASE(&ring->own->head"),
+    Mutant("NO_HEAD_ACQUIRE", "CHECK_EARLY", "weak", "available",
+           "POSTERN_LOAD_ACQUIRE(&ring->peer->head)"),
+    Mutant("NO_TAIL_RELEASE", "CHECK_LOST", "weak", "release",
+           "POSTERN_STORE_RELEASE(&ring->own->tail"),
+    Mutant("NO_TAIL_ACQUIRE", "CHECK_LOST", "weak", "room",
+           "POSTERN_LOAD_ACQUIRE(&ring->peer->tail)"),
+]
+
+
+class ModelError(Exception):
+    """spin or the compiler did not do its part."""
+
+
+def command(arguments, directory):
+    done = subprocess.run(arguments, cwd=directory, check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        raise ModelError(f"{' '.join(arguments)}:\n{done.stdout}")
+    return done.stdout
+
+
+def search(defines, deadlocks, optimise):
+    """Whether spin finds a counterexample in the model so defined, and a word on the search."""
+    with tempfile.TemporaryDirectory(prefix="postern-model-") as directory:
+        shutil.copy(MODEL, directory)
+        command(["spin", "-a", *(f"-D{define}" for define in defines), "ring.pml"], directory)
+        command(["gcc", optimise, "-w", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c"], directory)
+        text = command(["./pan", "-m100000", "-w20", *([] if deadlocks else ["-E"])], directory)
+    errors = re.search(r"depth reached (\d+), errors: (\d+)\n\s*(\d+) states, stored", text)
+    if errors is None or "max search depth too small" in text or "out of memory" in text:
+        raise ModelError(f"spin has not searched everything:\n{text}")
+    depth, count, states = map(int, errors.groups())
+    return count > 0, f"{states} states" if count == 0 else f"after {depth} steps"
+
+
+def function_body(text, name):
+    """Of the function of ring_ops.h, comments too; all of the file for None."""
+    if name is None:
+        return text
+    found = re.search(rf"^static inline .*\bpostern_ring_{name}\((.|\n)*?^}}$", text, re.MULTILINE)
+    return found.group(0) if found else ""
+
+
+def check_property(define):
+    """With weak stores, which come in TSO's order too."""
+    found, word = search([define] if define else [], define == AWAKE, "-O1")
+    return not found, f"{PROPERTIES[define]}: {word}"
+
+
+def check_mutant(mutant, ring_ops):
+    if mutant.code not in function_body(ring_ops, mutant.function):
+        return False, f"{mutant.define}: ring_ops.h has no {mutant.code} in {mutant.function}"
+    defines = [mutant.define] + [item for item in (mutant.breaks, mutant.order)
+                                 if item not in (AWAKE, "weak")]
+    found, word = search(defines, mutant.breaks == AWAKE, "-O0")
+    if not found:
+        return False, f"{mutant.define} goes unnoticed: {word}"
+    return True, f"{mutant.define} breaks \"{PROPERTIES[mutant.breaks]}\" {word}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    arguments = parser.parse_args()
+    with open(RING_OPS, encoding="utf-8") as file:
+        ring_ops = file.read()
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        runs = [pool.submit(check_property, define)
+                for define in PROPERTIES]
+        runs += [pool.submit(check_mutant, mutant, ring_ops) for mutant in MUTANTS]
+        for run in runs:
+            try:
+                good, text = run.result()
+            except (ModelError, OSError) as error:
+                good, text = False, str(error)
+            passed += good
+            failed += not good
+            print(f"{'PASS' if good else 'FAIL'} {text}", flush=True)
+    print(f"ring model: {passed} passed, {failed} failed")
+    return 0 if failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
