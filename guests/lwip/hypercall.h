@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Numbers and results are abi/hypercall.h's. */
+/* abi/hypercall.h has the numbers and results. A function, so that tests on the host can have
+ * another in its place. */
 int64_t hypercall(uint64_t number, uint64_t a, uint64_t b);
 
 #endif

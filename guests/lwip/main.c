@@ -10,7 +10,7 @@
 #include <netif/ethernet.h>
 #include <string.h>
 
-#include "abi/hypercall.h"
+#include "abi/guest.h"
 #include "guests/lwip/console.h"
 #include "guests/lwip/cpu.h"
 #include "guests/lwip/echo.h"
@@ -41,17 +41,6 @@ static const char *command_line(uint64_t info)
     memcpy(&flags, (const uint8_t *)info + INFO_FLAGS, sizeof(flags));
     memcpy(&line, (const uint8_t *)info + INFO_CMDLINE, sizeof(line));
     return (flags & HAS_CMDLINE) != 0 ? (const char *)(uint64_t)line : "";
-}
-
-static void need_postern(void)
-{
-    struct cpuid_result r = cpuid(POSTERN_CPUID_BASE);
-    uint32_t words[3] = {r.ebx, r.ecx, r.edx};
-
-    if (memcmp(words, POSTERN_CPUID_SIGNATURE, sizeof(words)) != 0 ||
-        cpuid(POSTERN_CPUID_ABI).eax != POSTERN_ABI_VERSION) {
-        give_up("postern-lwip: this is not Postern, or not its ABI %u\n", POSTERN_ABI_VERSION);
-    }
 }
 
 static void on_new_address(struct netif *netif)
@@ -117,7 +106,9 @@ void main(uint64_t info)
     if (wrong != NULL) {
         give_up("postern-lwip: the command line is wrong from here on: %s\n", wrong);
     }
-    need_postern();
+    if (!postern_is_here()) {
+        give_up("postern-lwip: this is not Postern, or not its ABI %u\n", POSTERN_ABI_VERSION);
+    }
     interrupts_init();
     lwip_init();
     add_interface();
