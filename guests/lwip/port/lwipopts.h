@@ -15,8 +15,7 @@
 #define LWIP_DNS             0
 #define LWIP_NETIF_HOSTNAME  1
 
-/* Packets may be as long as a segment with GSO, each in a row; TCP keeps up to its window of them.
- */
+/* A packet is in a row, as long as a segment with GSO too; TCP keeps up to its window of them. */
 #define MEM_ALIGNMENT  8
 #define MEM_SIZE       (2 * 1024 * 1024)
 #define PBUF_POOL_SIZE 16
@@ -37,15 +36,8 @@
 /* The ring's records tell of TCP's and UDP's checksums: guests/lwip/nic.c. */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_CHECKSUM_ON_COPY        0
-#define CHECKSUM_GEN_TCP             1
-#define CHECKSUM_GEN_UDP             1
 
 #define LWIP_NETIF_STATUS_CALLBACK   1
-
-#define LWIP_STATS                   1
-#define LINK_STATS                   1
-#define MEM_STATS                    1
-#define MEMP_STATS                   1
 
 /* So that a sender that pauses has its report when it ends. */
 #define LWIPERF_TCP_MAX_IDLE_SEC 60U
