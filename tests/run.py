@@ -28,11 +28,12 @@ GROUPS = [
     ("apicv", ["tests/boot/test_apicv.py"]),
     ("claims", ["tests/boot/test_claims.py"]),
     ("views", ["tests/boot/test_views.py"]),
+    ("lwip", ["tests/boot/test_lwip.py", "tests/boot/test_lwip_open.py"]),
     ("attack", ["tests/boot/test_attack.py"]),
     ("hvctl", ["tests/hvctl"]),
 ]
 # They are run once more with views and #VE by exits, as on a CPU that has neither.
-ALSO_BY_FALLBACK = ("two", "gated", "life", "claims", "views", "attack")
+ALSO_BY_FALLBACK = ("two", "gated", "life", "claims", "views", "attack", "lwip")
 
 
 class Totals:

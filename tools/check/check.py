@@ -166,7 +166,7 @@ def header_flags(path, flags, efi_flags):
 
 def check_headers(files, compiler, flags, efi_flags):
     for path in files:
-        # The kernel's build system compiles guests/; its headers need the kernel's.
+        # Headers of guests/ need the kernel's or lwIP's.
         if not path.endswith(".h") or path.startswith("guests/"):
             continue
         command = [compiler, *header_flags(path, flags, efi_flags), "-I.", "-fsyntax-only",

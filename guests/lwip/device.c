@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guests/lwip/device.h"
+
+#include "abi/pci.h"
+#include "guests/lwip/console.h"
+#include "guests/lwip/cpu.h"
+#include "guests/lwip/interrupts.h"
+
+#define PCI_ADDRESS       0xcf8u
+#define PCI_DATA          0xcfcu
+#define PCI_ENABLE        0x80000000u
+#define PCI_DEVICES       32u
+#define PCI_COMMAND       0x04u
+#define COMMAND_MEMORY    2u
+#define PCI_BAR(n)        (0x10u + 4u * (n))
+#define PCI_CAPABILITIES  0x34u
+#define CAPABILITY_MSIX   0x11u
+#define MSIX_ENABLE       0x80000000u /* of the doubleword with the capability's id */
+#define MSIX_ENTRY_SIZE   16u
+#define MSI_TO_FIRST_VCPU 0xfee00000u
+
+static uint32_t pci_read(uint32_t device, uint32_t offset)
+{
+    outl(PCI_ADDRESS, PCI_ENABLE | device << 11 | (offset & 0xfc));
+    return inl(PCI_DATA);
+}
+
+static void pci_write(uint32_t device, uint32_t offset, uint32_t value)
+{
+    outl(PCI_ADDRESS, PCI_ENABLE | device << 11 | (offset & 0xfc));
+    outl(PCI_DATA, value);
+}
+
+/* The number of the first NIC on the bus, PCI_DEVICES for none. */
+static uint32_t find(void)
+{
+    uint32_t device = 0;
+
+    while (device < PCI_DEVICES &&
+           pci_read(device, 0) != (POSTERN_PCI_NIC << 16 | POSTERN_PCI_VENDOR)) {
+        device++;
+    }
+    return device;
+}
+
+static uint64_t read_bar(uint32_t device, unsigned bar)
+{
+    uint64_t low = pci_read(device, PCI_BAR(bar));
+    uint64_t high = (low & 6) == 4 ? pci_read(device, PCI_BAR(bar + 1)) : 0;
+
+    return high << 32 | (low & ~0xfull);
+}
+
+static uint32_t find_msix(uint32_t device)
+{
+    uint32_t at = pci_read(device, PCI_CAPABILITIES) & 0xfc;
+
+    while (at != 0 && (pci_read(device, at) & 0xff) != CAPABILITY_MSIX) {
+        at = pci_read(device, at) >> 8 & 0xfc;
+    }
+    return at;
+}
+
+static void set_vector(const struct device *device, uint32_t index, uint32_t vector)
+{
+    volatile uint8_t *entry = device->registers + POSTERN_MSIX_TABLE + MSIX_ENTRY_SIZE * index;
+
+    write32(entry, MSI_TO_FIRST_VCPU);
+    write32(entry + 4, 0);
+    write32(entry + 8, vector);
+    write32(entry + 12, 0); /* not masked */
+}
+
+static void turn_msix_on(const struct device *device, uint32_t number)
+{
+    uint32_t at = find_msix(number);
+
+    if (at == 0) {
+        give_up("postern-lwip: the NIC has no MSI-X\n");
+    }
+    set_vector(device, POSTERN_VECTOR_RING, VECTOR_RING);
+    set_vector(device, POSTERN_VECTOR_LINK, VECTOR_LINK);
+    pci_write(number, at, pci_read(number, at) | MSIX_ENABLE);
+}
+
+static void read_registers(struct device *device)
+{
+    volatile uint8_t *registers = device->registers;
+    uint32_t magic = read32(registers + POSTERN_REG_MAGIC);
+    uint32_t abi = read32(registers + POSTERN_REG_ABI);
+    uint64_t mac = read32(registers + POSTERN_REG_MAC_LOW) |
+                   (uint64_t)read32(registers + POSTERN_REG_MAC_HIGH) << 32;
+
+    device->mode = read32(registers + POSTERN_REG_MODE);
+    if (magic != POSTERN_NIC_MAGIC || abi != POSTERN_NIC_ABI ||
+        (device->mode != POSTERN_MODE_OPEN && device->mode != POSTERN_MODE_GATED)) {
+        give_up("postern-lwip: unknown NIC: magic 0x%x, ABI %u, mode %u\n", magic, abi,
+                device->mode);
+    }
+    device->port = read32(registers + POSTERN_REG_PORT);
+    device->section_size = read32(registers + POSTERN_REG_SECTION_SIZE);
+    for (unsigned i = 0; i < sizeof(device->mac); i++) {
+        device->mac[i] = (uint8_t)(mac >> 8 * i);
+    }
+}
+
+bool device_find(struct device *device)
+{
+    uint32_t number = find();
+
+    if (number == PCI_DEVICES) {
+        return false;
+    }
+    pci_write(number, PCI_COMMAND, pci_read(number, PCI_COMMAND) | COMMAND_MEMORY);
+    device->registers = (volatile uint8_t *)read_bar(number, POSTERN_BAR_REGISTERS);
+    device->window = read_bar(number, POSTERN_BAR_WINDOW);
+    read_registers(device);
+    turn_msix_on(device, number);
+    return true;
+}
+
+bool device_peer_runs(const struct device *device)
+{
+    return (read32(device->registers + POSTERN_REG_LINK) & POSTERN_LINK_PEER_RUNS) != 0;
+}

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the bare-metal guest with lwIP prints and answers."""
+
+import re
+
+READY = re.compile(r"postern-lwip: (\S+) is ready \(lwIP (\S+), (\S+), link (\w+), TSC (\d+)\)")
+STARTED = re.compile(r"^tsc \d+ hz (\d+) started (\d+)$", re.MULTILINE)
+
+
+def statistics(client, address):
+    """The page as the client gets it: name -> value."""
+    page = client.run(f"wget -q -O - http://{address}/")
+    return dict(re.findall(r"^([a-z_.]+) (\w+)$", page, re.MULTILINE))
+
+
+def seconds_to_ready(machine, name):
+    """Emulated, from the VM's last start to the guest's last line that says that it is ready."""
+    hertz, started = map(int, STARTED.search(machine.hvctl("exec", "stats", name)).groups())
+    ready = READY.findall(machine.guest(name).console())[-1]
+    return (int(ready[-1]) - started) / hertz
+
+
+def assert_ping(client, address, count=3, size=56):
+    output = client.run(f"ping -c {count} -s {size} -i 0.2 {address}")
+    assert f"{count} packets transmitted, {count} packets received" in output
+
+
+def assert_echo(client, address, size):
+    """Sends random data to the echo service; what comes back is what was sent."""
+    client.run("mkdir -p /tmp;"
+               f" echo 'stream {size} 1 2> /tmp/out.sum & head -c {size} | stream > /tmp/in.sum'"
+               " > /tmp/both")
+    client.run(f"nc {address} 7 -e sh /tmp/both", timeout=300)
+    sent, received = client.run("cat /tmp/out.sum /tmp/in.sum").split("\n")[:2]
+    assert sent == received and sent.split()[1] == str(size)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The guest with lwIP on a link in mode open with the smallest window, on the CPU of its peer, which
+gives it its address."""
+
+import os
+import re
+
+import pytest
+
+from kit_machine import menu
+from lwip_guest import assert_echo, assert_ping, statistics
+from postern_machine import ROOT, Machine
+
+NAME = "lwip_open"
+WEB = "10.0.0.50"
+LINUX = " apicv=off append=cryptomgr.notests append=pti=off append=clearcpuid=smap"
+DHCP = f"start {WEB}\nend {WEB}\ninterface eth0\nlease_file /tmp/leases\noption subnet 255.255.255.0\n"
+
+
+@pytest.fixture(scope="module", name="lwip")
+def fixture_lwip(can_run, tmp_path_factory):
+    assert can_run is None
+    script = os.path.join(tmp_path_factory.mktemp(NAME), "entry.cfg")
+    with open(script, "w", encoding="ascii") as file:
+        file.write(menu(NAME, LINUX))
+    config = os.path.join(ROOT, "tests/configs", f"{NAME}.conf")
+    machine = Machine(NAME, options=["--put", script, "--put", config])
+    try:
+        machine.start()
+        for name in ("web", "alpha"):
+            machine.guest(name).wait_ready()
+        yield machine
+    finally:
+        machine.stop()
+
+
+def test_guest_that_can_do_nothing_says_why_and_ends(lwip):
+    for name, reason in (("lonely", "this VM has no link"), ("confused", "here on: ip=10.0.0")):
+        lwip.wait_for_state(name, "off")
+        assert reason in lwip.guest(name).console()
+        assert f"{name}: exits with code 3" in lwip.hvctl("log")
+
+
+def test_address_by_dhcp(lwip):
+    lines = DHCP.replace("\n", "\\n")
+    lwip.guest("alpha").run(f"mkdir -p /tmp; printf '{lines}' > /tmp/udhcpd.conf; : > /tmp/leases;"
+                            " udhcpd -S /tmp/udhcpd.conf")
+    lwip.wait_until("web has its address",
+                    lambda: f"address {WEB}" in lwip.guest("web").console(), 180)
+    assert_ping(lwip.guest("alpha"), WEB, 10)
+
+
+def test_page_tells_statistics(lwip):
+    page = statistics(lwip.guest("alpha"), WEB)
+    assert (page["link.mode"], page["link.up"], page["ring.data_size"]) == ("open", "1", "32768")
+
+
+def test_data_comes_back_as_it_was(lwip):
+    """Through a ring of 32 KiB, which is full again and again."""
+    assert_echo(lwip.guest("alpha"), WEB, 2 << 20)
+    page = statistics(lwip.guest("alpha"), WEB)
+    assert (page["rx.dropped"], page["link.faults"]) == ("0", "0")
+
+
+def test_peer_goes_down_and_up(lwip):
+    alpha = lwip.guest("alpha")
+    alpha.run("ip link set eth0 down; sleep 1; ip link set eth0 up; sleep 1")
+    assert_ping(alpha, WEB)
+    assert len(re.findall("link down", lwip.guest("web").console())) == 1
