@@ -253,7 +253,10 @@ static inline void postern_ring_begin_sending(struct postern_ring *ring)
 {
     uint64_t tail = POSTERN_LOAD(&ring->peer->tail);
 
-    if (tail % POSTERN_RECORD_ALIGN != 0 || ring->published_head - tail > ring->data_size) {
+    /* Not ahead of what is published, and not so far behind that what is committed and not yet
+     * published would not fit. */
+    if (tail % POSTERN_RECORD_ALIGN != 0 || ring->published_head - tail > ring->data_size ||
+        ring->head - tail > ring->data_size) {
         postern_ring_fail(ring, POSTERN_FAULT_TAIL);
         return;
     }

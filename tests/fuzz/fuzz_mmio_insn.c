@@ -13,24 +13,18 @@ static status_t decode(const uint8_t *bytes, size_t count, unsigned bits, struct
     return status;
 }
 
-/* The registers' values do not matter but to the sanitizers. */
+/* The register's value does not matter but to the sanitizers; of a read, what it does not set of
+ * the register stays. */
 static void carry_out(const struct mmio_insn *insn)
 {
-    uint64_t values[16];
-    uint64_t *registers[16];
+    const uint64_t before = 0x0123456789abcdefull;
 
-    for (unsigned i = 0; i < 16; i++) {
-        values[i] = 0x0123456789abcdefull * (i + 1);
-        registers[i] = &values[i];
-    }
     if (insn->is_write) {
-        (void)mmio_insn_source(insn, registers);
+        (void)mmio_insn_source(insn, before);
         return;
     }
-    mmio_insn_complete(insn, registers, 0xfedcba9876543210ull);
-    for (unsigned i = 0; i < 16; i++) {
-        FUZZ_CHECK(i == insn->reg || values[i] == 0x0123456789abcdefull * (i + 1));
-    }
+    uint64_t after = mmio_insn_complete(insn, before, 0xfedcba9876543210ull);
+    FUZZ_CHECK(insn->reg_size >= 4 || after >> 16 == before >> 16);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
