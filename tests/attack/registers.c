@@ -39,6 +39,7 @@ static void try_msr(uint32_t msr)
 
 CLAIM(msr_fuzz, "each MSR of the ranges that CPUs have reads, is #GP or takes what is written")
 {
+    in_bochs_let_others_in();
     random_seed(4);
     for (uint32_t msr = 0; msr < 0x1000; msr++) {
         try_msr(msr);
@@ -124,6 +125,7 @@ CLAIM(control_register_fuzz, "random values of CR0, CR4 and XCR0 are taken whole
 {
     uint64_t cr0 = read_cr0(), cr4 = read_cr4();
 
+    in_bochs_let_others_in();
     random_seed(6);
     for (unsigned i = 0; i < 1500; i++) {
         uint64_t flips = random_next() & random_next() & random_next();

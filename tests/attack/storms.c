@@ -5,7 +5,7 @@
 
 #define CROSSINGS       400u
 #define STORM_CROSSINGS 6000u
-#define EVENTS          60u
+#define EVENTS          40u
 #define STORM_VECTOR    0x70u
 #define STORM_MS        20000u
 #define COPY_SIZE       512u
@@ -22,6 +22,7 @@ static uint64_t *storm_entries[2];
 static void storm_begin(void (*storm)(void *))
 {
     need_cpu(1);
+    in_bochs_let_others_in();
     atomic_store(&stop, false);
     cpu_run(1, storm, NULL);
 }
@@ -55,7 +56,7 @@ static bool cross_once(uint8_t *window, bool may_end)
  * handles the interrupts stands still, as on any machine. */
 static void breathe(void)
 {
-    for (uint64_t end = rdtsc() + 2000 + (rdtsc() & 0xfff); rdtsc() < end;) {
+    for (uint64_t end = rdtsc() + 20000 + (rdtsc() & 0x3fff); rdtsc() < end;) {
         cpu_pause();
     }
 }
@@ -102,9 +103,7 @@ CLAIM(ipi_storm,
     storm_begin(send_ipis);
     for (unsigned i = 0; i < STORM_CROSSINGS && vector_count(STORM_VECTOR) < EVENTS; i++) {
         wrmsr(MSR_X2APIC_SELF_IPI, STORM_VECTOR + 2);
-        __asm__ volatile("sti" : : : "memory");
         CHECK(cross_once(window, false));
-        __asm__ volatile("cli" : : : "memory");
     }
     storm_end();
     CHECK(vector_count(STORM_VECTOR) >= EVENTS);
@@ -226,6 +225,7 @@ static void place_and_remove(void *unused)
         for (unsigned i = 0; i < 2; i++) {
             (void)hypercall(POSTERN_HC_GATE_PLACE, POSTERN_GATE_REMOVE, storm_ram[i], 0);
         }
+        breathe();
     }
 }
 
