@@ -66,6 +66,8 @@ NORETURN void fail(const char *format, ...) PRINTF(1, 2);
  */
 unsigned claim_phase(void);
 void restart_expected(void);
+/* The same for an end that need not come. */
+void restart_possible(void);
 
 /* A guest may define it: called after each claim that has succeeded, with all that the claim did to
  * CPU, page tables and local APIC undone. It ends as a claim does, and its verdict is the claim's.

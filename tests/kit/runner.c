@@ -18,6 +18,10 @@
 #define CR4_START        (CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 #define MAX_PHASES       8u
 
+/* What a claim has said of its VM's end. */
+#define RESTART_CERTAIN  1u
+#define RESTART_POSSIBLE 2u
+
 enum verdict { SUCCESS, SKIP, ERROR, FAILURE, VERDICTS };
 
 static const char *const verdict_names[] = {"success", "skip", "error", "failure"};
@@ -112,9 +116,14 @@ unsigned claim_phase(void)
     return note->phase;
 }
 
+void restart_possible(void)
+{
+    note->expected = RESTART_POSSIBLE;
+}
+
 void restart_expected(void)
 {
-    note->expected = 1;
+    note->expected = RESTART_CERTAIN;
 }
 
 static void call_claim(void *argument)
@@ -202,7 +211,7 @@ static void run(const struct claim *claim)
 {
     note->running = 1;
     protected(call_claim, (void *)claim);
-    if (verdict == SUCCESS && note->expected != 0) {
+    if (verdict == SUCCESS && note->expected == RESTART_CERTAIN) {
         verdict = FAILURE;
         (void)string_copy(reason, sizeof(reason), "the VM should have ended, and has not");
     }
