@@ -83,7 +83,7 @@ _Static_assert(sizeof(struct postern_ring) == 256 &&
                    __builtin_offsetof(struct postern_ring, tail) == 192,
                "postern_ring");
 _Static_assert(sizeof(struct postern_gate_ring) == 24, "postern_gate_ring");
-_Static_assert(sizeof(struct postern_gate_packet) == 32, "postern_gate_packet");
+_Static_assert(sizeof(struct postern_gate_packet) == 40, "postern_gate_packet");
 _Static_assert(sizeof(struct postern_gate_batch) == 40, "postern_gate_batch");
 
 #endif

@@ -24,15 +24,15 @@
 #define POSTERN_SECTION_MAX  0x4000000u
 
 #define POSTERN_RING_MAGIC   0x474e5250u /* "PRNG" in memory */
-#define POSTERN_RING_VERSION 1u
+#define POSTERN_RING_VERSION 2u
 
 /* The largest payload of a record: an Ethernet frame with an IP packet of 65535 bytes and tags. A
  * record, with its header, takes at most a quarter of the data area, so a small window carries
  * less: POSTERN_RING_PAYLOAD(section size). */
 #define POSTERN_RING_MAX_PAYLOAD 65600u
-#define POSTERN_RING_PAYLOAD(section)                                \
-    ((section) / 8 - POSTERN_RECORD_ALIGN < POSTERN_RING_MAX_PAYLOAD \
-         ? (section) / 8 - POSTERN_RECORD_ALIGN                      \
+#define POSTERN_RING_PAYLOAD(section)                                    \
+    ((section) / 8 - 2 * POSTERN_RECORD_ALIGN < POSTERN_RING_MAX_PAYLOAD \
+         ? (section) / 8 - 2 * POSTERN_RECORD_ALIGN                      \
          : POSTERN_RING_MAX_PAYLOAD)
 
 /*
@@ -43,7 +43,7 @@ struct postern_ring_header {
     /* Who the owner is. */
     uint32_t magic;
     uint16_t version;
-    uint16_t zero;
+    uint16_t flags;      /* POSTERN_RING_, of this generation */
     uint32_t generation; /* of this end, new at each opening; 0: this end is down */
     uint32_t seen;       /* the peer's generation that this end has synchronised with, or 0 */
     uint32_t mtu;        /* of this end, for the peer's information */
@@ -65,8 +65,12 @@ struct postern_ring_header {
 
 #define POSTERN_EVENT_NEVER (~(uint64_t)0)
 
-/* The start of a record; `length` bytes of payload follow, then bytes without a meaning up to the
- * next multiple of POSTERN_RECORD_ALIGN. */
+/* The owner looks by itself, all the time, and never sets an event: no doorbell is ever due to it
+ * for head or tail, and the peer need not look whether one is. */
+#define POSTERN_RING_POLLS 0x0001u
+
+/* The start of a record. Then, with POSTERN_RECORD_STAMP, a struct postern_stamp; then `length`
+ * bytes of payload, and bytes without a meaning up to the next multiple of POSTERN_RECORD_ALIGN. */
 struct postern_record {
     uint32_t length;        /* of the payload, 1 to POSTERN_RING_PAYLOAD(); of a pad: from 0 */
     uint16_t flags;         /* POSTERN_RECORD_ */
@@ -77,13 +81,19 @@ struct postern_record {
     uint16_t header_length; /* with GSO: bytes of all headers, Ethernet's to TCP's; else 0 */
 };
 
+struct postern_stamp {
+    uint64_t tsc; /* the sender's time-stamp counter when it took the packet */
+    uint64_t zero;
+};
+
 #define POSTERN_RECORD_ALIGN 16u
 
 #define POSTERN_RECORD_PAD   0x0001u /* nothing: goes to the data area's end; no other flag */
 #define POSTERN_RECORD_CSUM  0x0002u /* the checksum is still to be made (it is a partial one) */
 #define POSTERN_RECORD_VALID 0x0004u /* the checksums were found right; not together with CSUM */
 #define POSTERN_RECORD_ECN   0x0008u /* with GSO: TCP's CWR is set, for the first segment only */
-#define POSTERN_RECORD_FLAGS 0x000fu
+#define POSTERN_RECORD_STAMP 0x0010u /* a struct postern_stamp is before the payload */
+#define POSTERN_RECORD_FLAGS 0x001fu
 
 /* The payload is one TCP segment that is to be cut when it goes to where it does not fit; it always
  * comes with POSTERN_RECORD_CSUM. */
@@ -105,5 +115,6 @@ POSTERN_RING_AT(tx_event, 0x100);
 #undef POSTERN_RING_AT
 _Static_assert(sizeof(struct postern_ring_header) == 0x140, "postern_ring_header");
 _Static_assert(sizeof(struct postern_record) == POSTERN_RECORD_ALIGN, "postern_record");
+_Static_assert(sizeof(struct postern_stamp) == POSTERN_RECORD_ALIGN, "postern_stamp");
 
 #endif

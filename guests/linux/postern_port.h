@@ -54,7 +54,7 @@ static inline bool postern_port_ails(const struct postern_port *port)
 /* Bytes of the ring that must be free for the queue to run: a pad and a record of any size. */
 static inline u64 postern_port_tx_low(const struct postern_port *port)
 {
-	return 2 * postern_ring_record_size(port->ring.max_payload);
+	return postern_ring_record_room(&port->ring);
 }
 
 /* Bytes free at which a stopped queue starts again: more, so that it does not stop at once. */
@@ -106,12 +106,12 @@ static inline bool postern_port_arm_rx(struct postern_port *port)
 static inline int postern_open_send(struct postern_ring *ring, const struct sk_buff *skb,
 				    const struct postern_ring_meta *meta, bool more, u64 low)
 {
-	void *payload = skb ? postern_ring_reserve(ring, meta->length) : NULL;
+	void *payload = skb ? postern_ring_reserve(ring, meta) : NULL;
 	int result = 0;
 	bool room;
 
 	if (payload && !skb_copy_bits(skb, 0, payload, meta->length)) {
-		postern_ring_commit(ring, meta);
+		postern_ring_commit(ring);
 		result = POSTERN_PORT_SENT;
 	}
 	room = postern_ring_room(ring, low);

@@ -180,7 +180,7 @@ int64_t port_send(struct port *port, struct postern_gate_packet *packet, bool *s
         *sent = batch.done == 1;
         return result;
     }
-    payload = postern_ring_reserve(&port->ring, packet->meta.length);
+    payload = postern_ring_reserve(&port->ring, &packet->meta);
     *sent = payload != NULL;
     if (payload == NULL) {
         return port_flush(port);
@@ -189,7 +189,7 @@ int64_t port_send(struct port *port, struct postern_gate_packet *packet, bool *s
         memcpy(payload, packet->pieces[i].address, packet->pieces[i].size);
         payload += packet->pieces[i].size;
     }
-    postern_ring_commit(&port->ring, &packet->meta);
+    postern_ring_commit(&port->ring);
     return 0;
 }
 

@@ -103,29 +103,48 @@ static void check_victim(void)
     }
 }
 
-static void victim_receives(bool consume)
+static void check_packet(const uint8_t *payload, const struct postern_ring_meta *meta)
 {
     static uint8_t copy[POSTERN_RING_MAX_PAYLOAD];
+    size_t offset = (size_t)(payload - window.readable[1]);
+
+    FUZZ_CHECK(offset >= SECTION / 2 && offset + meta->length <= SECTION);
+    FUZZ_CHECK(meta->length > 0 && meta->length <= victim.max_payload);
+    FUZZ_CHECK(postern_ring_meta_valid(meta));
+    memcpy(copy, payload, meta->length);
+}
+
+static void victim_receives(bool consume)
+{
     struct postern_ring_meta meta;
     const uint8_t *payload = postern_ring_peek(&victim, &meta);
 
     if (payload == NULL) {
         return;
     }
-    size_t offset = (size_t)(payload - window.readable[1]);
-    FUZZ_CHECK(offset >= SECTION / 2 && offset + meta.length <= SECTION);
-    FUZZ_CHECK(meta.length > 0 && meta.length <= victim.max_payload);
-    FUZZ_CHECK(postern_ring_meta_valid(&meta));
-    memcpy(copy, payload, meta.length);
+    check_packet(payload, &meta);
     if (consume) {
         postern_ring_consume(&victim);
     }
 }
 
+static void victim_receives_batch(void)
+{
+    struct postern_ring_reader reader = postern_ring_read_begin(&victim);
+    struct postern_ring_meta meta;
+    const uint8_t *payload;
+
+    for (unsigned i = 0; i < 8 && (payload = postern_ring_read_next(&reader, &meta)) != NULL; i++) {
+        check_packet(payload, &meta);
+    }
+    postern_ring_read_end(&victim, &reader);
+}
+
 static void send_from(struct postern_ring *ring, uint32_t length)
 {
-    const struct postern_ring_meta meta = {.length = length};
-    uint8_t *payload = postern_ring_reserve(ring, length);
+    const struct postern_ring_meta meta = {.length = length,
+                                           .flags = length % 2 != 0 ? POSTERN_RECORD_STAMP : 0};
+    uint8_t *payload = postern_ring_reserve(ring, &meta);
 
     if (payload == NULL) {
         return;
@@ -133,7 +152,7 @@ static void send_from(struct postern_ring *ring, uint32_t length)
     size_t offset = (size_t)(payload - (uint8_t *)ring->own);
     FUZZ_CHECK(offset >= SECTION / 2 && offset + length <= SECTION);
     memset(payload, 0x5a, length);
-    postern_ring_commit(ring, &meta);
+    postern_ring_commit(ring);
 }
 
 static void peer_drains(void)
@@ -156,6 +175,7 @@ static void victim_step(unsigned kind)
         victim_receives(false);
         break;
     case 2:
+        victim_receives_batch();
         (void)postern_ring_release(&victim);
         break;
     case 3:

@@ -19,7 +19,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODEL = os.path.join(HERE, "ring.pml")
-RING_OPS = os.path.join(HERE, "..", "..", "abi", "ring_ops.h")
+ABI = os.path.join(HERE, "..", "..", "abi")
+RING_OPS = [os.path.join(ABI, name) for name in ("ring_end.h", "ring_send.h", "ring_receive.h")]
 
 AWAKE = ""  # no wake-up is lost: spin's own search for deadlocks
 PROPERTIES = {
@@ -31,7 +32,7 @@ PROPERTIES = {
 }
 
 # `breaks`: a property. `order`: the store order in which it does so, "TSO" (x86's) where that is
-# enough. `function` and `code`: what of ring_ops.h it goes without.
+# enough. `function` and `code`: what of ring_ops.h, with what it includes, it goes without.
 Mutant = collections.namedtuple("Mutant", "define breaks order function code")
 BARRIER = "POSTERN_FULL_BARRIER()"
 MUTANTS = [
@@ -49,8 +50,8 @@ MUTANTS = [
     Mutant("WRONG_TX_EVENT", AWAKE, "TSO", "arm_tx", "ring->head + bytes - ring->data_size - 1"),
     Mutant("WRONG_PASSES_TWICE", "CHECK_DOORBELLS", "TSO", "passes",
            "new_index - event - 1 < new_index - old_index"),
-    Mutant("NO_ROOM", "CHECK_INDICES", "TSO", "reserve",
-           "!postern_ring_room(ring, ring->pad + size)"),
+    Mutant("NO_ROOM", "CHECK_INDICES", "TSO", "write_next",
+           "!postern_ring_writer_room(ring, writer, pad + size)"),
     Mutant("NO_HEAD_RELEASE", "CHECK_EARLY", "weak", "publish",
            "POSTERN_STORE_RELEASE(&ring->own->head"),
     Mutant("NO_HEAD_ACQUIRE", "CHECK_EARLY", "weak", "available",
@@ -117,8 +118,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     arguments = parser.parse_args()
-    with open(RING_OPS, encoding="utf-8") as file:
-        ring_ops = file.read()
+    ring_ops = ""
+    for path in RING_OPS:
+        with open(path, encoding="utf-8") as file:
+            ring_ops += file.read()
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         runs = [pool.submit(check_property, define)

@@ -85,8 +85,10 @@ static inline const void *watch_peek(struct postern_ring_meta *meta)
 
 static inline void *watch_reserve(uint32_t length)
 {
+    const struct postern_ring_meta meta = {.length = length};
+
     watch();
-    void *payload = postern_ring_reserve(&victim, length);
+    void *payload = postern_ring_reserve(&victim, &meta);
     watching = false;
     return payload;
 }
@@ -132,10 +134,10 @@ static inline bool peer_sends(uint32_t length)
 {
     struct postern_ring_meta meta = {.length = length};
 
-    if (postern_ring_reserve(&peer, length) == NULL) {
+    if (postern_ring_reserve(&peer, &meta) == NULL) {
         return false;
     }
-    postern_ring_commit(&peer, &meta);
+    postern_ring_commit(&peer);
     (void)postern_ring_publish(&peer);
     return true;
 }
@@ -143,7 +145,6 @@ static inline bool peer_sends(uint32_t length)
 /* The link works again: a packet of the peer's arrives, and one goes to it. */
 static inline void assert_works(void)
 {
-    const struct postern_ring_meta wanted = {.length = 77};
     struct postern_ring_meta meta;
 
     (void)watch_sync();
@@ -155,7 +156,7 @@ static inline void assert_works(void)
     assert_int_equal(meta.length, 77);
     postern_ring_consume(&victim);
     assert_non_null(watch_reserve(77));
-    postern_ring_commit(&victim, &wanted);
+    postern_ring_commit(&victim);
     (void)postern_ring_publish(&victim);
     assert_non_null(postern_ring_peek(&peer, &meta));
     assert_int_equal(meta.length, 77);

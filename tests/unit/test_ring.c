@@ -78,6 +78,10 @@ static struct postern_ring_meta packet_meta(uint32_t number, uint32_t length)
         meta.header_length = 54;
         meta.flags |= POSTERN_RECORD_ECN;
     }
+    if (number % 5 == 2) {
+        meta.flags |= POSTERN_RECORD_STAMP;
+        meta.stamp = number * 0x123456789ull;
+    }
     return meta;
 }
 
@@ -91,7 +95,7 @@ static bool put(struct postern_ring *ring, uint32_t number)
 {
     uint32_t length = packet_length(number, ring->max_payload);
     struct postern_ring_meta meta = packet_meta(number, length);
-    uint8_t *payload = postern_ring_reserve(ring, length);
+    uint8_t *payload = postern_ring_reserve(ring, &meta);
 
     if (payload == NULL) {
         return false;
@@ -99,7 +103,7 @@ static bool put(struct postern_ring *ring, uint32_t number)
     for (uint32_t at = 0; at < length; at++) {
         payload[at] = packet_byte(number, at);
     }
-    postern_ring_commit(ring, &meta);
+    postern_ring_commit(ring);
     return true;
 }
 
@@ -141,11 +145,18 @@ static bool put_plain(struct postern_ring *ring, uint32_t length)
 {
     struct postern_ring_meta meta = {.length = length};
 
-    if (postern_ring_reserve(ring, length) == NULL) {
+    if (postern_ring_reserve(ring, &meta) == NULL) {
         return false;
     }
-    postern_ring_commit(ring, &meta);
+    postern_ring_commit(ring);
     return true;
+}
+
+static void *reserve(uint32_t length)
+{
+    const struct postern_ring_meta meta = {.length = length};
+
+    return postern_ring_reserve(&ends[0], &meta);
 }
 
 static unsigned drain(struct postern_ring *ring)
@@ -173,7 +184,8 @@ static void test_section_sizes(void **state)
         static uint8_t any[1];
         assert_true(postern_ring_init(&ring, any, any, size));
         assert_int_equal(ring.data_size, size / 2);
-        assert_true(postern_ring_record_size(ring.max_payload) <= ring.data_size / 4);
+        assert_true(postern_ring_record_size(ring.max_payload, POSTERN_RECORD_STAMP) <=
+                    ring.data_size / 4);
     }
     assert_int_equal(ring.max_payload, POSTERN_RING_MAX_PAYLOAD);
 }
@@ -200,7 +212,7 @@ static void test_handshake(void **state)
     assert_false(postern_ring_sync(&ends[0]));
     assert_false(ends[0].up);
     assert_true(postern_ring_arm_rx(&ends[0]));
-    assert_null(postern_ring_reserve(&ends[0], 60));
+    assert_null(reserve(60));
 
     postern_ring_open(&ends[1], 9000, 7);
     assert_false(postern_ring_arm_rx(&ends[0]));
@@ -220,7 +232,7 @@ static void test_handshake(void **state)
     assert_true(postern_ring_sync_needed(&ends[0]));
     assert_true(postern_ring_sync(&ends[0]));
     assert_false(ends[0].up);
-    assert_null(postern_ring_reserve(&ends[0], 60));
+    assert_null(reserve(60));
     window_destroy(&window);
 }
 
@@ -243,8 +255,6 @@ static void test_generations(void **state)
 
 static void test_peer_restarts(void **state)
 {
-    const struct postern_ring_meta meta = {.length = 60};
-
     (void)state;
     set_up_link(SMALL);
     for (unsigned i = 0; i < 20; i++) {
@@ -253,11 +263,11 @@ static void test_peer_restarts(void **state)
     (void)postern_ring_publish(&ends[1]);
     assert_int_equal(drain(&ends[0]), 20);
     assert_true(postern_ring_arm_rx(&ends[0]));
-    assert_non_null(postern_ring_reserve(&ends[0], 60));
+    assert_non_null(reserve(60));
     postern_ring_open(&ends[1], 1500, 7);
     settle();
     /* The reservation is gone, and the new generation's first record rings. */
-    postern_ring_commit(&ends[0], &meta);
+    postern_ring_commit(&ends[0]);
     assert_false(postern_ring_publish(&ends[0]));
     assert_true(put_plain(&ends[1], 60));
     assert_true(postern_ring_publish(&ends[1]));
@@ -336,17 +346,89 @@ static void test_full_and_empty(void **state)
     window_destroy(&window);
 }
 
+/* A batch that is not ended was not; what does not fit leaves it as it was. */
+static void test_batches(void **state)
+{
+    const struct postern_ring_meta small = {.length = 60}, none = {.length = 0};
+    struct postern_ring_meta meta;
+    struct postern_ring_writer writer;
+    struct postern_ring_reader reader;
+    uint64_t left;
+    unsigned count = 0;
+
+    (void)state;
+    set_up_link(SMALL);
+    writer = postern_ring_write_begin(&ends[0]);
+    assert_non_null(postern_ring_write_next(&ends[0], &writer, &small));
+    postern_ring_commit(&ends[0]);
+    assert_false(postern_ring_publish(&ends[0]));
+
+    writer = postern_ring_write_begin(&ends[0]);
+    while (postern_ring_write_next(&ends[0], &writer, &small) != NULL) {
+        count++;
+    }
+    assert_int_equal(count, ends[0].data_size / 80);
+    assert_null(postern_ring_write_next(&ends[0], &writer, &none));
+    postern_ring_write_end(&ends[0], &writer);
+    assert_true(postern_ring_publish(&ends[0]));
+    assert_false(postern_ring_room(&ends[0], 80));
+
+    reader = postern_ring_read_begin(&ends[1]);
+    assert_non_null(postern_ring_read_next(&reader, &meta));
+    left = ends[1].tail;
+    assert_int_equal(left, 0); /* nothing is consumed yet */
+    reader = postern_ring_read_begin(&ends[1]);
+    for (unsigned i = 0; i < 2 * count; i++) {
+        assert_true((postern_ring_read_next(&reader, &meta) != NULL) == (i < count));
+    }
+    assert_int_equal(reader.fault, POSTERN_FAULT_NONE);
+    postern_ring_read_end(&ends[1], &reader);
+    (void)postern_ring_release(&ends[1]);
+    assert_true(postern_ring_room(&ends[0], ends[0].data_size));
+    window_destroy(&window);
+}
+
+/* An end that polls is never rung, and never waits. */
+static void test_polls(void **state)
+{
+    (void)state;
+    window_create(&window, SMALL);
+    for (unsigned end = 0; end < 2; end++) {
+        assert_true(
+            postern_ring_init(&ends[end], window.writable[end], window.readable[1 - end], SMALL));
+        ends[end].polls = end == 1;
+        postern_ring_open(&ends[end], 1500, 7);
+    }
+    settle();
+    assert_true(ends[0].peer_polls);
+    assert_false(ends[1].peer_polls);
+    assert_false(postern_ring_arm_rx(&ends[1]));
+    assert_true(put_plain(&ends[0], 60));
+    assert_false(postern_ring_publish(&ends[0]));
+    assert_int_equal(drain(&ends[1]), 1);
+    /* The other direction is as ever. */
+    assert_true(postern_ring_arm_rx(&ends[0]));
+    assert_true(put_plain(&ends[1], 60));
+    assert_true(postern_ring_publish(&ends[1]));
+    assert_int_equal(drain(&ends[0]), 1);
+    while (put_plain(&ends[1], 1000)) {
+    }
+    (void)postern_ring_publish(&ends[1]);
+    assert_false(postern_ring_arm_tx(&ends[1], ends[1].data_size));
+    window_destroy(&window);
+}
+
 static void test_lengths(void **state)
 {
     (void)state;
     set_up_link(SMALL);
-    assert_null(postern_ring_reserve(&ends[0], 0));
-    assert_null(postern_ring_reserve(&ends[0], ends[0].max_payload + 1));
-    assert_null(postern_ring_reserve(&ends[0], 0xffffffff));
-    assert_non_null(postern_ring_reserve(&ends[0], ends[0].max_payload));
-    /* A commit that is not of the reservation takes nothing. */
-    const struct postern_ring_meta meta = {.length = 5};
-    postern_ring_commit(&ends[0], &meta);
+    assert_null(reserve(0));
+    assert_null(reserve(ends[0].max_payload + 1));
+    assert_null(reserve(0xffffffff));
+    assert_non_null(reserve(ends[0].max_payload));
+    /* A reservation that is not committed is replaced by the next one, or by none. */
+    assert_null(reserve(0));
+    postern_ring_commit(&ends[0]);
     assert_false(postern_ring_publish(&ends[0]));
     window_destroy(&window);
 }
@@ -371,9 +453,9 @@ static void test_every_place(void **state)
     set_up_link(SMALL);
     const uint64_t size = ends[0].data_size;
     for (uint64_t place = 0; place < size; place += POSTERN_RECORD_ALIGN) {
-        static const uint32_t lengths[] = {1, 16, 17, SMALL / 8 - POSTERN_RECORD_ALIGN};
+        static const uint32_t lengths[] = {1, 16, 17, POSTERN_RING_PAYLOAD(SMALL)};
         uint32_t length = lengths[place / POSTERN_RECORD_ALIGN % 4];
-        uint32_t record = postern_ring_record_size(length);
+        uint32_t record = postern_ring_record_size(length, 0);
         uint64_t start = 40 * size + place;
 
         move_to(start);
@@ -603,6 +685,8 @@ int main(void)
         cmocka_unit_test(test_peer_restarts),
         cmocka_unit_test(test_fifo),
         cmocka_unit_test(test_full_and_empty),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_polls),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_every_place),
         cmocka_unit_test(test_one_rx_doorbell_for_each_arming),

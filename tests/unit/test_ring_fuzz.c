@@ -137,7 +137,7 @@ static void victim_sends(void)
     size_t offset = (size_t)(payload - window.writable[0]);
     assert_true(offset >= SECTION / 2 && offset + meta.length <= SECTION);
     memset(payload, 0x5a, meta.length);
-    postern_ring_commit(&victim, &meta);
+    postern_ring_commit(&victim);
     watch();
     (void)postern_ring_publish(&victim);
     watching = false;

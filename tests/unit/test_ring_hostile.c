@@ -62,7 +62,7 @@ static void wrong_length_huge(void)
 
 static void wrong_length_over_the_maximum(void)
 {
-    forge((struct postern_record){.length = SECTION / 8 - 15}, 0x4000);
+    forge((struct postern_record){.length = SECTION / 8 - 31}, 0x4000);
 }
 
 static void wrong_length_unpublished(void)
@@ -114,6 +114,12 @@ static void wrong_pad_with_nothing_behind(void)
 {
     go_to_end();
     forge((struct postern_record){.length = 16, .flags = POSTERN_RECORD_PAD}, 32);
+}
+
+/* A stamp that is behind what is published. */
+static void wrong_stamp_unpublished(void)
+{
+    forge((struct postern_record){.length = 16, .flags = POSTERN_RECORD_STAMP}, 32);
 }
 
 static void wrong_flags(void)
@@ -177,6 +183,7 @@ static const struct {
     {"length huge", wrong_length_huge, POSTERN_FAULT_LENGTH},
     {"length over the maximum", wrong_length_over_the_maximum, POSTERN_FAULT_LENGTH},
     {"length unpublished", wrong_length_unpublished, POSTERN_FAULT_LENGTH},
+    {"stamp unpublished", wrong_stamp_unpublished, POSTERN_FAULT_LENGTH},
     {"header only", wrong_header_only, POSTERN_FAULT_LENGTH},
     {"record wraps", wrong_length_wraps, POSTERN_FAULT_LENGTH},
     {"pad too long", wrong_pad_too_long, POSTERN_FAULT_PAD},
@@ -195,10 +202,8 @@ static const struct {
 /* Fills the victim's ring, so that it has to look at the peer's tail. */
 static void fill(void)
 {
-    const struct postern_ring_meta meta = {.length = 1000};
-
     while (watch_reserve(1000) != NULL) {
-        postern_ring_commit(&victim, &meta);
+        postern_ring_commit(&victim);
         (void)postern_ring_publish(&victim);
     }
 }
@@ -274,37 +279,94 @@ static void test_record_changes_after_peek(void **state)
     assert_int_equal(victim.fault, POSTERN_FAULT_META);
 }
 
+/* In a batch what is wrong ends it: what was before it is good. Of records whose sizes look alike
+ * each is checked. */
+static void test_wrong_in_a_batch(void **state)
+{
+    static const struct postern_record wrong[] = {
+        {.length = 64 | POSTERN_RECORD_STAMP << 24},
+        {.length = 64, .flags = POSTERN_RECORD_STAMP},
+        {.length = 65},
+        {.length = 0},
+    };
+    struct postern_ring_meta meta;
+
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        (void)set_up(state);
+        assert_true(peer_sends(64));
+        forge(wrong[i], 80);
+        struct postern_ring_reader reader = postern_ring_read_begin(&victim);
+        assert_non_null(postern_ring_read_next(&reader, &meta));
+        assert_null(postern_ring_read_next(&reader, &meta));
+        assert_null(postern_ring_read_next(&reader, &meta));
+        postern_ring_read_end(&victim, &reader);
+        assert_int_equal(victim.tail, 80);
+        assert_int_equal(victim.fault, POSTERN_FAULT_LENGTH);
+        (void)tear_down(state);
+    }
+    (void)set_up(state);
+}
+
+/* What is committed and not published must fit behind the tail with which a new peer begins. */
+static void test_first_tail_behind_what_is_committed(void **state)
+{
+    const struct postern_ring_meta meta = {.length = 1000};
+
+    (void)state;
+    fill();
+    while (peer.published_tail < victim.head / 2) {
+        struct postern_ring_meta taken;
+
+        assert_non_null(postern_ring_peek(&peer, &taken));
+        postern_ring_consume(&peer);
+        (void)postern_ring_release(&peer);
+    }
+    while (postern_ring_reserve(&victim, &meta) != NULL) {
+        postern_ring_commit(&victim);
+    }
+    assert_true(victim.head > victim.published_head);
+    postern_ring_open(&peer, 1500, 7);
+    (void)watch_sync();
+    /* Within what is published, but the rest would not fit. */
+    peer.own->tail = victim.published_head - victim.data_size;
+    peer.own->seen = victim.generation;
+    (void)watch_sync();
+    assert_int_equal(victim.fault, POSTERN_FAULT_TAIL);
+    assert_false(victim.up);
+}
+
 static void test_meta(void **state)
 {
     enum { CSUM = POSTERN_RECORD_CSUM, VALID = POSTERN_RECORD_VALID, ECN = POSTERN_RECORD_ECN };
     static const struct postern_ring_meta good[] = {
-        {64, 0, 0, 0, 0, 0, 0},
-        {64, VALID, 0, 0, 0, 0, 0},
-        {64, CSUM, 34, 16, 0, 0, 0},
-        {64, CSUM, 62, 0, 0, 0, 0},
-        {64, CSUM, 0, 62, 0, 0, 0},
-        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 54},
-        {64, CSUM | ECN, 34, 16, POSTERN_GSO_TCP6, 0xffff, 63},
+        {64, 0, 0, 0, 0, 0, 0, 0},
+        {64, VALID, 0, 0, 0, 0, 0, 0},
+        {64, POSTERN_RECORD_STAMP, 0, 0, 0, 0, 0, 1},
+        {64, CSUM, 34, 16, 0, 0, 0, 0},
+        {64, CSUM, 62, 0, 0, 0, 0, 0},
+        {64, CSUM, 0, 62, 0, 0, 0, 0},
+        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 54, 0},
+        {64, CSUM | ECN, 34, 16, POSTERN_GSO_TCP6, 0xffff, 63, 0},
     };
     static const struct postern_ring_meta bad[] = {
-        {64, POSTERN_RECORD_PAD, 0, 0, 0, 0, 0},
-        {64, 0x10, 0, 0, 0, 0, 0},
-        {64, CSUM | VALID, 34, 16, 0, 0, 0},
-        {64, 0, 34, 0, 0, 0, 0},
-        {64, 0, 0, 16, 0, 0, 0},
-        {64, CSUM, 63, 0, 0, 0, 0},
-        {64, CSUM, 0, 63, 0, 0, 0},
-        {64, CSUM, 0xffff, 0xffff, 0, 0, 0},
-        {1, CSUM, 0, 0, 0, 0, 0},
-        {64, ECN, 0, 0, 0, 0, 0},
-        {64, CSUM, 34, 16, 0, 1, 0},
-        {64, CSUM, 34, 16, 0, 0, 54},
-        {64, CSUM, 34, 16, 3, 1, 54},
-        {64, 0, 0, 0, POSTERN_GSO_TCP4, 1, 54},
-        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 0, 54},
-        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 51},
-        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 64},
-        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 0xffff},
+        {64, POSTERN_RECORD_PAD, 0, 0, 0, 0, 0, 0},
+        {64, 0x20, 0, 0, 0, 0, 0, 0},
+        {64, CSUM | VALID, 34, 16, 0, 0, 0, 0},
+        {64, 0, 34, 0, 0, 0, 0, 0},
+        {64, 0, 0, 16, 0, 0, 0, 0},
+        {64, CSUM, 63, 0, 0, 0, 0, 0},
+        {64, CSUM, 0, 63, 0, 0, 0, 0},
+        {64, CSUM, 0xffff, 0xffff, 0, 0, 0, 0},
+        {1, CSUM, 0, 0, 0, 0, 0, 0},
+        {64, ECN, 0, 0, 0, 0, 0, 0},
+        {64, CSUM, 34, 16, 0, 1, 0, 0},
+        {64, CSUM, 34, 16, 0, 0, 54, 0},
+        {64, CSUM, 34, 16, 3, 1, 54, 0},
+        {64, 0, 0, 0, POSTERN_GSO_TCP4, 1, 54, 0},
+        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 0, 54, 0},
+        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 51, 0},
+        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 64, 0},
+        {64, CSUM, 34, 16, POSTERN_GSO_TCP4, 1, 0xffff, 0},
     };
 
     (void)state;
@@ -321,6 +383,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_attack, NULL, tear_down),
         cmocka_unit_test_setup_teardown(test_record_changes_after_peek, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_in_a_batch, NULL, tear_down),
+        cmocka_unit_test_setup_teardown(test_first_tail_behind_what_is_committed, set_up,
+                                        tear_down),
         cmocka_unit_test(test_meta),
     };
 

@@ -318,10 +318,10 @@ static bool put(unsigned end, uint32_t length)
 {
     struct postern_ring_meta meta = {.length = length};
 
-    if (postern_ring_reserve(&ends[end], length) == NULL) {
+    if (postern_ring_reserve(&ends[end], &meta) == NULL) {
         return false;
     }
-    postern_ring_commit(&ends[end], &meta);
+    postern_ring_commit(&ends[end]);
     return true;
 }
 

@@ -56,10 +56,10 @@ static int64_t do_store(const struct postern_gate_access *access)
     return 0;
 }
 
-/* Copies the packet's pieces, which have to have `length` bytes, to `payload`. */
-static bool gather(uint8_t *payload, uint32_t length, const struct postern_gate_packet *packet)
+/* Copies the packet's pieces, which have to have as many bytes as its meta says, to `payload`. */
+static bool gather(uint8_t *payload, const struct postern_gate_packet *packet)
 {
-    uint64_t rest = length;
+    uint64_t rest = packet->meta.length;
 
     for (uint64_t i = 0; i < packet->piece_count; i++) {
         const struct postern_gate_piece *piece = &packet->pieces[i];
@@ -74,11 +74,11 @@ static bool gather(uint8_t *payload, uint32_t length, const struct postern_gate_
     return rest == 0;
 }
 
-/* Copies `length` bytes of `payload` to the packet's pieces. False: they are too small. */
-static bool scatter(const struct postern_gate_packet *packet, const uint8_t *payload,
-                    uint32_t length)
+/* Copies the payload, as many bytes as the packet's meta says, to its pieces. False: they are too
+ * small. */
+static bool scatter(const struct postern_gate_packet *packet, const uint8_t *payload)
 {
-    uint64_t rest = length;
+    uint64_t rest = packet->meta.length;
 
     for (uint64_t i = 0; i < packet->piece_count && rest != 0; i++) {
         const struct postern_gate_piece *piece = &packet->pieces[i];
@@ -94,22 +94,22 @@ static bool scatter(const struct postern_gate_packet *packet, const uint8_t *pay
 static int64_t do_send(struct postern_gate_batch *batch)
 {
     struct postern_ring *ring = batch->ring;
+    struct postern_ring_writer writer = postern_ring_write_begin(ring);
     bool full;
     bool doorbell = false;
 
     for (batch->done = 0; batch->done < batch->count; batch->done++) {
         const struct postern_gate_packet *packet = &batch->packets[batch->done];
-        const struct postern_ring_meta meta = packet->meta;
-        void *payload = postern_ring_reserve(ring, meta.length);
+        void *payload = postern_ring_write_next(ring, &writer, &packet->meta);
 
         if (payload == NULL) {
             break;
         }
-        if (!gather(payload, meta.length, packet)) {
+        if (!gather(payload, packet)) {
             return POSTERN_ERR_ARGUMENT;
         }
-        postern_ring_commit(ring, &meta);
     }
+    postern_ring_write_end(ring, &writer);
     full = !postern_ring_room(ring, batch->room);
     if (full || batch->more == 0 || batch->done < batch->count) {
         doorbell = postern_ring_publish(ring);
@@ -117,40 +117,41 @@ static int64_t do_send(struct postern_gate_batch *batch)
     return (doorbell ? POSTERN_GATE_DOORBELL : 0) | (full ? POSTERN_GATE_FULL : 0);
 }
 
-/* Consumes for the look and takes it back. Only up to the head that is known after the first
- * packet: a head that is read on the way is checked against a tail that is not the ring's. */
+/* A batch that is not ended. */
 static int64_t do_look(struct postern_gate_batch *batch)
 {
     struct postern_ring *ring = batch->ring;
-    uint64_t tail = ring->tail;
+    struct postern_ring_reader reader = postern_ring_read_begin(ring);
     uint32_t done = 0;
 
-    while (done < batch->count && (done == 0 || ring->tail != ring->peer_head) &&
-           postern_ring_peek(ring, &batch->packets[done].meta) != NULL) {
-        postern_ring_consume(ring);
+    while (done < batch->count &&
+           postern_ring_read_next(&reader, &batch->packets[done].meta) != NULL) {
         done++;
     }
-    ring->tail = tail;
     batch->done = done;
+    if (reader.fault != POSTERN_FAULT_NONE && done == 0) {
+        postern_ring_fail(ring, reader.fault);
+    }
     return postern_ring_sync_needed(ring) ? POSTERN_GATE_SYNC : 0;
 }
 
 static int64_t do_take(struct postern_gate_batch *batch)
 {
     struct postern_ring *ring = batch->ring;
+    struct postern_ring_reader reader = postern_ring_read_begin(ring);
 
     for (batch->done = 0; batch->done < batch->count; batch->done++) {
         struct postern_gate_packet *packet = &batch->packets[batch->done];
-        const uint8_t *payload = postern_ring_peek(ring, &packet->meta);
+        const uint8_t *payload = postern_ring_read_next(&reader, &packet->meta);
 
         if (payload == NULL) {
             break;
         }
-        if (!scatter(packet, payload, packet->meta.length)) {
+        if (!scatter(packet, payload)) {
             packet->meta.length = 0;
         }
-        postern_ring_consume(ring);
     }
+    postern_ring_read_end(ring, &reader);
     return postern_ring_release(ring) ? POSTERN_GATE_DOORBELL : 0;
 }
 

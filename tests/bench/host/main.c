@@ -117,7 +117,7 @@ static void send(struct host_run *run, const struct host_way *way)
 {
     static struct host_buffers buffers;
 
-    memset(&buffers, 2, sizeof(buffers));
+    host_fill(&buffers);
     way->send(run, &buffers);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A link's ring: the window as two VMs see it, the peer's section read-only, and the driver's use
- * of it. Both ends poll, so that no doorbell is ever due. */
+/* A link's ring: the window as two VMs see it, the peer's section read-only, used as a poll-mode
+ * driver does. */
 #include <stdlib.h>
 
 #include "abi/ring_ops.h"
@@ -22,6 +22,7 @@ static void join(const struct host_run *run, struct postern_ring *ring, unsigned
     if (!postern_ring_init(ring, own, peer, run->window)) {
         abort();
     }
+    ring->polls = true;
     postern_ring_open(ring, 9000, 7);
     while (!ring->up) {
         (void)postern_ring_sync(ring);
@@ -36,17 +37,16 @@ static void send(struct host_run *run, struct host_buffers *buffers)
 
     join(run, &ring, 0);
     while (!host_stopped(run)) {
+        struct postern_ring_writer writer = postern_ring_write_begin(&ring);
         for (uint32_t i = 0; i < run->burst; i++) {
-            uint8_t *packet = host_buffer(buffers, number);
-            void *payload = postern_ring_reserve(&ring, run->size);
+            void *payload = postern_ring_write_next(&ring, &writer, &meta);
 
             if (payload == NULL) {
                 break;
             }
-            host_number(packet, number++);
-            memcpy(payload, packet, run->size);
-            postern_ring_commit(&ring, &meta);
+            memcpy(payload, host_buffer(buffers, number++), run->size);
         }
+        postern_ring_write_end(&ring, &writer);
         (void)postern_ring_publish(&ring);
     }
 }
@@ -60,17 +60,18 @@ static void receive(struct host_run *run, struct host_buffers *buffers)
 
     join(run, &ring, 1);
     do {
+        struct postern_ring_reader reader = postern_ring_read_begin(&ring);
         for (count = 0; count < run->burst; count++) {
-            const void *payload = postern_ring_peek(&ring, &meta);
+            const void *payload = postern_ring_read_next(&reader, &meta);
             uint8_t *packet = host_buffer(buffers, clock.next);
 
             if (payload == NULL) {
                 break;
             }
             memcpy(packet, payload, meta.length);
-            postern_ring_consume(&ring);
             host_check(&clock, packet);
         }
+        postern_ring_read_end(&ring, &reader);
         (void)postern_ring_release(&ring);
     } while (host_tick(&clock, count));
 }

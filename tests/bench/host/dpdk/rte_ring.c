@@ -31,15 +31,17 @@ static int send(void *unused)
     uint64_t number = 0;
 
     (void)unused;
+    for (uint64_t i = 0; i < BUFFERS; i++) {
+        memcpy(from[i], &i, sizeof(i));
+    }
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
         if (rte_ring_free_count(ring) < burst ||
             rte_pktmbuf_alloc_bulk(pool, (struct rte_mbuf **)packets, burst) != 0) {
             continue;
         }
         for (unsigned i = 0; i < burst; i++, number++) {
-            uint8_t *packet = from[number % BUFFERS];
-            memcpy(packet, &number, sizeof(number));
-            memcpy(rte_pktmbuf_mtod((struct rte_mbuf *)packets[i], void *), packet, size);
+            memcpy(rte_pktmbuf_mtod((struct rte_mbuf *)packets[i], void *), from[number % BUFFERS],
+                   size);
         }
         (void)rte_ring_sp_enqueue_bulk(ring, packets, burst, NULL);
     }
@@ -57,7 +59,7 @@ static unsigned take(uint64_t *next)
 
         memcpy(packet, rte_pktmbuf_mtod((struct rte_mbuf *)packets[i], void *), size);
         memcpy(&number, packet, sizeof(number));
-        if (number != (*next)++) {
+        if (number != (*next)++ % BUFFERS) {
             rte_exit(1, "packets were lost or wrong\n");
         }
     }
