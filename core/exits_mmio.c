@@ -4,6 +4,7 @@
  * window's permissions. A trapped instruction is fetched through the guest's own page tables and
  * decoded; the address is the exit's.
  */
+#include "abi/pci.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
@@ -12,7 +13,6 @@
 #include "core/link.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
-#include "core/window.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -179,26 +179,35 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
     return EXIT_DONE;
 }
 
-/* An access that the guest may not make: to code outside RAM, or with page tables there, or against
- * a window's permissions. It is the guest's own fault, and it is told as its hardware would. */
-static enum exit_result refuse(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa)
+/* Whether a window decodes `gpa`, mapped or not. */
+static bool is_window(struct vm *vm, uint64_t gpa)
 {
-    bool in_window;
+    struct pci_function *function = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
 
-    spin_lock(&vcpu->vm->lock);
-    in_window = window_contains(vcpu->vm, gpa);
-    spin_unlock(&vcpu->vm->lock);
-    vcpu_tell_violation(vcpu, qualification, gpa, 0, in_window);
-    return EXIT_DONE;
+    spin_lock(&vm->lock);
+    bool found = pci_find_bar(&vm->pci, gpa, &function, &bar, &offset);
+    spin_unlock(&vm->lock);
+    return found && bar == POSTERN_BAR_WINDOW;
 }
 
-/* Whether a device answers at `gpa`, or nobody; not so in a window that another view has. */
-static bool is_bus(struct vm *vm, uint64_t gpa)
+/* Whether a device may answer the access where no window is: not a fetch, nor a page walk's or an
+ * event delivery's own. */
+static bool is_for_device(const struct vcpu *vcpu, uint64_t qualification)
 {
-    spin_lock(&vm->lock);
-    bool window = window_contains(vm, gpa);
-    spin_unlock(&vm->lock);
-    return !window;
+    return (qualification & (VIOLATION_MAPPED | VIOLATION_FETCH)) == 0 &&
+           (qualification & VIOLATION_VALID) == VIOLATION_VALID && vcpu->event == 0;
+}
+
+/* Whether the default view allows the access by now: another vCPU may have had the window mapped
+ * since. */
+static bool is_allowed(const struct vcpu *vcpu, uint64_t qualification, uint64_t gpa)
+{
+    struct ept_translation translation;
+
+    return ept_walk(&vcpu->vm->ept, gpa, &translation) == STATUS_OK &&
+           (qualification & ~translation.permissions & 7) == 0;
 }
 
 /* The instruction has not been executed: no step of it is pending. Bochs 2.7 says so all the same,
@@ -218,7 +227,6 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
-    struct ept_translation translation;
 
     exit_keep_event(vcpu);
     forget_step();
@@ -237,19 +245,17 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
     if (gate_page >= 0) {
         return exit_resume_crossing(vcpu, (uint32_t)gate_page);
     }
-    if ((qualification & VIOLATION_MAPPED) != 0) {
-        /* The window may have been mapped by another vCPU since. */
-        bool mapped = ept_walk(&vcpu->vm->ept, gpa, &translation) == STATUS_OK;
-        return mapped && (qualification & ~translation.permissions & 7) == 0
-                   ? EXIT_DONE
-                   : refuse(vcpu, qualification, gpa);
+    if ((qualification & VIOLATION_MAPPED) != 0 && is_allowed(vcpu, qualification, gpa)) {
+        return EXIT_DONE;
     }
-    if ((qualification & VIOLATION_FETCH) != 0 ||
-        (qualification & VIOLATION_VALID) != VIOLATION_VALID || vcpu->event != 0 ||
-        !is_bus(vcpu->vm, gpa)) {
-        return refuse(vcpu, qualification, gpa);
+    bool window = is_window(vcpu->vm, gpa);
+    if (!window && is_for_device(vcpu, qualification)) {
+        return emulate(vcpu, gpa);
     }
-    return emulate(vcpu, gpa);
+    /* To code outside RAM, or with page tables there, or against a window's permissions: the
+     * guest's own fault, told as its hardware would. */
+    vcpu_tell_violation(vcpu, qualification, gpa, 0, window);
+    return EXIT_DONE;
 }
 
 enum exit_result exit_ept_misconfiguration(struct vcpu *vcpu)

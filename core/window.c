@@ -199,15 +199,3 @@ status_t window_grant(struct port *port, bool granted)
     spin_unlock(&peer->vm->lock);
     return STATUS_OK;
 }
-
-bool window_contains(const struct vm *vm, uint64_t gpa)
-{
-    for (uint32_t i = 0; i < vm->port_count; i++) {
-        const struct port *port = vm->ports[i];
-        if (port->window_at != 0 && gpa >= port->window_at &&
-            gpa - port->window_at < 2 * section_size(port)) {
-            return true;
-        }
-    }
-    return false;
-}
