@@ -25,11 +25,6 @@ const struct link *link_get(uint32_t index)
     return &links[index];
 }
 
-static struct port *peer_of(struct port *port)
-{
-    return &port->link->ports[1 - port->end];
-}
-
 static bool runs(const struct vm *vm)
 {
     return atomic_load_explicit(&vm->state, memory_order_relaxed) == VM_RUNNING;
@@ -50,7 +45,7 @@ static void interrupt(struct port *port, unsigned vector)
 
 status_t port_doorbell(struct port *port)
 {
-    struct port *peer = peer_of(port);
+    struct port *peer = port_peer(port);
 
     if (!runs(peer->vm)) {
         return STATUS_NOT_FOUND;
@@ -71,7 +66,7 @@ void link_grant_all(struct vm *vm)
 void link_state_changed(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++) {
-        struct port *peer = peer_of(vm->ports[i]);
+        struct port *peer = port_peer(vm->ports[i]);
         if (runs(peer->vm)) {
             interrupt(peer, POSTERN_VECTOR_LINK);
         }
@@ -118,7 +113,7 @@ static uint32_t read_register(const struct port *port, uint64_t offset)
     case POSTERN_REG_MAC_HIGH:
         return (uint32_t)(link - links) | (port->end + 1) << 8;
     case POSTERN_REG_LINK:
-        return runs(link->ports[1 - port->end].vm) ? POSTERN_LINK_PEER_RUNS : 0;
+        return runs(port_peer(port)->vm) ? POSTERN_LINK_PEER_RUNS : 0;
     default:
         return 0;
     }

@@ -34,6 +34,12 @@ struct link {
     struct port ports[2];
 };
 
+/* The other end of the link. */
+static inline struct port *port_peer(const struct port *port)
+{
+    return &port->link->ports[1 - port->end];
+}
+
 /* Makes the links of `config` and puts their ports on the VMs' PCI buses. The VMs exist. */
 status_t link_create_all(const struct config *config) MUST_CHECK;
 

@@ -7,11 +7,6 @@
 
 #define REVOCATIONS_PER_SECOND 1000u
 
-static struct port *peer_of(struct port *port)
-{
-    return &port->link->ports[1 - port->end];
-}
-
 static bool is_gated(const struct port *port)
 {
     return port->link->config->mode == CONFIG_LINK_GATED;
@@ -45,7 +40,7 @@ static status_t map_peers_section(struct port *port, struct ept *ept)
 {
     const uint8_t *section = port->link->sections[1 - port->end];
 
-    if (!atomic_load(&peer_of(port)->granted)) {
+    if (!atomic_load(&port_peer(port)->granted)) {
         return STATUS_OK;
     }
     return ept_map(ept, port->window_at + section_size(port), (uint64_t)section, section_size(port),
@@ -169,7 +164,7 @@ void window_remove_views(struct vm *vm)
 
 status_t window_grant(struct port *port, bool granted)
 {
-    struct port *peer = peer_of(port);
+    struct port *peer = port_peer(port);
     uint64_t now = rdtsc();
     struct ept *ept;
 
