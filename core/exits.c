@@ -109,9 +109,8 @@ static inline void advance(uint32_t length)
         wrap_rip(next);
     }
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
-    if (UNLIKELY((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)) {
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-                blocked & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+    if (UNLIKELY((blocked & INTERRUPTIBILITY_SHADOW) != 0)) {
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~INTERRUPTIBILITY_SHADOW);
     }
     if (UNLIKELY((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0)) {
         /* The trap of a single step, which the instruction did not come to. */

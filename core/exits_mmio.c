@@ -21,12 +21,7 @@
 #include "machine/page_walk.h"
 #include "machine/xapic.h"
 
-#define VIOLATION_FETCH      BIT(2)
-#define VIOLATION_MAPPED     MASK(5, 3) /* the permissions that the entry has */
-#define VIOLATION_LINEAR     BIT(7)
-#define VIOLATION_FINAL      BIT(8) /* the access itself, not one to a paging structure */
-#define VIOLATION_VALID      (VIOLATION_LINEAR | VIOLATION_FINAL)
-#define VIOLATION_NMI_UNMASK BIT(12)
+#define VIOLATION_VALID (VIOLATION_LINEAR | VIOLATION_FINAL)
 
 static bool read_guest(void *context, uint64_t gpa, void *buffer, size_t size)
 {
@@ -217,8 +212,8 @@ static void forget_step(void)
 {
     bool stepping = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0;
 
-    if (UNLIKELY(stepping) && (vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
-                               (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) == 0) {
+    if (UNLIKELY(stepping) &&
+        (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOW) == 0) {
         vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
     }
 }

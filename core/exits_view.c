@@ -13,8 +13,7 @@
 #include "lib/string.h"
 #include "vmfunc/gate.h"
 
-#define VIOLATION_FETCH BIT(2)
-#define SWITCH_LENGTH   3u /* bytes of VMFUNC, and of VMCALL */
+#define SWITCH_LENGTH 3u /* bytes of VMFUNC, and of VMCALL */
 
 static bool is_canonical(uint64_t linear)
 {
@@ -33,8 +32,8 @@ static void abort_crossing(struct vcpu *vcpu, uint64_t gate, int64_t error)
     }
     vcpu->crossings_aborted++;
     vmwrite(VMCS_GUEST_RIP, gate + GATE_ABORT_OFFSET);
-    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
-                                             ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+            vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_SHADOW);
     vcpu->vmx.registers.rax = (uint64_t)error;
 }
 
