@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/exits.h"
 
-#include "core/vcpu_views.h"
-
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
+#include "core/vcpu_views.h"
 #include "lib/log.h"
 
 /* By basic exit reason. A reason without a handler stops the VM that caused it. */
@@ -45,7 +44,7 @@ static enum exit_result (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *)
     [EXIT_WBINVD] = exit_wbinvd,
     [EXIT_XSETBV] = exit_xsetbv,
     [EXIT_APIC_WRITE] = exit_apic_write,
-    [EXIT_VMFUNC] = exit_vmfunc,
+    [EXIT_VMFUNC] = exit_view_not_open,
     [EXIT_ENCLS] = exit_undefined,
 };
 

@@ -119,8 +119,3 @@ enum exit_result exit_view_not_open(struct vcpu *vcpu)
     }
     return EXIT_DONE;
 }
-
-enum exit_result exit_vmfunc(struct vcpu *vcpu)
-{
-    return exit_view_not_open(vcpu);
-}
