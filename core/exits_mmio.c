@@ -83,8 +83,7 @@ size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, siz
 /* Whether the vCPU's local APIC is in xAPIC mode and answers at `gpa`. */
 static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
 {
-    return gpa - GUEST_LAPIC_BASE < PAGE_SIZE &&
-           (vcpu->msrs.apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
+    return gpa - GUEST_LAPIC_BASE < PAGE_SIZE && lapic_mode(&vcpu->lapic) == LAPIC_XAPIC;
 }
 
 /* The device behind `gpa`; nothing reads as all ones, as on a bus where nobody answers. */
