@@ -233,6 +233,18 @@ static status_t set_window(struct parser *parser, char *value)
     return STATUS_OK;
 }
 
+static status_t set_queues(struct parser *parser, char *value)
+{
+    uint64_t count = 0;
+
+    if (!string_to_u64(value, &count) || count > CONFIG_QUEUES_MAX || !is_power_of_two(count)) {
+        return fail(parser, "queues \"%s\": a power of two from 1 to %u is wanted", value,
+                    CONFIG_QUEUES_MAX);
+    }
+    parser->link->queues = (uint32_t)count;
+    return STATUS_OK;
+}
+
 struct keyword {
     const char *name;
     bool required;
@@ -250,6 +262,7 @@ static const struct keyword link_keywords[] = {
     {"ends", true, set_ends},
     {"mode", false, set_mode},
     {"window", false, set_window},
+    {"queues", false, set_queues},
 };
 
 static status_t check_required(struct parser *parser, const struct keyword *keywords, size_t count,
@@ -287,6 +300,14 @@ static status_t close_block(struct parser *parser)
     } else if (link != NULL) {
         status = check_required(parser, link_keywords, ARRAY_SIZE(link_keywords), "link",
                                 link->name, link->line);
+        if (status == STATUS_OK && link->window / link->queues < CONFIG_WINDOW_MIN) {
+            parser->line = link->line;
+            status = fail(parser,
+                          "link %s: a window of %lluK has no room for %u queues: each takes %lluK "
+                          "or more",
+                          link->name, (unsigned long long)(link->window >> 10), link->queues,
+                          CONFIG_WINDOW_MIN >> 10);
+        }
     }
     parser->vm = NULL;
     parser->link = NULL;
@@ -361,7 +382,7 @@ static status_t open_link(struct parser *parser, const char *name)
     }
     parser->link = &config->links[config->link_count++];
     *parser->link = (struct config_link){
-        .mode = CONFIG_LINK_OPEN, .window = WINDOW_DEFAULT, .line = parser->line};
+        .mode = CONFIG_LINK_OPEN, .window = WINDOW_DEFAULT, .queues = 1, .line = parser->line};
     (void)string_copy(parser->link->name, sizeof(parser->link->name), name);
     return STATUS_OK;
 }

@@ -18,6 +18,7 @@
 #define CONFIG_MEMORY_MAX (3ull << 30)
 #define CONFIG_WINDOW_MIN (64ull << 10)
 #define CONFIG_WINDOW_MAX (64ull << 20)
+#define CONFIG_QUEUES_MAX 8u
 
 enum config_policy { CONFIG_STOP, CONFIG_RESTART };
 
@@ -41,6 +42,7 @@ struct config_link {
     uint32_t ends[2]; /* indices into vms; never equal */
     enum config_link_mode mode;
     uint64_t window; /* bytes of each end's section: a power of two */
+    uint32_t queues; /* a power of two; each has window / queues bytes, CONFIG_WINDOW_MIN or more */
     uint32_t line;
 };
 

@@ -138,7 +138,7 @@ static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_
     }
     spin_unlock(&vm->lock);
     if (rung != NULL) {
-        (void)port_doorbell(rung);
+        (void)port_doorbell(rung, (uint32_t)value);
     }
 }
 

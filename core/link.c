@@ -12,6 +12,9 @@
 #define CLASS_ETHERNET 0x020000u
 #define LARGE_PAGE     MIB(2)
 
+_Static_assert(CONFIG_QUEUES_MAX == POSTERN_QUEUES_MAX, "the configuration's queues");
+_Static_assert(POSTERN_VECTOR_LINK(POSTERN_QUEUES_MAX) < PCI_MSIX_VECTORS, "a vector for each");
+
 static struct link *links;
 static uint32_t links_count;
 
@@ -43,7 +46,7 @@ static void interrupt(struct port *port, unsigned vector)
     }
 }
 
-status_t port_doorbell(struct port *port)
+status_t port_doorbell(struct port *port, uint32_t queue)
 {
     struct port *peer = port_peer(port);
 
@@ -52,7 +55,7 @@ status_t port_doorbell(struct port *port)
     }
     port->doorbells_sent++;
     peer->doorbells_received++;
-    interrupt(peer, POSTERN_VECTOR_RING);
+    interrupt(peer, POSTERN_VECTOR_QUEUE(queue));
     return STATUS_OK;
 }
 
@@ -68,7 +71,7 @@ void link_state_changed(struct vm *vm)
     for (uint32_t i = 0; i < vm->port_count; i++) {
         struct port *peer = port_peer(vm->ports[i]);
         if (runs(peer->vm)) {
-            interrupt(peer, POSTERN_VECTOR_LINK);
+            interrupt(peer, POSTERN_VECTOR_LINK(peer->link->config->queues));
         }
     }
 }
@@ -114,6 +117,8 @@ static uint32_t read_register(const struct port *port, uint64_t offset)
         return (uint32_t)(link - links) | (port->end + 1) << 8;
     case POSTERN_REG_LINK:
         return runs(port_peer(port)->vm) ? POSTERN_LINK_PEER_RUNS : 0;
+    case POSTERN_REG_QUEUES:
+        return link->config->queues;
     default:
         return 0;
     }
@@ -136,13 +141,15 @@ uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t of
 struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
                              unsigned size, uint64_t value)
 {
+    struct port *port = function->context;
+
     if (bar != POSTERN_BAR_REGISTERS) {
         return NULL;
     }
     if (offset >= POSTERN_MSIX_TABLE && offset < POSTERN_MSIX_PENDING) {
         pci_msix_write(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size, value);
     }
-    return offset == POSTERN_REG_DOORBELL ? function->context : NULL;
+    return offset == POSTERN_REG_DOORBELL && value < port->link->config->queues ? port : NULL;
 }
 
 static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
@@ -164,8 +171,8 @@ static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
     pci_add_bar(&port->function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE, low, false,
                 false);
     pci_add_bar(&port->function, POSTERN_BAR_WINDOW, window, high, true, true);
-    pci_add_msix(&port->function, POSTERN_VECTORS, POSTERN_BAR_REGISTERS, POSTERN_MSIX_TABLE,
-                 POSTERN_MSIX_PENDING);
+    pci_add_msix(&port->function, POSTERN_VECTOR_LINK(link->config->queues) + 1,
+                 POSTERN_BAR_REGISTERS, POSTERN_MSIX_TABLE, POSTERN_MSIX_PENDING);
     vm->ports[vm->port_count++] = port;
     return pci_attach(&vm->pci, &port->function);
 }

@@ -46,9 +46,9 @@ status_t link_create_all(const struct config *config) MUST_CHECK;
 uint32_t link_count(void);
 const struct link *link_get(uint32_t index);
 
-/* Interrupts the other end of `port` on its vector 0. STATUS_NOT_FOUND when its VM is not running.
- * Takes the peer VM's lock: the caller holds none. */
-status_t port_doorbell(struct port *port);
+/* Interrupts the other end of `port` on the vector of queue `queue`, which it has. STATUS_NOT_FOUND
+ * when its VM is not running. Takes the peer VM's lock: the caller holds none. */
+status_t port_doorbell(struct port *port, uint32_t queue);
 
 /* Lets the peers of all ports of `vm` see its sections: what it revoked is forgotten when it starts
  * anew. The caller holds no lock. */
@@ -57,8 +57,8 @@ void link_grant_all(struct vm *vm);
 /* Tells the peers of all ports of `vm` that its state has changed. The caller holds no lock. */
 void link_state_changed(struct vm *vm);
 
-/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A doorbell that was
- * rung by it is returned as the port to ring once the lock is released, else NULL. */
+/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A write that rings a
+ * doorbell returns the port to ring once the lock is released, else NULL; `value` is the queue. */
 uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset,
                         unsigned size);
 struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,

@@ -28,7 +28,7 @@ CLAIM(view_arguments, "ports and vCPUs that do not exist are refused, and ports 
 
     (void)open_view();
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
-        CHECK_EQUAL(hypercall(calls[i], 2, 0, 0), POSTERN_ERR_ARGUMENT);
+        CHECK_EQUAL(hypercall(calls[i], 3, 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], BIT(32), 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], UINT64_MAX, 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], GATED_PORT, 2, 0), POSTERN_ERR_ARGUMENT);
