@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/views/views.h"
 
+#define PEER_MS 5000u
+
 uint64_t gate_address(void)
 {
     uint32_t pages;
@@ -48,9 +50,18 @@ uint64_t window_of(uint32_t port)
     return (uint64_t)map_physical(nic_bar(function, POSTERN_BAR_WINDOW), 2 * QUEUES * SECTION_SIZE);
 }
 
-volatile uint64_t *peer_rings(void)
+const volatile uint64_t *peer_rings(void)
 {
-    return (volatile uint64_t *)(window_of(QUEUES_PORT) + QUEUES * SECTION_SIZE);
+    const volatile uint64_t *rings =
+        (const volatile uint64_t *)(window_of(QUEUES_PORT) + QUEUES * SECTION_SIZE);
+
+    for (uint64_t end = rdtsc() + PEER_MS * tsc_per_ms(); rings[QUEUES - 1] == 0;) {
+        if (rdtsc() > end) {
+            error("the peer does not listen");
+        }
+        cpu_pause();
+    }
+    return rings;
 }
 
 int64_t gate_load(uint32_t view, uint64_t address, uint64_t *value)

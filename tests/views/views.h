@@ -27,8 +27,9 @@ uint32_t open_view(void);
 /* The PCI address of a port. */
 uint32_t nic_of(uint32_t port);
 
-/* In the peer's section of QUEUES_PORT: how many doorbell interrupts each queue's vector was. */
-volatile uint64_t *peer_rings(void);
+/* In the peer's section of QUEUES_PORT: for each queue, how many doorbell interrupts came on its
+ * vector, and 1 more. Waits until the peer listens. */
+const volatile uint64_t *peer_rings(void);
 
 /* The window of a port in linear addresses: the own section, then the peer's. */
 uint64_t window_of(uint32_t port);

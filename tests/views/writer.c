@@ -22,7 +22,7 @@ void guest_role(void)
         delay(PAUSE_MS);
         __asm__ volatile("cli" : : : "memory");
         for (unsigned queue = 0; queue < QUEUES; queue++) {
-            rings[queue] = vector_count(RING_VECTOR + queue);
+            rings[queue] = 1 + vector_count(RING_VECTOR + queue);
         }
     }
 }
