@@ -7,9 +7,10 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define MEMORY_DEFAULT  (256ull << 20)
-#define WINDOW_DEFAULT  (4ull << 20)
-#define MEMORY_MULTIPLE (2ull << 20)
+#define MEMORY_DEFAULT    (256ull << 20)
+#define WINDOW_DEFAULT    (4ull << 20)
+#define MEMORY_MULTIPLE   (2ull << 20)
+#define DOORBELLS_DEFAULT 100000u
 
 struct parser {
     struct config *config;
@@ -245,6 +246,18 @@ static status_t set_queues(struct parser *parser, char *value)
     return STATUS_OK;
 }
 
+static status_t set_doorbells(struct parser *parser, char *value)
+{
+    uint64_t count = 0;
+
+    if (!string_to_u64(value, &count) || count == 0 || count > CONFIG_DOORBELLS_MAX) {
+        return fail(parser, "doorbells \"%s\": a number from 1 to %u is wanted, in a second", value,
+                    CONFIG_DOORBELLS_MAX);
+    }
+    parser->link->doorbells = (uint32_t)count;
+    return STATUS_OK;
+}
+
 struct keyword {
     const char *name;
     bool required;
@@ -263,6 +276,7 @@ static const struct keyword link_keywords[] = {
     {"mode", false, set_mode},
     {"window", false, set_window},
     {"queues", false, set_queues},
+    {"doorbells", false, set_doorbells},
 };
 
 static status_t check_required(struct parser *parser, const struct keyword *keywords, size_t count,
@@ -381,8 +395,11 @@ static status_t open_link(struct parser *parser, const char *name)
         return fail(parser, "more than %u links", CONFIG_MAX_LINKS);
     }
     parser->link = &config->links[config->link_count++];
-    *parser->link = (struct config_link){
-        .mode = CONFIG_LINK_OPEN, .window = WINDOW_DEFAULT, .queues = 1, .line = parser->line};
+    *parser->link = (struct config_link){.mode = CONFIG_LINK_OPEN,
+                                         .window = WINDOW_DEFAULT,
+                                         .queues = 1,
+                                         .doorbells = DOORBELLS_DEFAULT,
+                                         .line = parser->line};
     (void)string_copy(parser->link->name, sizeof(parser->link->name), name);
     return STATUS_OK;
 }

@@ -118,7 +118,8 @@ static void lapic_page_write(struct vcpu *vcpu, uint32_t offset, unsigned size, 
     exit_lapic_changed(vcpu);
 }
 
-static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
+/* False if nothing is written yet: the instruction is to be executed again. */
+static bool device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct vm *vm = vcpu->vm;
     struct pci_function *function = NULL;
@@ -128,7 +129,7 @@ static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_
 
     if (is_lapic(vcpu, gpa)) {
         lapic_page_write(vcpu, (uint32_t)(gpa - GUEST_LAPIC_BASE), size, (uint32_t)value);
-        return;
+        return true;
     }
     spin_lock(&vm->lock);
     if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
@@ -137,9 +138,7 @@ static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_
         rung = port_mmio_write(function, bar, offset, size, value);
     }
     spin_unlock(&vm->lock);
-    if (rung != NULL) {
-        (void)port_doorbell(rung, (uint32_t)value);
-    }
+    return rung == NULL || port_doorbell(rung, (uint32_t)value) != STATUS_BUSY;
 }
 
 static unsigned code_bits(void)
@@ -164,7 +163,9 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
     }
     uint64_t content = vcpu_read_register(vcpu, insn.reg);
     if (insn.is_write) {
-        device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, content));
+        if (!device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, content))) {
+            return EXIT_DONE;
+        }
     } else {
         uint64_t value = device_read(vcpu, gpa, insn.size);
         vcpu_write_register(vcpu, insn.reg, mmio_insn_complete(&insn, content, value));

@@ -28,6 +28,9 @@ static enum exit_result hypercall_doorbell(struct vcpu *vcpu)
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     status_t status = port_doorbell(port, (uint32_t)queue);
+    if (UNLIKELY(status == STATUS_BUSY)) {
+        return EXIT_DONE;
+    }
     return hypercall_answer(vcpu, status == STATUS_OK ? 0 : POSTERN_ERR_PEER_DOWN);
 }
 

@@ -2,6 +2,7 @@
 #include "core/link.h"
 
 #include "abi/pci.h"
+#include "arch/x86/cpu.h"
 #include "core/interrupts.h"
 #include "core/window.h"
 #include "lib/bits.h"
@@ -11,6 +12,7 @@
 
 #define CLASS_ETHERNET 0x020000u
 #define LARGE_PAGE     MIB(2)
+#define DOORBELL_BURST 256u /* at once; over time the link's own limit holds */
 
 _Static_assert(CONFIG_QUEUES_MAX == POSTERN_QUEUES_MAX, "the configuration's queues");
 _Static_assert(POSTERN_VECTOR_LINK(POSTERN_QUEUES_MAX) < PCI_MSIX_VECTORS, "a vector for each");
@@ -52,6 +54,10 @@ status_t port_doorbell(struct port *port, uint32_t queue)
 
     if (!runs(peer->vm)) {
         return STATUS_NOT_FOUND;
+    }
+    if (!token_bucket_take(&port->doorbells, rdtsc())) {
+        port->doorbells_held++;
+        return STATUS_BUSY;
     }
     port->doorbells_sent++;
     peer->doorbells_received++;
@@ -166,6 +172,8 @@ static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
     port->vm = vm;
     port->number = vm->port_count;
     atomic_store(&port->granted, true);
+    token_bucket_init(&port->doorbells, vm->cpuid.tsc_hz, link->config->doorbells, DOORBELL_BURST,
+                      rdtsc());
     pci_function_init(&port->function, &ops, port, POSTERN_PCI_VENDOR, POSTERN_PCI_NIC,
                       CLASS_ETHERNET);
     pci_add_bar(&port->function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE, low, false,

@@ -78,7 +78,8 @@ static void test_whole(void **state)
          "    ends beta alpha\n"
          "    mode open\n"
          "    window 256K\n"
-         "    queues 4\n");
+         "    queues 4\n"
+         "    doorbells 5000\n");
     assert_int_equal(config.vm_count, 2);
     assert_int_equal(config.link_count, 1);
     const struct config_vm *a = &config.vms[0], *b = &config.vms[1];
@@ -100,6 +101,7 @@ static void test_whole(void **state)
     assert_true(link->ends[0] == 1 && link->ends[1] == 0);
     assert_int_equal(link->window, 256 << 10);
     assert_int_equal(link->queues, 4);
+    assert_int_equal(link->doorbells, 5000);
     assert_int_equal(link->line, 15);
 }
 
@@ -197,6 +199,22 @@ static void test_queues(void **state)
     bad(VM VM_B "link l\nends a b\nqueues 2\nwindow 64K\n", 7,
         "a window of 64K has no room for 2 queues");
     bad(VM VM_B "link l\nwindow 256K\nends a b\nqueues 8\nlink m\n", 7, "each takes 64K or more");
+}
+
+static void test_doorbells(void **state)
+{
+    static const char *const wrong[] = {"0", "10000001", "-1", "1K", "x", "4294967297"};
+
+    (void)state;
+    good(VM VM_B "link l\nends a b\n");
+    assert_int_equal(config.links[0].doorbells, 100000);
+    good(VM VM_B "link l\nends a b\ndoorbells 10000000\n");
+    assert_int_equal(config.links[0].doorbells, 10000000);
+    for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), VM VM_B "link l\nends a b\ndoorbells %s\n", wrong[i]);
+        bad(text, 9, "a number from 1 to 10000000");
+    }
 }
 
 /* Each mistake, with the line that it is in and what the message must say. */
@@ -366,13 +384,15 @@ static void check_result(status_t status)
         assert_int_not_equal(link->ends[0], link->ends[1]);
         assert_in_range(link->window, CONFIG_WINDOW_MIN, CONFIG_WINDOW_MAX);
         assert_in_range(link->queues, 1, CONFIG_QUEUES_MAX);
+        assert_in_range(link->doorbells, 1, CONFIG_DOORBELLS_MAX);
         assert_true(link->window / link->queues >= CONFIG_WINDOW_MIN);
     }
 }
 
-static const char whole[] = "vm a\nkernel /k\ninitrd /i\ncmdline x y\nmemory 128M\nvcpus 2\n"
-                            "pcpus 0 1\non_reboot stop\non_crash restart\nvm b\nkernel /k\n"
-                            "pcpus 1\nlink l\nends a b\nmode open\nwindow 1M\nqueues 8\n";
+static const char whole[] =
+    "vm a\nkernel /k\ninitrd /i\ncmdline x y\nmemory 128M\nvcpus 2\n"
+    "pcpus 0 1\non_reboot stop\non_crash restart\nvm b\nkernel /k\n"
+    "pcpus 1\nlink l\nends a b\nmode open\nwindow 1M\nqueues 8\ndoorbells 9\n";
 
 /* The text with some bytes changed, taken out or doubled. */
 static void test_mutations(void **state)
@@ -437,12 +457,12 @@ static void test_shuffled_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),          cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_link_modes),     cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_queues),         cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_limits),         cmocka_unit_test(test_long_values),
-        cmocka_unit_test(test_shipped),        cmocka_unit_test(test_mutations),
-        cmocka_unit_test(test_shuffled_lines),
+        cmocka_unit_test(test_whole),       cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_link_modes),  cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_queues),      cmocka_unit_test(test_doorbells),
+        cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_long_values), cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_mutations),   cmocka_unit_test(test_shuffled_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

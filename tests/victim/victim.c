@@ -97,7 +97,9 @@ static void mask_rings(uint32_t mask)
 static void on_ring(struct frame *frame)
 {
     (void)frame;
-    mask_rings(1);
+    if (answer->unmasked == 0) {
+        mask_rings(1);
+    }
     end_of_interrupt();
 }
 
@@ -192,6 +194,7 @@ void guest_role(void)
         if (question->revoke == 1) {
             revoke_for_a_while();
         }
+        answer->unmasked = question->unmasked == 1 ? 1 : 0;
         wait_for_tick();
     }
 }
