@@ -22,8 +22,8 @@
 
 /* Does nothing and returns POSTERN_ABI_VERSION. */
 #define POSTERN_HC_VERSION 0
-/* RDI: a port number (the PORT register of a Postern NIC of this VM). Interrupts the link's other
- * end on its queue 0 vector. */
+/* RDI: a port number (the PORT register of a Postern NIC of this VM); RSI: one of its queues.
+ * Interrupts the link's other end on that queue's vector. */
 #define POSTERN_HC_DOORBELL 1
 
 /*

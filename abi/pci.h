@@ -21,6 +21,10 @@
 #define POSTERN_MSIX_TABLE         0x1000u /* in BAR 0 */
 #define POSTERN_MSIX_PENDING       0x1800u
 
+/* A port has queues, as many as its link's configuration says: a power of two. Queue q is a ring of
+ * its own (abi/ring.h) in slice q of both sections, which are divided into equal slices. */
+#define POSTERN_QUEUES_MAX 8u
+
 /* Registers: offsets in BAR 0. Read-only but for the doorbell; others that are written keep their
  * value, and those that are not listed read 0. */
 #define POSTERN_REG_MAGIC        0x00u /* POSTERN_NIC_MAGIC */
@@ -31,8 +35,9 @@
 #define POSTERN_REG_SECTION_SIZE 0x14u /* bytes, a power of two */
 #define POSTERN_REG_MAC_LOW      0x18u /* bytes 0 to 3 of the MAC address, byte 0 lowest */
 #define POSTERN_REG_MAC_HIGH     0x1cu /* bytes 4 and 5 */
-#define POSTERN_REG_LINK         0x20u /* POSTERN_LINK_ bits; vector 1 tells of changes */
-#define POSTERN_REG_DOORBELL     0x28u /* any write interrupts the peer, as POSTERN_HC_DOORBELL */
+#define POSTERN_REG_LINK         0x20u /* POSTERN_LINK_ bits; POSTERN_VECTOR_LINK tells of changes */
+#define POSTERN_REG_DOORBELL     0x28u /* a queue, written, is a POSTERN_HC_DOORBELL of it */
+#define POSTERN_REG_QUEUES       0x2cu /* how many: Q below */
 
 #define POSTERN_NIC_MAGIC        0x4e525450u /* "PTRN" in memory */
 #define POSTERN_NIC_ABI          1u
@@ -42,9 +47,8 @@
 
 #define POSTERN_LINK_PEER_RUNS   1u /* the VM of the other end is running */
 
-/* MSI-X vectors. */
-#define POSTERN_VECTOR_RING 0u /* the peer has rung the doorbell */
-#define POSTERN_VECTOR_LINK 1u /* POSTERN_REG_LINK has changed */
-#define POSTERN_VECTORS     2u
+/* MSI-X vectors, of a port with Q queues: Q + 1. */
+#define POSTERN_VECTOR_QUEUE(q) (q) /* the peer has rung the doorbell of queue q */
+#define POSTERN_VECTOR_LINK(Q)  (Q) /* POSTERN_REG_LINK has changed */
 
 #endif

@@ -103,6 +103,8 @@ static status_t caps(const char *argument, const struct output *out)
     vmx_caps_report(&machine_get()->raw, false, out->sink, out->context);
     print(out, "virtual interrupts are %s\n",
           chosen->virtual_interrupt_delivery ? "delivered by the CPU" : "injected at entries");
+    print(out, "views change by %s\n", chosen->eptp_switching ? "VMFUNC" : "exits");
+    print(out, "violations come by %s\n", chosen->virtualization_exceptions ? "#VE" : "exits");
     return STATUS_OK;
 }
 
@@ -154,15 +156,18 @@ static status_t info(const char *argument, const struct output *out)
 static status_t links(const char *argument, const struct output *out)
 {
     (void)argument;
-    print(out, "name\tmode\tend0\tend1\twindow_kib\tdoorbells0\tdoorbells1\n");
+    print(out, "name\tmode\tend0\tend1\twindow_kib\tqueues\tdoorbells0\tdoorbells1\t"
+               "held0\theld1\n");
     for (uint32_t i = 0; i < link_count(); i++) {
         const struct link *link = link_get(i);
-        print(out, "%s\t%s\t%s\t%s\t%llu\t%llu\t%llu\n", link->config->name,
+        print(out, "%s\t%s\t%s\t%s\t%llu\t%u\t%llu\t%llu\t%llu\t%llu\n", link->config->name,
               link->config->mode == CONFIG_LINK_GATED ? "gated" : "open",
               link->ports[0].vm->config->name, link->ports[1].vm->config->name,
-              (unsigned long long)(link->config->window >> 10),
+              (unsigned long long)(link->config->window >> 10), link->config->queues,
               (unsigned long long)link->ports[0].doorbells_sent,
-              (unsigned long long)link->ports[1].doorbells_sent);
+              (unsigned long long)link->ports[1].doorbells_sent,
+              (unsigned long long)link->ports[0].doorbells_held,
+              (unsigned long long)link->ports[1].doorbells_held);
     }
     return STATUS_OK;
 }

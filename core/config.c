@@ -7,9 +7,10 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define MEMORY_DEFAULT  (256ull << 20)
-#define WINDOW_DEFAULT  (4ull << 20)
-#define MEMORY_MULTIPLE (2ull << 20)
+#define MEMORY_DEFAULT    (256ull << 20)
+#define WINDOW_DEFAULT    (4ull << 20)
+#define MEMORY_MULTIPLE   (2ull << 20)
+#define DOORBELLS_DEFAULT 100000u
 
 struct parser {
     struct config *config;
@@ -233,6 +234,30 @@ static status_t set_window(struct parser *parser, char *value)
     return STATUS_OK;
 }
 
+static status_t set_queues(struct parser *parser, char *value)
+{
+    uint64_t count = 0;
+
+    if (!string_to_u64(value, &count) || count > CONFIG_QUEUES_MAX || !is_power_of_two(count)) {
+        return fail(parser, "queues \"%s\": a power of two from 1 to %u is wanted", value,
+                    CONFIG_QUEUES_MAX);
+    }
+    parser->link->queues = (uint32_t)count;
+    return STATUS_OK;
+}
+
+static status_t set_doorbells(struct parser *parser, char *value)
+{
+    uint64_t count = 0;
+
+    if (!string_to_u64(value, &count) || count == 0 || count > CONFIG_DOORBELLS_MAX) {
+        return fail(parser, "doorbells \"%s\": a number from 1 to %u is wanted, in a second", value,
+                    CONFIG_DOORBELLS_MAX);
+    }
+    parser->link->doorbells = (uint32_t)count;
+    return STATUS_OK;
+}
+
 struct keyword {
     const char *name;
     bool required;
@@ -250,6 +275,8 @@ static const struct keyword link_keywords[] = {
     {"ends", true, set_ends},
     {"mode", false, set_mode},
     {"window", false, set_window},
+    {"queues", false, set_queues},
+    {"doorbells", false, set_doorbells},
 };
 
 static status_t check_required(struct parser *parser, const struct keyword *keywords, size_t count,
@@ -287,6 +314,14 @@ static status_t close_block(struct parser *parser)
     } else if (link != NULL) {
         status = check_required(parser, link_keywords, ARRAY_SIZE(link_keywords), "link",
                                 link->name, link->line);
+        if (status == STATUS_OK && link->window / link->queues < CONFIG_WINDOW_MIN) {
+            parser->line = link->line;
+            status = fail(parser,
+                          "link %s: a window of %lluK has no room for %u queues: each takes %lluK "
+                          "or more",
+                          link->name, (unsigned long long)(link->window >> 10), link->queues,
+                          CONFIG_WINDOW_MIN >> 10);
+        }
     }
     parser->vm = NULL;
     parser->link = NULL;
@@ -360,8 +395,11 @@ static status_t open_link(struct parser *parser, const char *name)
         return fail(parser, "more than %u links", CONFIG_MAX_LINKS);
     }
     parser->link = &config->links[config->link_count++];
-    *parser->link = (struct config_link){
-        .mode = CONFIG_LINK_OPEN, .window = WINDOW_DEFAULT, .line = parser->line};
+    *parser->link = (struct config_link){.mode = CONFIG_LINK_OPEN,
+                                         .window = WINDOW_DEFAULT,
+                                         .queues = 1,
+                                         .doorbells = DOORBELLS_DEFAULT,
+                                         .line = parser->line};
     (void)string_copy(parser->link->name, sizeof(parser->link->name), name);
     return STATUS_OK;
 }

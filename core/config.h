@@ -8,16 +8,18 @@
 
 #include "lib/status.h"
 
-#define CONFIG_MAX_VMS    8u
-#define CONFIG_MAX_VCPUS  8u
-#define CONFIG_MAX_LINKS  16u
-#define CONFIG_NAME_SIZE  32u
-#define CONFIG_PATH_SIZE  128u
-#define CONFIG_LINE_SIZE  2048u /* a Linux command line, NUL included */
-#define CONFIG_MEMORY_MIN (64ull << 20)
-#define CONFIG_MEMORY_MAX (3ull << 30)
-#define CONFIG_WINDOW_MIN (64ull << 10)
-#define CONFIG_WINDOW_MAX (64ull << 20)
+#define CONFIG_MAX_VMS       8u
+#define CONFIG_MAX_VCPUS     8u
+#define CONFIG_MAX_LINKS     16u
+#define CONFIG_NAME_SIZE     32u
+#define CONFIG_PATH_SIZE     128u
+#define CONFIG_LINE_SIZE     2048u /* a Linux command line, NUL included */
+#define CONFIG_MEMORY_MIN    (64ull << 20)
+#define CONFIG_MEMORY_MAX    (3ull << 30)
+#define CONFIG_WINDOW_MIN    (64ull << 10)
+#define CONFIG_WINDOW_MAX    (64ull << 20)
+#define CONFIG_QUEUES_MAX    8u
+#define CONFIG_DOORBELLS_MAX 10000000u
 
 enum config_policy { CONFIG_STOP, CONFIG_RESTART };
 
@@ -41,6 +43,8 @@ struct config_link {
     uint32_t ends[2]; /* indices into vms; never equal */
     enum config_link_mode mode;
     uint64_t window; /* bytes of each end's section: a power of two */
+    uint32_t queues; /* a power of two; each has window / queues bytes, CONFIG_WINDOW_MIN or more */
+    uint32_t doorbells; /* in a second, that each end may ring */
     uint32_t line;
 };
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/exits.h"
 
-#include "core/vcpu_views.h"
-
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
+#include "core/vcpu_views.h"
 #include "lib/log.h"
 
 /* By basic exit reason. A reason without a handler stops the VM that caused it. */
@@ -45,7 +44,7 @@ static enum exit_result (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *)
     [EXIT_WBINVD] = exit_wbinvd,
     [EXIT_XSETBV] = exit_xsetbv,
     [EXIT_APIC_WRITE] = exit_apic_write,
-    [EXIT_VMFUNC] = exit_vmfunc,
+    [EXIT_VMFUNC] = exit_view_not_open,
     [EXIT_ENCLS] = exit_undefined,
 };
 
@@ -109,9 +108,8 @@ static inline void advance(uint32_t length)
         wrap_rip(next);
     }
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
-    if (UNLIKELY((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0)) {
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-                blocked & ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+    if (UNLIKELY((blocked & INTERRUPTIBILITY_SHADOW) != 0)) {
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~INTERRUPTIBILITY_SHADOW);
     }
     if (UNLIKELY((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0)) {
         /* The trap of a single step, which the instruction did not come to. */

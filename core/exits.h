@@ -60,8 +60,8 @@ enum exit_result exit_io_instruction(struct vcpu *vcpu);
 enum exit_result exit_ept_violation(struct vcpu *vcpu);
 enum exit_result exit_ept_misconfiguration(struct vcpu *vcpu);
 
-/* exits_view.c */
-enum exit_result exit_vmfunc(struct vcpu *vcpu);
+/* exits_view.c. VMFUNC, or the hypercall in its place, named a view that is not open. */
+enum exit_result exit_view_not_open(struct vcpu *vcpu);
 
 /* hypercall.c */
 enum exit_result exit_vmcall(struct vcpu *vcpu);

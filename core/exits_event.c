@@ -36,7 +36,7 @@ static void reflect_debug(struct vcpu *vcpu, uint32_t info)
     if ((info & EVENT_TYPE_MASK) == EVENT_TYPE_PRIV_SOFT) {
         /* INT1: a trap, whose handler returns behind it. */
         vcpu_advance(vcpu, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
-    } else if ((blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) != 0 &&
+    } else if ((blocked & INTERRUPTIBILITY_SHADOW) != 0 &&
                (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0) {
         /* The entry wants to see the step that is pending in such a shadow, though the exit has
          * taken it away (SDM "Checks on Guest Non-Register State"). */

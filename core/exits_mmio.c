@@ -4,6 +4,7 @@
  * window's permissions. A trapped instruction is fetched through the guest's own page tables and
  * decoded; the address is the exit's.
  */
+#include "abi/pci.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
@@ -12,7 +13,6 @@
 #include "core/link.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
-#include "core/window.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -21,12 +21,7 @@
 #include "machine/page_walk.h"
 #include "machine/xapic.h"
 
-#define VIOLATION_FETCH      BIT(2)
-#define VIOLATION_MAPPED     MASK(5, 3) /* the permissions that the entry has */
-#define VIOLATION_LINEAR     BIT(7)
-#define VIOLATION_FINAL      BIT(8) /* the access itself, not one to a paging structure */
-#define VIOLATION_VALID      (VIOLATION_LINEAR | VIOLATION_FINAL)
-#define VIOLATION_NMI_UNMASK BIT(12)
+#define VIOLATION_VALID (VIOLATION_LINEAR | VIOLATION_FINAL)
 
 static bool read_guest(void *context, uint64_t gpa, void *buffer, size_t size)
 {
@@ -88,8 +83,7 @@ size_t vcpu_read_code(const struct vcpu *vcpu, uint64_t rip, uint8_t *bytes, siz
 /* Whether the vCPU's local APIC is in xAPIC mode and answers at `gpa`. */
 static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
 {
-    return gpa - GUEST_LAPIC_BASE < PAGE_SIZE &&
-           (vcpu->msrs.apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
+    return gpa - GUEST_LAPIC_BASE < PAGE_SIZE && lapic_mode(&vcpu->lapic) == LAPIC_XAPIC;
 }
 
 /* The device behind `gpa`; nothing reads as all ones, as on a bus where nobody answers. */
@@ -124,7 +118,8 @@ static void lapic_page_write(struct vcpu *vcpu, uint32_t offset, unsigned size, 
     exit_lapic_changed(vcpu);
 }
 
-static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
+/* False if nothing is written yet: the instruction is to be executed again. */
+static bool device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct vm *vm = vcpu->vm;
     struct pci_function *function = NULL;
@@ -134,7 +129,7 @@ static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_
 
     if (is_lapic(vcpu, gpa)) {
         lapic_page_write(vcpu, (uint32_t)(gpa - GUEST_LAPIC_BASE), size, (uint32_t)value);
-        return;
+        return true;
     }
     spin_lock(&vm->lock);
     if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
@@ -143,9 +138,7 @@ static void device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_
         rung = port_mmio_write(function, bar, offset, size, value);
     }
     spin_unlock(&vm->lock);
-    if (rung != NULL) {
-        (void)port_doorbell(rung);
-    }
+    return rung == NULL || port_doorbell(rung, (uint32_t)value) != STATUS_BUSY;
 }
 
 static unsigned code_bits(void)
@@ -170,7 +163,9 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
     }
     uint64_t content = vcpu_read_register(vcpu, insn.reg);
     if (insn.is_write) {
-        device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, content));
+        if (!device_write(vcpu, gpa, insn.size, mmio_insn_source(&insn, content))) {
+            return EXIT_DONE;
+        }
     } else {
         uint64_t value = device_read(vcpu, gpa, insn.size);
         vcpu_write_register(vcpu, insn.reg, mmio_insn_complete(&insn, content, value));
@@ -179,26 +174,35 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
     return EXIT_DONE;
 }
 
-/* An access that the guest may not make: to code outside RAM, or with page tables there, or against
- * a window's permissions. It is the guest's own fault, and it is told as its hardware would. */
-static enum exit_result refuse(struct vcpu *vcpu, uint64_t qualification, uint64_t gpa)
+/* Whether a window decodes `gpa`, mapped or not. */
+static bool is_window(struct vm *vm, uint64_t gpa)
 {
-    bool in_window;
+    struct pci_function *function = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
 
-    spin_lock(&vcpu->vm->lock);
-    in_window = window_contains(vcpu->vm, gpa);
-    spin_unlock(&vcpu->vm->lock);
-    vcpu_tell_violation(vcpu, qualification, gpa, 0, in_window);
-    return EXIT_DONE;
+    spin_lock(&vm->lock);
+    bool found = pci_find_bar(&vm->pci, gpa, &function, &bar, &offset);
+    spin_unlock(&vm->lock);
+    return found && bar == POSTERN_BAR_WINDOW;
 }
 
-/* Whether a device answers at `gpa`, or nobody; not so in a window that another view has. */
-static bool is_bus(struct vm *vm, uint64_t gpa)
+/* Whether a device may answer the access where no window is: not a fetch, nor a page walk's or an
+ * event delivery's own. */
+static bool is_for_device(const struct vcpu *vcpu, uint64_t qualification)
 {
-    spin_lock(&vm->lock);
-    bool window = window_contains(vm, gpa);
-    spin_unlock(&vm->lock);
-    return !window;
+    return (qualification & (VIOLATION_MAPPED | VIOLATION_FETCH)) == 0 &&
+           (qualification & VIOLATION_VALID) == VIOLATION_VALID && vcpu->event == 0;
+}
+
+/* Whether the default view allows the access by now: another vCPU may have had the window mapped
+ * since. */
+static bool is_allowed(const struct vcpu *vcpu, uint64_t qualification, uint64_t gpa)
+{
+    struct ept_translation translation;
+
+    return ept_walk(&vcpu->vm->ept, gpa, &translation) == STATUS_OK &&
+           (qualification & ~translation.permissions & 7) == 0;
 }
 
 /* The instruction has not been executed: no step of it is pending. Bochs 2.7 says so all the same,
@@ -208,8 +212,8 @@ static void forget_step(void)
 {
     bool stepping = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0;
 
-    if (UNLIKELY(stepping) && (vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
-                               (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) == 0) {
+    if (UNLIKELY(stepping) &&
+        (vmread32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOW) == 0) {
         vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
     }
 }
@@ -218,7 +222,6 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
 {
     uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
     uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
-    struct ept_translation translation;
 
     exit_keep_event(vcpu);
     forget_step();
@@ -237,19 +240,17 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
     if (gate_page >= 0) {
         return exit_resume_crossing(vcpu, (uint32_t)gate_page);
     }
-    if ((qualification & VIOLATION_MAPPED) != 0) {
-        /* The window may have been mapped by another vCPU since. */
-        bool mapped = ept_walk(&vcpu->vm->ept, gpa, &translation) == STATUS_OK;
-        return mapped && (qualification & ~translation.permissions & 7) == 0
-                   ? EXIT_DONE
-                   : refuse(vcpu, qualification, gpa);
+    if ((qualification & VIOLATION_MAPPED) != 0 && is_allowed(vcpu, qualification, gpa)) {
+        return EXIT_DONE;
     }
-    if ((qualification & VIOLATION_FETCH) != 0 ||
-        (qualification & VIOLATION_VALID) != VIOLATION_VALID || vcpu->event != 0 ||
-        !is_bus(vcpu->vm, gpa)) {
-        return refuse(vcpu, qualification, gpa);
+    bool window = is_window(vcpu->vm, gpa);
+    if (!window && is_for_device(vcpu, qualification)) {
+        return emulate(vcpu, gpa);
     }
-    return emulate(vcpu, gpa);
+    /* To code outside RAM, or with page tables there, or against a window's permissions: the
+     * guest's own fault, told as its hardware would. */
+    vcpu_tell_violation(vcpu, qualification, gpa, 0, window);
+    return EXIT_DONE;
 }
 
 enum exit_result exit_ept_misconfiguration(struct vcpu *vcpu)

@@ -18,11 +18,6 @@ static bool is_x2apic(uint32_t msr)
     return msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST;
 }
 
-static bool in_x2apic_mode(const struct vcpu *vcpu)
-{
-    return (vcpu->msrs.apic_base & APIC_BASE_X2APIC) != 0;
-}
-
 enum exit_result exit_rdmsr(struct vcpu *vcpu)
 {
     struct vmx_registers *r = &vcpu->vmx.registers;
@@ -31,7 +26,8 @@ enum exit_result exit_rdmsr(struct vcpu *vcpu)
     bool ok;
 
     if (is_x2apic(msr)) {
-        ok = in_x2apic_mode(vcpu) && lapic_read_msr(&vcpu->lapic, msr, rdtsc(), &value);
+        ok = lapic_mode(&vcpu->lapic) == LAPIC_X2APIC &&
+             lapic_read_msr(&vcpu->lapic, msr, rdtsc(), &value);
     } else if (msr == MSR_IA32_TSC_DEADLINE) {
         value = lapic_read_tsc_deadline(&vcpu->lapic);
         ok = true;
@@ -78,7 +74,7 @@ static bool write_apic_base(struct vcpu *vcpu, uint64_t value)
 static bool write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     if (is_x2apic(msr)) {
-        if (!in_x2apic_mode(vcpu)) {
+        if (lapic_mode(&vcpu->lapic) != LAPIC_X2APIC) {
             return false;
         }
         if (msr == MSR_X2APIC_LVT_TIMER) {

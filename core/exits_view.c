@@ -13,8 +13,7 @@
 #include "lib/string.h"
 #include "vmfunc/gate.h"
 
-#define VIOLATION_FETCH BIT(2)
-#define SWITCH_LENGTH   3u /* bytes of VMFUNC, and of VMCALL */
+#define SWITCH_LENGTH 3u /* bytes of VMFUNC, and of VMCALL */
 
 static bool is_canonical(uint64_t linear)
 {
@@ -33,8 +32,8 @@ static void abort_crossing(struct vcpu *vcpu, uint64_t gate, int64_t error)
     }
     vcpu->crossings_aborted++;
     vmwrite(VMCS_GUEST_RIP, gate + GATE_ABORT_OFFSET);
-    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
-                                             ~(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+            vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_SHADOW);
     vcpu->vmx.registers.rax = (uint64_t)error;
 }
 
@@ -119,9 +118,4 @@ enum exit_result exit_view_not_open(struct vcpu *vcpu)
         vcpu_inject_exception(vcpu, EXCEPTION_UD, false, 0);
     }
     return EXIT_DONE;
-}
-
-enum exit_result exit_vmfunc(struct vcpu *vcpu)
-{
-    return exit_view_not_open(vcpu);
 }

@@ -18,10 +18,19 @@ static enum exit_result hypercall_doorbell(struct vcpu *vcpu)
 {
     uint64_t number = vcpu->vmx.registers.rdi;
 
+    uint64_t queue = vcpu->vmx.registers.rsi;
+
     if (number >= vcpu->vm->port_count) {
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
-    status_t status = port_doorbell(vcpu->vm->ports[number]);
+    struct port *port = vcpu->vm->ports[number];
+    if (queue >= port->link->config->queues) {
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
+    }
+    status_t status = port_doorbell(port, (uint32_t)queue);
+    if (UNLIKELY(status == STATUS_BUSY)) {
+        return EXIT_DONE;
+    }
     return hypercall_answer(vcpu, status == STATUS_OK ? 0 : POSTERN_ERR_PEER_DOWN);
 }
 

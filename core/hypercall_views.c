@@ -126,7 +126,7 @@ enum exit_result hypercall_window_grant(struct vcpu *vcpu)
     if (window_grant(port, granted == 1) == STATUS_BUSY) {
         return EXIT_DONE;
     }
-    return when_flushed(port->link->ports[1 - port->end].vm, vcpu, 0);
+    return when_flushed(port_peer(port)->vm, vcpu, 0);
 }
 
 enum exit_result hypercall_ve(struct vcpu *vcpu)

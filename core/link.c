@@ -2,6 +2,7 @@
 #include "core/link.h"
 
 #include "abi/pci.h"
+#include "arch/x86/cpu.h"
 #include "core/interrupts.h"
 #include "core/window.h"
 #include "lib/bits.h"
@@ -11,6 +12,10 @@
 
 #define CLASS_ETHERNET 0x020000u
 #define LARGE_PAGE     MIB(2)
+#define DOORBELL_BURST 256u /* at once; over time the link's own limit holds */
+
+_Static_assert(CONFIG_QUEUES_MAX == POSTERN_QUEUES_MAX, "the configuration's queues");
+_Static_assert(POSTERN_VECTOR_LINK(POSTERN_QUEUES_MAX) < PCI_MSIX_VECTORS, "a vector for each");
 
 static struct link *links;
 static uint32_t links_count;
@@ -23,11 +28,6 @@ uint32_t link_count(void)
 const struct link *link_get(uint32_t index)
 {
     return &links[index];
-}
-
-static struct port *peer_of(struct port *port)
-{
-    return &port->link->ports[1 - port->end];
 }
 
 static bool runs(const struct vm *vm)
@@ -48,16 +48,20 @@ static void interrupt(struct port *port, unsigned vector)
     }
 }
 
-status_t port_doorbell(struct port *port)
+status_t port_doorbell(struct port *port, uint32_t queue)
 {
-    struct port *peer = peer_of(port);
+    struct port *peer = port_peer(port);
 
     if (!runs(peer->vm)) {
         return STATUS_NOT_FOUND;
     }
+    if (!token_bucket_take(&port->doorbells, rdtsc())) {
+        port->doorbells_held++;
+        return STATUS_BUSY;
+    }
     port->doorbells_sent++;
     peer->doorbells_received++;
-    interrupt(peer, POSTERN_VECTOR_RING);
+    interrupt(peer, POSTERN_VECTOR_QUEUE(queue));
     return STATUS_OK;
 }
 
@@ -71,9 +75,9 @@ void link_grant_all(struct vm *vm)
 void link_state_changed(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++) {
-        struct port *peer = peer_of(vm->ports[i]);
+        struct port *peer = port_peer(vm->ports[i]);
         if (runs(peer->vm)) {
-            interrupt(peer, POSTERN_VECTOR_LINK);
+            interrupt(peer, POSTERN_VECTOR_LINK(peer->link->config->queues));
         }
     }
 }
@@ -118,7 +122,9 @@ static uint32_t read_register(const struct port *port, uint64_t offset)
     case POSTERN_REG_MAC_HIGH:
         return (uint32_t)(link - links) | (port->end + 1) << 8;
     case POSTERN_REG_LINK:
-        return runs(link->ports[1 - port->end].vm) ? POSTERN_LINK_PEER_RUNS : 0;
+        return runs(port_peer(port)->vm) ? POSTERN_LINK_PEER_RUNS : 0;
+    case POSTERN_REG_QUEUES:
+        return link->config->queues;
     default:
         return 0;
     }
@@ -141,13 +147,15 @@ uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t of
 struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
                              unsigned size, uint64_t value)
 {
+    struct port *port = function->context;
+
     if (bar != POSTERN_BAR_REGISTERS) {
         return NULL;
     }
     if (offset >= POSTERN_MSIX_TABLE && offset < POSTERN_MSIX_PENDING) {
         pci_msix_write(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size, value);
     }
-    return offset == POSTERN_REG_DOORBELL ? function->context : NULL;
+    return offset == POSTERN_REG_DOORBELL && value < port->link->config->queues ? port : NULL;
 }
 
 static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
@@ -164,13 +172,15 @@ static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
     port->vm = vm;
     port->number = vm->port_count;
     atomic_store(&port->granted, true);
+    token_bucket_init(&port->doorbells, vm->cpuid.tsc_hz, link->config->doorbells, DOORBELL_BURST,
+                      rdtsc());
     pci_function_init(&port->function, &ops, port, POSTERN_PCI_VENDOR, POSTERN_PCI_NIC,
                       CLASS_ETHERNET);
     pci_add_bar(&port->function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE, low, false,
                 false);
     pci_add_bar(&port->function, POSTERN_BAR_WINDOW, window, high, true, true);
-    pci_add_msix(&port->function, POSTERN_VECTORS, POSTERN_BAR_REGISTERS, POSTERN_MSIX_TABLE,
-                 POSTERN_MSIX_PENDING);
+    pci_add_msix(&port->function, POSTERN_VECTOR_LINK(link->config->queues) + 1,
+                 POSTERN_BAR_REGISTERS, POSTERN_MSIX_TABLE, POSTERN_MSIX_PENDING);
     vm->ports[vm->port_count++] = port;
     return pci_attach(&vm->pci, &port->function);
 }

@@ -8,6 +8,7 @@
 #define POSTERN_CORE_LINK_H
 
 #include "core/vm.h"
+#include "lib/token_bucket.h"
 
 struct link;
 
@@ -22,9 +23,11 @@ struct port {
     uint32_t view;                /* index of the protected view; 0: none yet */
     _Atomic(bool) granted;        /* whether the peer may see this end's section */
     _Atomic(uint64_t) revocable;  /* the TSC at which it may be revoked again */
-    uint64_t unmappable;     /* how often the window could not be mapped where the guest put it */
-    uint64_t inconvertible;  /* ... and its violations not be made #VE */
+    uint64_t unmappable;    /* how often the window could not be mapped where the guest put it */
+    uint64_t inconvertible; /* ... and its violations not be made #VE */
+    struct token_bucket doorbells; /* how often this port may ring */
     uint64_t doorbells_sent; /* by this port; written by its VM's vCPUs under no lock: a figure */
+    uint64_t doorbells_held; /* ... likewise: exits that found no token */
     uint64_t doorbells_received;
 };
 
@@ -34,15 +37,23 @@ struct link {
     struct port ports[2];
 };
 
+/* The other end of the link. */
+static inline struct port *port_peer(const struct port *port)
+{
+    return &port->link->ports[1 - port->end];
+}
+
 /* Makes the links of `config` and puts their ports on the VMs' PCI buses. The VMs exist. */
 status_t link_create_all(const struct config *config) MUST_CHECK;
 
 uint32_t link_count(void);
 const struct link *link_get(uint32_t index);
 
-/* Interrupts the other end of `port` on its vector 0. STATUS_NOT_FOUND when its VM is not running.
- * Takes the peer VM's lock: the caller holds none. */
-status_t port_doorbell(struct port *port);
+/* Interrupts the other end of `port` on the vector of queue `queue`, which it has. STATUS_NOT_FOUND
+ * when its VM is not running; STATUS_BUSY, and nothing has happened, when the port has rung as
+ * often as its link allows: the guest is to execute its instruction again. Takes the peer VM's
+ * lock: the caller holds none. */
+status_t port_doorbell(struct port *port, uint32_t queue);
 
 /* Lets the peers of all ports of `vm` see its sections: what it revoked is forgotten when it starts
  * anew. The caller holds no lock. */
@@ -51,8 +62,8 @@ void link_grant_all(struct vm *vm);
 /* Tells the peers of all ports of `vm` that its state has changed. The caller holds no lock. */
 void link_state_changed(struct vm *vm);
 
-/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A doorbell that was
- * rung by it is returned as the port to ring once the lock is released, else NULL. */
+/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A write that rings a
+ * doorbell returns the port to ring once the lock is released, else NULL; `value` is the queue. */
 uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset,
                         unsigned size);
 struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,

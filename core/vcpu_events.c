@@ -77,8 +77,7 @@ static bool can_take_interrupt(void)
 {
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 
-    return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0 &&
-           (blocked & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) == 0;
+    return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0 && (blocked & INTERRUPTIBILITY_SHADOW) == 0;
 }
 
 /* Injects the highest pending interrupt, or has the guest exit when it can take one. */

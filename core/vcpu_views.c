@@ -45,10 +45,7 @@ bool vcpu_enter_view(struct vcpu *vcpu, uint64_t view)
     if (pointer == 0) {
         return false;
     }
-    vmwrite(VMCS_EPT_POINTER, pointer);
-    if (vcpu->ve != NULL && vcpu_caps()->virtualization_exceptions) {
-        vmwrite(VMCS_EPTP_INDEX, view);
-    }
+    vcpu_write_view(vcpu, view, pointer);
     return true;
 }
 

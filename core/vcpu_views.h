@@ -16,14 +16,20 @@
 /* After a reset: the default view, no other one in the list, no #VE. */
 void vcpu_reset_views(struct vcpu *vcpu);
 
+/* Has the vCPU go on in view `view`, whose EPT pointer is `pointer`, as VMFUNC does. */
+static inline void vcpu_write_view(struct vcpu *vcpu, uint64_t view, uint64_t pointer)
+{
+    vmwrite(VMCS_EPT_POINTER, pointer);
+    if (vcpu->ve != NULL && vcpu_caps()->virtualization_exceptions) {
+        vmwrite(VMCS_EPTP_INDEX, view);
+    }
+}
+
 /* Back to the default view, if the vCPU is in another. */
 static inline void vcpu_leave_view(struct vcpu *vcpu)
 {
     if (UNLIKELY(vmread(VMCS_EPT_POINTER) != vcpu->vm->default_view)) {
-        vmwrite(VMCS_EPT_POINTER, vcpu->vm->default_view);
-        if (vcpu->ve != NULL && vcpu_caps()->virtualization_exceptions) {
-            vmwrite(VMCS_EPTP_INDEX, 0);
-        }
+        vcpu_write_view(vcpu, 0, vcpu->vm->default_view);
     }
 }
 
@@ -59,8 +65,5 @@ enum exit_result exit_violation_in_view(struct vcpu *vcpu, uint64_t qualificatio
 /* A fetch of protected code in the default view: an interrupted crossing goes on. `page`: of the
  * gate. */
 enum exit_result exit_resume_crossing(struct vcpu *vcpu, uint32_t page);
-
-/* VMFUNC, or the hypercall in its place, named a view that is not open. */
-enum exit_result exit_view_not_open(struct vcpu *vcpu);
 
 #endif

@@ -7,11 +7,6 @@
 
 #define REVOCATIONS_PER_SECOND 1000u
 
-static struct port *peer_of(struct port *port)
-{
-    return &port->link->ports[1 - port->end];
-}
-
 static bool is_gated(const struct port *port)
 {
     return port->link->config->mode == CONFIG_LINK_GATED;
@@ -45,11 +40,29 @@ static status_t map_peers_section(struct port *port, struct ept *ept)
 {
     const uint8_t *section = port->link->sections[1 - port->end];
 
-    if (!atomic_load(&peer_of(port)->granted)) {
+    if (!atomic_load(&port_peer(port)->granted)) {
         return STATUS_OK;
     }
     return ept_map(ept, port->window_at + section_size(port), (uint64_t)section, section_size(port),
                    EPT_READ, EPT_WRITE_BACK);
+}
+
+/* The own section writable, the peer's not; neither can be executed. Both, or nothing. */
+static status_t map_sections(struct port *port, struct ept *ept)
+{
+    const uint8_t *own = port->link->sections[port->end];
+    status_t status = ept_map(ept, port->window_at, (uint64_t)own, section_size(port),
+                              EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = map_peers_section(port, ept);
+    if (status != STATUS_OK) {
+        /* It was mapped whole: nothing is to be split, which alone could fail. */
+        (void)!ept_unmap(ept, port->window_at, section_size(port));
+    }
+    return status;
 }
 
 static void unmap(struct port *port)
@@ -81,11 +94,9 @@ static bool overlaps_another(struct port *port)
     return false;
 }
 
-/* The own section writable, the peer's not; neither can be executed. */
 static void map(struct port *port)
 {
     struct ept *ept = hierarchy(port);
-    const uint8_t *own = port->link->sections[port->end];
 
     if (ept == NULL || port->window_at == 0) {
         return;
@@ -94,14 +105,9 @@ static void map(struct port *port)
         tell_unmappable(port, STATUS_EXISTS);
         return;
     }
-    status_t status = ept_map(ept, port->window_at, (uint64_t)own, section_size(port),
-                              EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
-    if (status == STATUS_OK) {
-        port->mapped = true;
-        status = map_peers_section(port, ept);
-    }
-    if (status != STATUS_OK) {
-        unmap(port);
+    status_t status = map_sections(port, ept);
+    port->mapped = status == STATUS_OK;
+    if (!port->mapped) {
         tell_unmappable(port, status);
     }
 }
@@ -150,9 +156,7 @@ status_t window_show_in(struct port *port, struct ept *ept)
     if (!is_gated(port) || port->window_at == 0) {
         return STATUS_UNSUPPORTED;
     }
-    status_t status = ept_map(ept, port->window_at, (uint64_t)port->link->sections[port->end],
-                              section_size(port), EPT_READ | EPT_WRITE, EPT_WRITE_BACK);
-    return status == STATUS_OK ? map_peers_section(port, ept) : status;
+    return map_sections(port, ept);
 }
 
 void window_remove_views(struct vm *vm)
@@ -169,7 +173,7 @@ void window_remove_views(struct vm *vm)
 
 status_t window_grant(struct port *port, bool granted)
 {
-    struct port *peer = peer_of(port);
+    struct port *peer = port_peer(port);
     uint64_t now = rdtsc();
     struct ept *ept;
 
@@ -198,16 +202,4 @@ status_t window_grant(struct port *port, bool granted)
     }
     spin_unlock(&peer->vm->lock);
     return STATUS_OK;
-}
-
-bool window_contains(const struct vm *vm, uint64_t gpa)
-{
-    for (uint32_t i = 0; i < vm->port_count; i++) {
-        const struct port *port = vm->ports[i];
-        if (port->window_at != 0 && gpa >= port->window_at &&
-            gpa - port->window_at < 2 * section_size(port)) {
-            return true;
-        }
-    }
-    return false;
 }

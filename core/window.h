@@ -29,7 +29,4 @@ void window_remove_views(struct vm *vm);
  * caller holds none. */
 status_t window_grant(struct port *port, bool granted) MUST_CHECK;
 
-/* Whether `gpa` is in a window of `vm`, mapped or not. Under the VM's lock. */
-bool window_contains(const struct vm *vm, uint64_t gpa);
-
 #endif

@@ -12,7 +12,7 @@
 #define PCI_FUNCTIONS    32u
 #define PCI_BARS         6u
 #define PCI_CONFIG_SIZE  256u
-#define PCI_MSIX_VECTORS 8u
+#define PCI_MSIX_VECTORS 16u
 
 struct msi_message {
     uint64_t address;

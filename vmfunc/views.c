@@ -125,12 +125,23 @@ struct ept *views_ept(const struct views *views, uint32_t view)
     return view < views->end && views->views[view].root != NULL ? &views->views[view] : NULL;
 }
 
-static struct view_placement *find_placement(const struct views *views, uint64_t gpa, bool used)
+/* What shows at `gpa`; NULL: RAM. */
+static struct view_placement *find_placement(const struct views *views, uint64_t gpa)
 {
     for (uint32_t i = 0; i < VIEW_PLACEMENT_MAX; i++) {
         const struct view_placement *placement = &views->placements[i];
-        if (placement->used == used && (!used || placement->gpa == gpa)) {
+        if (placement->used && placement->gpa == gpa) {
             return (struct view_placement *)placement;
+        }
+    }
+    return NULL;
+}
+
+static struct view_placement *free_placement(struct views *views)
+{
+    for (uint32_t i = 0; i < VIEW_PLACEMENT_MAX; i++) {
+        if (!views->placements[i].used) {
+            return &views->placements[i];
         }
     }
     return NULL;
@@ -160,12 +171,12 @@ status_t views_place_gate(struct views *views, uint64_t gpa, uint32_t page)
     if (page >= views->gate_pages || !is_ram_page(views, gpa)) {
         return STATUS_INVALID;
     }
-    struct view_placement *placement = find_placement(views, gpa, true);
+    struct view_placement *placement = find_placement(views, gpa);
     if (placement != NULL && placement->page == page) {
         return STATUS_OK;
     }
     if (placement == NULL) {
-        placement = find_placement(views, gpa, false);
+        placement = free_placement(views);
     }
     if (placement == NULL) {
         return STATUS_NO_MEMORY;
@@ -183,7 +194,7 @@ status_t views_place_gate(struct views *views, uint64_t gpa, uint32_t page)
 
 status_t views_unplace_gate(struct views *views, uint64_t gpa)
 {
-    struct view_placement *placement = find_placement(views, gpa, true);
+    struct view_placement *placement = find_placement(views, gpa);
 
     if (placement == NULL) {
         return is_ram_page(views, gpa) ? STATUS_OK : STATUS_INVALID;
@@ -205,7 +216,7 @@ void views_unplace_all(struct views *views)
 int views_gate_page(const struct views *views, uint64_t gpa)
 {
     uint64_t page = align_down(gpa, PAGE_SIZE);
-    const struct view_placement *placement = find_placement(views, page, true);
+    const struct view_placement *placement = find_placement(views, page);
 
     if (placement != NULL) {
         return (int)placement->page;

@@ -22,7 +22,7 @@ void postern_doorbell(struct postern_nic *nic, enum postern_counter counter)
 	if (nic->has_hypercalls)
 		postern_hypercall(POSTERN_HC_DOORBELL, nic->number, 0);
 	else
-		writel(1, nic->registers + POSTERN_REG_DOORBELL);
+		writel(0, nic->registers + POSTERN_REG_DOORBELL);
 }
 
 static const char *const postern_fault_names[POSTERN_FAULTS] = {
@@ -171,10 +171,15 @@ static irqreturn_t postern_link_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
+static u32 postern_queues(struct postern_nic *nic)
+{
+	return readl(nic->registers + POSTERN_REG_QUEUES);
+}
+
 static int postern_request_irqs(struct postern_nic *nic)
 {
-	int ring_irq = pci_irq_vector(nic->pdev, POSTERN_VECTOR_RING);
-	int link_irq = pci_irq_vector(nic->pdev, POSTERN_VECTOR_LINK);
+	int ring_irq = pci_irq_vector(nic->pdev, POSTERN_VECTOR_QUEUE(0));
+	int link_irq = pci_irq_vector(nic->pdev, POSTERN_VECTOR_LINK(postern_queues(nic)));
 	int err = request_irq(ring_irq, postern_ring_interrupt, 0, nic->dev->name, nic);
 
 	if (err)
@@ -245,8 +250,8 @@ static int postern_stop(struct net_device *dev)
 	struct postern_nic *nic = netdev_priv(dev);
 
 	netif_tx_disable(dev);
-	free_irq(pci_irq_vector(nic->pdev, POSTERN_VECTOR_LINK), nic);
-	free_irq(pci_irq_vector(nic->pdev, POSTERN_VECTOR_RING), nic);
+	free_irq(pci_irq_vector(nic->pdev, POSTERN_VECTOR_LINK(postern_queues(nic))), nic);
+	free_irq(pci_irq_vector(nic->pdev, POSTERN_VECTOR_QUEUE(0)), nic);
 	napi_disable(&nic->napi);
 	netif_carrier_off(dev);
 	postern_close_port(nic);

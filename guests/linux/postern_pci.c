@@ -153,7 +153,7 @@ static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (err)
 		return err;
 	pci_set_master(pdev);
-	err = pci_alloc_irq_vectors(pdev, POSTERN_VECTORS, POSTERN_VECTORS, PCI_IRQ_MSIX);
+	err = pci_alloc_irq_vectors(pdev, 2, POSTERN_QUEUES_MAX + 1, PCI_IRQ_MSIX);
 	if (err < 0)
 		return dev_err_probe(&pdev->dev, err, "no MSI-X vectors\n");
 

@@ -78,8 +78,9 @@ static void turn_msix_on(const struct device *device, uint32_t number)
     if (at == 0) {
         give_up("postern-lwip: the NIC has no MSI-X\n");
     }
-    set_vector(device, POSTERN_VECTOR_RING, VECTOR_RING);
-    set_vector(device, POSTERN_VECTOR_LINK, VECTOR_LINK);
+    set_vector(device, POSTERN_VECTOR_QUEUE(0), VECTOR_RING);
+    set_vector(device, POSTERN_VECTOR_LINK(read32(device->registers + POSTERN_REG_QUEUES)),
+               VECTOR_LINK);
     pci_write(number, at, pci_read(number, at) | MSIX_ENABLE);
 }
 

@@ -78,6 +78,8 @@ void random_seed(uint64_t seed);
 /* Asks the victim to look; fails the claim if anything of its own has changed. */
 void victim_check(void);
 const volatile struct answer *victim_answer(void);
+/* Has it take each doorbell's interrupt, and waits until it does. */
+void victim_unmask(void);
 /* Has it revoke and grant its section of the gated port again and again. */
 void victim_revoke(bool on);
 

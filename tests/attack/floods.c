@@ -4,6 +4,10 @@
 
 #define PROGRESS_MS 3000u
 #define ROUNDS      3000u
+#define LIMITED_MS  800u
+#define LIMIT_BURST 256u           /* that may be rung at once */
+#define BEAT_MS_MAX 20u            /* of the victim, whose ticks are a quarter of it */
+#define CALL_BYTES  "\x0f\x01\xc1" /* VMCALL */
 
 static volatile struct answer *answer;
 
@@ -63,6 +67,54 @@ CLAIM(flood_of_doorbells_by_two, "the same for doorbells of both vCPUs")
     flood(doorbell, ROUNDS);
     atomic_store(&stop, true);
     CHECK_NO_TRAP(cpu_wait(1, 5000));
+}
+
+/* What a timer's interrupts find while the doorbells ring. */
+static uint64_t interrupted_calls;
+
+static void on_timer(struct frame *frame)
+{
+    interrupted_calls += memcmp((const void *)frame->rip, CALL_BYTES, 3) == 0 ? 1 : 0;
+    wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + tsc_per_ms() / 3);
+    end_of_interrupt();
+}
+
+/* Rings for a while, by turns in both ways; how often. */
+static uint64_t ring_for(uint64_t ms)
+{
+    volatile uint32_t *registers = map_physical(nic_bar(nic_of(PORT_OTHER), 0), SIZE_4K);
+    uint64_t count = 0;
+
+    for (uint64_t end = rdtsc() + ms * tsc_per_ms(); rdtsc() < end; count += 2) {
+        CHECK_EQUAL(hypercall(POSTERN_HC_DOORBELL, PORT_OTHER, 0, 0), 0);
+        registers[POSTERN_REG_DOORBELL / 4] = 0;
+    }
+    return count;
+}
+
+CLAIM(doorbells_are_limited,
+      "one who rings in a loop waits, interrupted as ever; a victim that masks nothing gets on")
+{
+    flood_begin();
+    victim_unmask();
+    vector_handle(TIMEOUT_VECTOR, on_timer);
+    wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_DEADLINE | TIMEOUT_VECTOR);
+    wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + tsc_per_ms());
+    interrupted_calls = 0;
+    uint64_t rings = answer->rings, beats = answer->beats, begin = rdtsc();
+    uint64_t rung = ring_for(LIMITED_MS);
+    uint64_t ms = (rdtsc() - begin) / tsc_per_ms() + 1;
+    wrmsr(MSR_IA32_TSC_DEADLINE, 0);
+    delay(20); /* the victim counts in its ticks */
+    rings = answer->rings - rings;
+    beats = answer->beats - beats;
+    uint64_t limit = LIMIT_BURST + ms * OTHER_LIMIT / 1000 + 2;
+    if (rung > limit || rings > limit || rings < limit / 4 || beats * BEAT_MS_MAX < ms) {
+        fail("%llu doorbells in %llu ms of which %llu are allowed; the victim: %llu, %llu beats",
+             (unsigned long long)rung, (unsigned long long)ms, (unsigned long long)limit,
+             (unsigned long long)rings, (unsigned long long)beats);
+    }
+    CHECK(interrupted_calls > 0);
 }
 
 static void revoke(uint32_t i)

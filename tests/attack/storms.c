@@ -18,6 +18,13 @@ static uint64_t storm_view;
 static uint64_t storm_ram[2]; /* pages of RAM in which the gate comes and goes */
 static uint64_t *storm_entries[2];
 
+/* The window that crossings reach by storm_view. */
+static uint8_t *storm_window(void)
+{
+    storm_view = view_open(PORT_GATED);
+    return window_map(PORT_GATED);
+}
+
 /* Runs `storm` on CPU 1 until storm_end(). */
 static void storm_begin(void (*storm)(void *))
 {
@@ -61,6 +68,21 @@ static void breathe(void)
     }
 }
 
+/* Crosses until `vector` has come often enough by the storm, with interrupts of its own between. */
+static void cross_under(void (*storm)(void *), unsigned vector)
+{
+    uint8_t *window = storm_window();
+
+    storm_begin(storm);
+    for (unsigned i = 0; i < STORM_CROSSINGS && vector_count(vector) < EVENTS; i++) {
+        wrmsr(MSR_X2APIC_SELF_IPI, STORM_VECTOR + 2);
+        CHECK(cross_once(window, false));
+    }
+    storm_end();
+    CHECK(vector_count(vector) >= EVENTS);
+    CHECK(vector_count(STORM_VECTOR + 2) > 0);
+}
+
 static void send_nmis(void *unused)
 {
     (void)unused;
@@ -73,15 +95,7 @@ static void send_nmis(void *unused)
 CLAIM(nmi_storm,
       "NMIs in a row from another vCPU are all handled, and each crossing comes to its end")
 {
-    storm_view = view_open(PORT_GATED);
-    uint8_t *window = window_map(PORT_GATED);
-
-    storm_begin(send_nmis);
-    for (unsigned i = 0; i < STORM_CROSSINGS && vector_count(EXCEPTION_NMI) < EVENTS; i++) {
-        CHECK(cross_once(window, false));
-    }
-    storm_end();
-    CHECK(vector_count(EXCEPTION_NMI) >= EVENTS);
+    cross_under(send_nmis, EXCEPTION_NMI);
 }
 
 static void send_ipis(void *unused)
@@ -97,17 +111,7 @@ static void send_ipis(void *unused)
 CLAIM(ipi_storm,
       "IPIs in a row from another vCPU are all handled, and each crossing comes to its end")
 {
-    storm_view = view_open(PORT_GATED);
-    uint8_t *window = window_map(PORT_GATED);
-
-    storm_begin(send_ipis);
-    for (unsigned i = 0; i < STORM_CROSSINGS && vector_count(STORM_VECTOR) < EVENTS; i++) {
-        wrmsr(MSR_X2APIC_SELF_IPI, STORM_VECTOR + 2);
-        CHECK(cross_once(window, false));
-    }
-    storm_end();
-    CHECK(vector_count(STORM_VECTOR) >= EVENTS);
-    CHECK(vector_count(STORM_VECTOR + 2) > 0);
+    cross_under(send_ipis, STORM_VECTOR);
 }
 
 static void close_and_open(void *unused)
@@ -125,8 +129,7 @@ CLAIM(view_closed_under_crossings,
 {
     unsigned done = 0, ended = 0;
 
-    storm_view = view_open(PORT_GATED);
-    uint8_t *window = window_map(PORT_GATED);
+    uint8_t *window = storm_window();
     storm_begin(close_and_open);
     for (unsigned i = 0; i < CROSSINGS; i++) {
         *(cross_once(window, true) ? &done : &ended) += 1;
@@ -151,8 +154,7 @@ static void move_window(void *unused)
 CLAIM(window_moved_under_crossings,
       "a window that another vCPU moves about ends crossings, no more")
 {
-    storm_view = view_open(PORT_GATED);
-    uint8_t *window = window_map(PORT_GATED);
+    uint8_t *window = storm_window();
 
     storm_begin(move_window);
     for (unsigned i = 0; i < CROSSINGS / 2; i++) {
@@ -257,9 +259,8 @@ static void alias_init(void)
 
 CLAIM(gate_removed_under_crossings, "a gate that comes and goes under crossings ends them, no more")
 {
-    uint8_t *window = window_map(PORT_GATED);
+    uint8_t *window = storm_window();
 
-    storm_view = view_open(PORT_GATED);
     exceptions_use_ist();
     alias_init();
     storm_begin(place_and_remove);
@@ -297,9 +298,8 @@ CLAIM(page_tables_rewritten, "page tables that another vCPU rewrites end crossin
         return; /* the code that it made of its own pages led nowhere: that ends nobody else */
     }
     restart_possible();
-    uint8_t *window = window_map(PORT_GATED);
+    uint8_t *window = storm_window();
 
-    storm_view = view_open(PORT_GATED);
     exceptions_use_ist();
     alias_init();
     storm_begin(rewrite_tables);
@@ -321,9 +321,8 @@ static void cross_for_ever(void *window)
 
 CLAIM(init_in_view, "INIT and SIPI take a vCPU out of the view, and it starts anew")
 {
-    uint8_t *window = window_map(PORT_GATED);
+    uint8_t *window = storm_window();
 
-    storm_view = view_open(PORT_GATED);
     for (unsigned i = 0; i < 8; i++) {
         need_cpu(1);
         cpu_run(1, cross_for_ever, window);

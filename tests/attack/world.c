@@ -213,6 +213,20 @@ void victim_revoke(bool on)
     victim_question()->revoke = on ? 1 : 0;
 }
 
+void victim_unmask(void)
+{
+    const volatile struct answer *answer = victim_answer();
+    uint64_t end = rdtsc() + ANSWER_MS * tsc_per_ms();
+
+    victim_question()->unmasked = 1;
+    while (answer->unmasked == 0) {
+        if (rdtsc() > end) {
+            fail("the victim does not unmask");
+        }
+        cpu_pause();
+    }
+}
+
 void victim_check(void)
 {
     const volatile struct answer *answer = victim_answer();
@@ -221,6 +235,7 @@ void victim_check(void)
     uint64_t number = rdtsc();
 
     question->revoke = 0;
+    question->unmasked = 0;
     question->number = number;
     while (answer->number != number) {
         if (rdtsc() > end) {

@@ -3,6 +3,7 @@
 
 import pytest
 
+from kit_machine import verdicts
 from postern_machine import Machine, platform, platform_probe
 
 
@@ -17,6 +18,12 @@ def fixture_can_run():
     refusal = platform_probe.REFUSALS[platform()]()
     if refusal is not None:
         pytest.skip(f"no guests can run on {platform()}: {refusal}")
+
+
+@pytest.fixture(scope="module", name="printed")
+def fixture_printed(text):
+    """The verdicts in what a guest of tests/kit printed, the module's `text`."""
+    return verdicts(text)
 
 
 def boot(name, config, guests, **more):

@@ -4,10 +4,13 @@
 A guest is build/kit/NAME.elf, its configuration tests/configs/NAME.conf. Neither is in the image: both are
 copied into the run's."""
 
+import contextlib
 import glob
 import os
 import re
 import time
+
+import pytest
 
 from postern_machine import BUILD, FALLBACK, ROOT, Machine, platform
 
@@ -79,3 +82,26 @@ def verdicts(text):
     """What was printed: name -> (verdict, reason)."""
     return {match.group(1): (match.group(2), match.group(3) or "")
             for match in LINE.finditer(text)}
+
+
+def check_claim(printed, name):
+    """That the claim came to success; `printed` as verdicts() gives it. A claim that was skipped skips the test."""
+    verdict, reason = printed.get(name, ("missing", "it printed no line"))
+    if verdict == "skip":
+        pytest.skip(reason)
+    assert verdict == "success", f"{verdict}: {reason}"
+
+
+def check_all_ran(text, names):
+    """That the guest printed its closing line, and a verdict of each claim and of no other."""
+    assert CLOSING.search(text), text[-2000:]
+    assert set(verdicts(text)) == set(names)
+
+
+@contextlib.contextmanager
+def running(machine):
+    """The machine, started, until the end of the block."""
+    try:
+        yield machine.start()
+    finally:
+        machine.stop()

@@ -4,7 +4,7 @@ tried twice: with the local APIC that the CPU virtualises, where it can, and wit
 
 import pytest
 
-from kit_machine import CLOSING, KitMachine, claims_in, verdicts
+from kit_machine import KitMachine, check_all_ran, check_claim, claims_in, running
 
 NAMES = claims_in("claims")
 
@@ -13,11 +13,8 @@ NAMES = claims_in("claims")
                 ids=["apicv_on", "apicv_off"])
 def fixture_machine(request, can_run, tmp_path_factory):
     assert can_run is None
-    machine = KitMachine("claims", tmp_path_factory.mktemp("claims"), f" apicv={request.param}")
-    try:
-        yield machine.start()
-    finally:
-        machine.stop()
+    with running(KitMachine("claims", tmp_path_factory.mktemp("claims"), f" apicv={request.param}")) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module", name="text")
@@ -25,22 +22,13 @@ def fixture_text(machine):
     return machine.run_claims("claims")
 
 
-@pytest.fixture(scope="module", name="printed")
-def fixture_printed(text):
-    return verdicts(text)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_claim(printed, name):
-    verdict, reason = printed.get(name, ("missing", "it printed no line"))
-    if verdict == "skip":
-        pytest.skip(reason)
-    assert verdict == "success", f"{verdict}: {reason}"
+    check_claim(printed, name)
 
 
-def test_runner_came_to_its_end(text, printed):
-    assert CLOSING.search(text), text[-2000:]
-    assert set(printed) == set(NAMES)
+def test_runner_came_to_its_end(text):
+    check_all_ran(text, NAMES)
 
 
 def test_exit_code_is_logged(machine, printed):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from kit_machine import CLOSING, KitMachine, claims_in, verdicts
+from kit_machine import KitMachine, check_all_ran, check_claim, claims_in, running, verdicts
 
 NAMES = claims_in("views")
 
@@ -11,11 +11,8 @@ NAMES = claims_in("views")
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
-    machine = KitMachine("views", tmp_path_factory.mktemp("views"), " test=on apicv=off")
-    try:
-        yield machine.start()
-    finally:
-        machine.stop()
+    with running(KitMachine("views", tmp_path_factory.mktemp("views"), " test=on apicv=off")) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module", name="text")
@@ -23,22 +20,13 @@ def fixture_text(machine):
     return machine.run_claims("views")
 
 
-@pytest.fixture(scope="module", name="printed")
-def fixture_printed(text):
-    return verdicts(text)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_claim(printed, name):
-    verdict, reason = printed.get(name, ("missing", "it printed no line"))
-    if verdict == "skip":
-        pytest.skip(reason)
-    assert verdict == "success", f"{verdict}: {reason}"
+    check_claim(printed, name)
 
 
-def test_runner_came_to_its_end(text, printed):
-    assert CLOSING.search(text), text[-2000:]
-    assert set(printed) == set(NAMES)
+def test_runner_came_to_its_end(text):
+    check_all_ran(text, NAMES)
 
 
 def test_neighbour_goes_on(machine):
@@ -48,10 +36,7 @@ def test_neighbour_goes_on(machine):
 def test_stay_is_bounded(can_run, tmp_path_factory):
     """On a machine of its own, with no other limit to a stay in the guest."""
     assert can_run is None
-    machine = KitMachine("crossings", tmp_path_factory.mktemp("crossings"),
-                         " test=on apicv=off max_stay=0")
-    try:
-        printed = verdicts(machine.start().run_claims("crossings"))
-    finally:
-        machine.stop()
+    with running(KitMachine("crossings", tmp_path_factory.mktemp("crossings"),
+                            " test=on apicv=off max_stay=0")) as machine:
+        printed = verdicts(machine.run_claims("crossings"))
     assert printed["stay_in_a_view_is_bounded"][0] == "success", printed

@@ -74,6 +74,21 @@ CLAIM(doorbell_unknown_port, "a doorbell of a port that the VM does not have is 
     CHECK_EQUAL(hypercall(POSTERN_HC_DOORBELL, 1ull << 32, 0, 0), POSTERN_ERR_ARGUMENT);
 }
 
+CLAIM(doorbell_unknown_queue, "a doorbell of a queue that the port does not have is an error")
+{
+    volatile uint32_t *registers = map_physical(nic_bar(need_nic(), 0), SIZE_4K);
+    uint32_t port = registers[POSTERN_REG_PORT / 4];
+    uint32_t queues = registers[POSTERN_REG_QUEUES / 4];
+
+    CHECK_EQUAL(hypercall(POSTERN_HC_DOORBELL, port, queues, 0), POSTERN_ERR_ARGUMENT);
+    CHECK_EQUAL(hypercall(POSTERN_HC_DOORBELL, port, ~0ull, 0), POSTERN_ERR_ARGUMENT);
+    CHECK_EQUAL(hypercall(POSTERN_HC_DOORBELL, port, 1ull << 32, 0), POSTERN_ERR_ARGUMENT);
+    registers[POSTERN_REG_DOORBELL / 4] = queues; /* passed over */
+    registers[POSTERN_REG_DOORBELL / 4] = ~0u;
+    registers[POSTERN_REG_QUEUES / 4] = 8;
+    CHECK_EQUAL(registers[POSTERN_REG_QUEUES / 4], queues);
+}
+
 CLAIM(doorbell, "a doorbell of a port whose peer runs is 0, by hypercall and by register")
 {
     volatile uint32_t *registers = map_physical(nic_bar(need_nic(), 0), SIZE_4K);
@@ -81,7 +96,7 @@ CLAIM(doorbell, "a doorbell of a port whose peer runs is 0, by hypercall and by 
 
     CHECK((registers[POSTERN_REG_LINK / 4] & POSTERN_LINK_PEER_RUNS) != 0);
     CHECK_EQUAL(hypercall(POSTERN_HC_DOORBELL, port, 0, 0), 0);
-    registers[POSTERN_REG_DOORBELL / 4] = 1;
+    registers[POSTERN_REG_DOORBELL / 4] = 0;
 }
 
 CLAIM(single_hypercall_instruction, "VMCALL works with prefixes and at the end of a page")

@@ -2,6 +2,7 @@
 #include "tests/kit/devices.h"
 
 #include "lib/bits.h"
+#include "tests/kit/memory.h"
 
 #define PCI_ADDRESS 0xcf8u
 #define PCI_DATA    0xcfcu
@@ -10,6 +11,9 @@
 #define PCI_MEMORY  2u
 #define PCI_BAR(n)  (0x10u + 4u * (n))
 #define SVR_ENABLED 0x1ffu
+#define MSIX_CAP    0x40u
+#define MSIX_ENABLE BIT32(31)
+#define MSI_TO_CPU  0xfee00000u /* with the APIC id in bits 19:12 */
 
 uint64_t tsc_per_ms(void)
 {
@@ -107,4 +111,20 @@ uint64_t nic_bar(uint32_t address, unsigned bar)
     uint64_t high = (low & 6) == 4 ? pci_read(address, PCI_BAR(bar + 1)) : 0;
 
     return high << 32 | (low & ~0xfull);
+}
+
+volatile uint32_t *nic_enable_msix(uint32_t address, uint32_t first)
+{
+    uint8_t *registers = map_physical(nic_bar(address, 0), POSTERN_BAR_REGISTERS_SIZE);
+    volatile uint32_t *table = (volatile uint32_t *)(registers + POSTERN_MSIX_TABLE);
+    uint32_t last = pci_read(address, MSIX_CAP) >> 16 & 0x7ff;
+
+    for (uint32_t n = 0; n <= last; n++) {
+        table[4 * n] = MSI_TO_CPU | (uint32_t)rdmsr(MSR_X2APIC_ID) << 12;
+        table[4 * n + 1] = 0;
+        table[4 * n + 2] = first + n;
+        table[4 * n + 3] = 0;
+    }
+    pci_write(address, MSIX_CAP, MSIX_ENABLE);
+    return table;
 }

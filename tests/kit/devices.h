@@ -90,6 +90,9 @@ uint32_t pci_read(uint32_t address, uint32_t offset);
 void pci_write(uint32_t address, uint32_t offset, uint32_t value);
 /* The first Postern NIC, skips the claim if the VM has none. Its memory is turned on. */
 uint32_t need_nic(void);
+/* Has MSI-X vector n of a NIC, whose memory is on, come to this CPU as vector `first` + n. Returns
+ * the MSI-X table, whose entry n has the vector's mask in word 4 * n + 3. */
+volatile uint32_t *nic_enable_msix(uint32_t address, uint32_t first);
 /* The guest-physical address in BAR 0 or 2. */
 uint64_t nic_bar(uint32_t address, unsigned bar);
 

@@ -77,7 +77,9 @@ static void test_whole(void **state)
          "link a0\n"
          "    ends beta alpha\n"
          "    mode open\n"
-         "    window 64K\n");
+         "    window 256K\n"
+         "    queues 4\n"
+         "    doorbells 5000\n");
     assert_int_equal(config.vm_count, 2);
     assert_int_equal(config.link_count, 1);
     const struct config_vm *a = &config.vms[0], *b = &config.vms[1];
@@ -97,7 +99,9 @@ static void test_whole(void **state)
     const struct config_link *link = &config.links[0];
     assert_string_equal(link->name, "a0");
     assert_true(link->ends[0] == 1 && link->ends[1] == 0);
-    assert_int_equal(link->window, 64 << 10);
+    assert_int_equal(link->window, 256 << 10);
+    assert_int_equal(link->queues, 4);
+    assert_int_equal(link->doorbells, 5000);
     assert_int_equal(link->line, 15);
 }
 
@@ -174,6 +178,43 @@ static void test_sizes(void **state)
     bad(VM VM_B "link l\nends a b\nwindow 3M\n", 9, "power of two");
     bad(VM VM_B "link l\nends a b\nwindow 32K\n", 9, "64K to 64M");
     bad(VM VM_B "link l\nends a b\nwindow 128M\n", 9, "64K to 64M");
+}
+
+static void test_queues(void **state)
+{
+    static const char *const wrong[] = {"0", "3", "6", "16", "-1", "2x", "1K", "4294967297"};
+
+    (void)state;
+    good(VM VM_B "link l\nends a b\n");
+    assert_int_equal(config.links[0].queues, 1);
+    good(VM VM_B "link l\nends a b\nqueues 8\nwindow 512K\n");
+    assert_int_equal(config.links[0].queues, 8);
+    good(VM VM_B "link l\nqueues 1\nends a b\nwindow 64K\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), VM VM_B "link l\nends a b\nqueues %s\n", wrong[i]);
+        bad(text, 9, "a power of two from 1 to 8");
+    }
+    /* The block is looked at as a whole, wherever its lines stand. */
+    bad(VM VM_B "link l\nends a b\nqueues 2\nwindow 64K\n", 7,
+        "a window of 64K has no room for 2 queues");
+    bad(VM VM_B "link l\nwindow 256K\nends a b\nqueues 8\nlink m\n", 7, "each takes 64K or more");
+}
+
+static void test_doorbells(void **state)
+{
+    static const char *const wrong[] = {"0", "10000001", "-1", "1K", "x", "4294967297"};
+
+    (void)state;
+    good(VM VM_B "link l\nends a b\n");
+    assert_int_equal(config.links[0].doorbells, 100000);
+    good(VM VM_B "link l\nends a b\ndoorbells 10000000\n");
+    assert_int_equal(config.links[0].doorbells, 10000000);
+    for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), VM VM_B "link l\nends a b\ndoorbells %s\n", wrong[i]);
+        bad(text, 9, "a number from 1 to 10000000");
+    }
 }
 
 /* Each mistake, with the line that it is in and what the message must say. */
@@ -342,12 +383,16 @@ static void check_result(status_t status)
         assert_true(link->ends[0] < config.vm_count && link->ends[1] < config.vm_count);
         assert_int_not_equal(link->ends[0], link->ends[1]);
         assert_in_range(link->window, CONFIG_WINDOW_MIN, CONFIG_WINDOW_MAX);
+        assert_in_range(link->queues, 1, CONFIG_QUEUES_MAX);
+        assert_in_range(link->doorbells, 1, CONFIG_DOORBELLS_MAX);
+        assert_true(link->window / link->queues >= CONFIG_WINDOW_MIN);
     }
 }
 
-static const char whole[] = "vm a\nkernel /k\ninitrd /i\ncmdline x y\nmemory 128M\nvcpus 2\n"
-                            "pcpus 0 1\non_reboot stop\non_crash restart\nvm b\nkernel /k\n"
-                            "pcpus 1\nlink l\nends a b\nmode open\nwindow 1M\n";
+static const char whole[] =
+    "vm a\nkernel /k\ninitrd /i\ncmdline x y\nmemory 128M\nvcpus 2\n"
+    "pcpus 0 1\non_reboot stop\non_crash restart\nvm b\nkernel /k\n"
+    "pcpus 1\nlink l\nends a b\nmode open\nwindow 1M\nqueues 8\ndoorbells 9\n";
 
 /* The text with some bytes changed, taken out or doubled. */
 static void test_mutations(void **state)
@@ -385,10 +430,14 @@ static void test_mutations(void **state)
 /* Lines of a whole configuration in any order. */
 static void test_shuffled_lines(void **state)
 {
-    static const char *const lines[] = {
-        "vm a\n",    "vm b\n",   "kernel /k\n",  "pcpus 0\n",           "pcpus 0 1\n",
-        "vcpus 2\n", "link l\n", "ends a b\n",   "window 1M\n",         "mode open\n",
-        "vm c\n",    "link m\n", "memory 64M\n", "kernel /k\npcpus 0\n"};
+    static const char *const lines[] = {"vm a\n",       "vm b\n",
+                                        "kernel /k\n",  "pcpus 0\n",
+                                        "pcpus 0 1\n",  "vcpus 2\n",
+                                        "link l\n",     "ends a b\n",
+                                        "window 1M\n",  "mode open\n",
+                                        "vm c\n",       "link m\n",
+                                        "memory 64M\n", "kernel /k\npcpus 0\n",
+                                        "queues 4\n"};
     struct random random = {0xabc};
     unsigned accepted = 0;
 
@@ -410,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),       cmocka_unit_test(test_forms),
         cmocka_unit_test(test_link_modes),  cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_queues),      cmocka_unit_test(test_doorbells),
         cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_limits),
         cmocka_unit_test(test_long_values), cmocka_unit_test(test_shipped),
         cmocka_unit_test(test_mutations),   cmocka_unit_test(test_shuffled_lines),

@@ -2,20 +2,10 @@
 /* The multiboot loader over kernels that the test makes: whole ones of both forms, and such with
  * every field wrong. The guest's memory and the file are heap blocks of their exact sizes, so that
  * the address sanitizer sees each byte beyond. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "machine/multiboot.h"
+#include "tests/unit/kernel_fixture.h"
 #include "tests/unit/random.h"
 
-#define MIB_SIZE  (1ull << 20)
-#define RAM_SIZE  (64 * MIB_SIZE)
 #define FILE_SIZE 9000u
 #define HEADER    0x80u  /* of multiboot, in the file */
 #define SEGMENTS  0x34u  /* ELF's program headers */
@@ -27,33 +17,6 @@
 #define DATA_AT   (5 * MIB_SIZE)
 #define BSS_SIZE  3000u
 #define ENTRY     (ADDRESS + 0x10)
-#define UNTOUCHED 0xa5
-
-struct fixture {
-    uint8_t *ram;
-    uint8_t *kernel;
-    uint8_t *initrd;
-    struct guest_kernel_request request;
-    struct guest_entry entry;
-    char error[120];
-};
-
-static void put(uint8_t *at, uint64_t value, unsigned size)
-{
-    for (unsigned i = 0; i < size; i++) {
-        at[i] = (uint8_t)(value >> 8 * i);
-    }
-}
-
-static uint64_t get(const uint8_t *at, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size; i++) {
-        value |= (uint64_t)at[i] << 8 * i;
-    }
-    return value;
-}
 
 static void put_header(uint8_t *at, uint32_t flags)
 {
@@ -106,31 +69,7 @@ static void make_plain_kernel(uint8_t *k)
 
 static void start(struct fixture *f, uint64_t ram_size)
 {
-    memset(f, 0, sizeof(*f));
-    f->ram = malloc(ram_size);
-    f->kernel = malloc(FILE_SIZE);
-    f->initrd = malloc(5000);
-    assert_true(f->ram != NULL && f->kernel != NULL && f->initrd != NULL);
-    memset(f->ram, UNTOUCHED, ram_size);
-    make_kernel(f->kernel);
-    memset(f->initrd, 0x77, 5000);
-    f->request = (struct guest_kernel_request){
-        .ram = f->ram,
-        .ram_size = ram_size,
-        .kernel = f->kernel,
-        .kernel_size = FILE_SIZE,
-        .initrd = f->initrd,
-        .initrd_size = 5000,
-        .cmdline = "a command line",
-        .rsdp = 0xe0000,
-    };
-}
-
-static void stop(struct fixture *f)
-{
-    free(f->ram);
-    free(f->kernel);
-    free(f->initrd);
+    start_with(f, ram_size, FILE_SIZE, make_kernel);
 }
 
 static status_t load(struct fixture *f)

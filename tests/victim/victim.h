@@ -15,6 +15,8 @@
 #define PORT_OPEN    2u
 #define PORTS        3u
 
+#define OTHER_LIMIT  1000u /* doorbells in a second of PORT_OTHER, there */
+
 #define SECTION_SIZE 0x10000ull
 
 /* In each section of the victim's: a canary. */
@@ -37,6 +39,7 @@ struct question {
     volatile uint64_t number; /* a new one asks for a look */
     volatile uint64_t revoke; /* while 1 the victim revokes the gated port's section and grants it,
                                  and while it is revoked it has SECRET at SECRET_OFFSET */
+    volatile uint64_t unmasked; /* while 1 it takes each doorbell's interrupt, masking none */
 };
 
 struct answer {
@@ -44,8 +47,9 @@ struct answer {
     volatile uint64_t beats;  /* grows with the victim's time */
     volatile uint64_t rings;  /* interrupts by doorbells */
     volatile uint64_t revocations;
-    volatile uint64_t bad;   /* how many words were found changed, since the start */
-    volatile uint64_t where; /* what the first of them is in: enum victim_place */
+    volatile uint64_t unmasked; /* as the question says, once it does so */
+    volatile uint64_t bad;      /* how many words were found changed, since the start */
+    volatile uint64_t where;    /* what the first of them is in: enum victim_place */
 };
 
 enum victim_place {

@@ -28,7 +28,7 @@ CLAIM(view_arguments, "ports and vCPUs that do not exist are refused, and ports 
 
     (void)open_view();
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
-        CHECK_EQUAL(hypercall(calls[i], 2, 0, 0), POSTERN_ERR_ARGUMENT);
+        CHECK_EQUAL(hypercall(calls[i], 3, 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], BIT(32), 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], UINT64_MAX, 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], GATED_PORT, 2, 0), POSTERN_ERR_ARGUMENT);
@@ -37,7 +37,7 @@ CLAIM(view_arguments, "ports and vCPUs that do not exist are refused, and ports 
     CHECK_EQUAL(hypercall(POSTERN_HC_VIEW_OPEN, OPEN_PORT, 0, 0), POSTERN_ERR_MODE);
     CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, OPEN_PORT, 0, 0), POSTERN_ERR_MODE);
     CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, GATED_PORT, 2, 0), POSTERN_ERR_ARGUMENT);
-    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, 2, 0, 0), POSTERN_ERR_ARGUMENT);
+    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, 3, 0, 0), POSTERN_ERR_ARGUMENT);
 }
 
 CLAIM(view_closes, "a closed view is not open, until it is opened again")

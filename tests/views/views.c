@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/views/views.h"
 
+#define PEER_MS 5000u
+
 uint64_t gate_address(void)
 {
     uint32_t pages;
@@ -22,7 +24,7 @@ int64_t cross(uint32_t view, uint32_t function, void *arguments)
 }
 
 /* PCI functions come in the order of the links. */
-static uint32_t function_of(uint32_t port)
+uint32_t nic_of(uint32_t port)
 {
     return need_nic() + PCI_DEVICE(port);
 }
@@ -42,10 +44,24 @@ uint32_t open_view(void)
 
 uint64_t window_of(uint32_t port)
 {
-    uint32_t function = function_of(port);
+    uint32_t function = nic_of(port);
 
     pci_write(function, 4, pci_read(function, 4) | 2); /* memory space */
-    return (uint64_t)map_physical(nic_bar(function, POSTERN_BAR_WINDOW), 2 * SECTION_SIZE);
+    return (uint64_t)map_physical(nic_bar(function, POSTERN_BAR_WINDOW), 2 * QUEUES * SECTION_SIZE);
+}
+
+const volatile uint64_t *peer_rings(void)
+{
+    const volatile uint64_t *rings =
+        (const volatile uint64_t *)(window_of(QUEUES_PORT) + QUEUES * SECTION_SIZE);
+
+    for (uint64_t end = rdtsc() + PEER_MS * tsc_per_ms(); rings[QUEUES - 1] == 0;) {
+        if (rdtsc() > end) {
+            error("the peer does not listen");
+        }
+        cpu_pause();
+    }
+    return rings;
 }
 
 int64_t gate_load(uint32_t view, uint64_t address, uint64_t *value)

@@ -9,6 +9,8 @@
 #define SECTION_SIZE 0x10000ull
 #define GATED_PORT   0u /* as tests/configs/views.conf declares the links */
 #define OPEN_PORT    1u
+#define QUEUES_PORT  2u /* open, with two queues in a window twice as large */
+#define QUEUES       2u
 #define PEER_MARK    0x5045455200000000ull /* what the peer writes into its section, with a count */
 #define PEER_OFFSET  0x2000ull             /* where, from the start of its section */
 
@@ -21,6 +23,13 @@ int64_t cross(uint32_t view, uint32_t function, void *arguments);
 
 /* Opens the gated port's view for all vCPUs, with no #VE registered; returns its index. */
 uint32_t open_view(void);
+
+/* The PCI address of a port. */
+uint32_t nic_of(uint32_t port);
+
+/* In the peer's section of QUEUES_PORT: for each queue, how many doorbell interrupts came on its
+ * vector, and 1 more. Waits until the peer listens. */
+const volatile uint64_t *peer_rings(void);
 
 /* The window of a port in linear addresses: the own section, then the peer's. */
 uint64_t window_of(uint32_t port);

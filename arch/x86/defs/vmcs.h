@@ -196,11 +196,19 @@ enum vmcs_field {
 #define INTERRUPTIBILITY_STI    (1u << 0)
 #define INTERRUPTIBILITY_MOV_SS (1u << 1)
 #define INTERRUPTIBILITY_NMI    (1u << 3)
+#define INTERRUPTIBILITY_SHADOW (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)
 #define PENDING_DEBUG_STEP      (1u << 14) /* in the pending debug exceptions: a single step */
 
-#define ACTIVITY_ACTIVE         0u
-#define ACTIVITY_HLT            1u
-#define ACTIVITY_SHUTDOWN       2u
-#define ACTIVITY_WAIT_FOR_SIPI  3u
+/* Exit qualification for EPT violations. */
+#define VIOLATION_FETCH        (1u << 2)
+#define VIOLATION_MAPPED       (7u << 3) /* the permissions that the entry has */
+#define VIOLATION_LINEAR       (1u << 7)
+#define VIOLATION_FINAL        (1u << 8) /* the access itself, not one to a paging structure */
+#define VIOLATION_NMI_UNMASK   (1u << 12)
+
+#define ACTIVITY_ACTIVE        0u
+#define ACTIVITY_HLT           1u
+#define ACTIVITY_SHUTDOWN      2u
+#define ACTIVITY_WAIT_FOR_SIPI 3u
 
 #endif
