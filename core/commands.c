@@ -153,6 +153,12 @@ static status_t info(const char *argument, const struct output *out)
     return STATUS_OK;
 }
 
+static unsigned long long count_of(const struct port *port, unsigned number)
+{
+    return atomic_load_explicit(&port->counts[number], memory_order_relaxed);
+}
+
+/* Two tables: the links, and what exits have had to do for each of their ends. */
 static status_t links(const char *argument, const struct output *out)
 {
     (void)argument;
@@ -160,14 +166,22 @@ static status_t links(const char *argument, const struct output *out)
                "held0\theld1\n");
     for (uint32_t i = 0; i < link_count(); i++) {
         const struct link *link = link_get(i);
+        const struct port *ports = link->ports;
         print(out, "%s\t%s\t%s\t%s\t%llu\t%u\t%llu\t%llu\t%llu\t%llu\n", link->config->name,
-              link->config->mode == CONFIG_LINK_GATED ? "gated" : "open",
-              link->ports[0].vm->config->name, link->ports[1].vm->config->name,
-              (unsigned long long)(link->config->window >> 10), link->config->queues,
-              (unsigned long long)link->ports[0].doorbells_sent,
-              (unsigned long long)link->ports[1].doorbells_sent,
-              (unsigned long long)link->ports[0].doorbells_held,
-              (unsigned long long)link->ports[1].doorbells_held);
+              link->config->mode == CONFIG_LINK_GATED ? "gated" : "open", ports[0].vm->config->name,
+              ports[1].vm->config->name, (unsigned long long)(link->config->window >> 10),
+              link->config->queues, count_of(&ports[0], POSTERN_PORT_DOORBELLS),
+              count_of(&ports[1], POSTERN_PORT_DOORBELLS),
+              (unsigned long long)atomic_load(&ports[0].doorbells_held),
+              (unsigned long long)atomic_load(&ports[1].doorbells_held));
+    }
+    print(out, "\nlink\tvm\tinterrupts\tresumed\taborted\tswitches\tviolations\n");
+    for (uint32_t i = 0; i < 2 * link_count(); i++) {
+        const struct port *port = &link_get(i / 2)->ports[i % 2];
+        print(out, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\n", port->link->config->name,
+              port->vm->config->name, count_of(port, POSTERN_PORT_INTERRUPTS),
+              count_of(port, POSTERN_PORT_RESUMED), count_of(port, POSTERN_PORT_ABORTED),
+              count_of(port, POSTERN_PORT_SWITCHES), count_of(port, POSTERN_PORT_VIOLATIONS));
     }
     return STATUS_OK;
 }

@@ -35,6 +35,47 @@ static bool runs(const struct vm *vm)
     return atomic_load_explicit(&vm->state, memory_order_relaxed) == VM_RUNNING;
 }
 
+struct port *port_of_view(const struct vm *vm, uint32_t view)
+{
+    for (uint32_t i = 0; view != 0 && i < vm->port_count; i++) {
+        if (vm->ports[i]->view == view) {
+            return vm->ports[i];
+        }
+    }
+    return NULL;
+}
+
+struct port *port_of_view_pointer(const struct vm *vm, uint64_t pointer)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        if (vm->ports[i]->view_pointer == pointer) {
+            return vm->ports[i];
+        }
+    }
+    return NULL;
+}
+
+struct port *port_of_window(struct vm *vm, uint64_t gpa)
+{
+    struct pci_function *function = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
+
+    spin_lock(&vm->lock);
+    bool found = pci_find_bar(&vm->pci, gpa, &function, &bar, &offset);
+    spin_unlock(&vm->lock);
+    return found && bar == POSTERN_BAR_WINDOW ? function->context : NULL;
+}
+
+/* Sends an interrupt of `port` on its way. */
+static void deliver(struct port *port, unsigned vector, const struct msi_message *message)
+{
+    if (vector < POSTERN_VECTOR_LINK(port->link->config->queues)) {
+        port_count(port, POSTERN_PORT_INTERRUPTS);
+    }
+    interrupts_from_msi(port->vm, message);
+}
+
 /* Fires vector `vector` of `port`. The caller holds no VM's lock. */
 static void interrupt(struct port *port, unsigned vector)
 {
@@ -44,7 +85,7 @@ static void interrupt(struct port *port, unsigned vector)
     bool fired = pci_msix_fire(&port->function, vector, &message);
     spin_unlock(&port->vm->lock);
     if (fired) {
-        interrupts_from_msi(port->vm, &message);
+        deliver(port, vector, &message);
     }
 }
 
@@ -56,11 +97,10 @@ status_t port_doorbell(struct port *port, uint32_t queue)
         return STATUS_NOT_FOUND;
     }
     if (!token_bucket_take(&port->doorbells, rdtsc())) {
-        port->doorbells_held++;
+        atomic_fetch_add_explicit(&port->doorbells_held, 1, memory_order_relaxed);
         return STATUS_BUSY;
     }
-    port->doorbells_sent++;
-    peer->doorbells_received++;
+    port_count(port, POSTERN_PORT_DOORBELLS);
     interrupt(peer, POSTERN_VECTOR_QUEUE(queue));
     return STATUS_OK;
 }
@@ -90,11 +130,10 @@ static void bar_moved(struct pci_function *function, unsigned bar, uint64_t old,
     }
 }
 
-static void unmasked(struct pci_function *function, const struct msi_message *message)
+static void unmasked(struct pci_function *function, unsigned vector,
+                     const struct msi_message *message)
 {
-    const struct port *port = function->context;
-
-    interrupts_from_msi(port->vm, message);
+    deliver(function->context, vector, message);
 }
 
 /* Registers. */

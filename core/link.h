@@ -7,6 +7,7 @@
 #ifndef POSTERN_CORE_LINK_H
 #define POSTERN_CORE_LINK_H
 
+#include "abi/hypercall.h"
 #include "core/vm.h"
 #include "lib/token_bucket.h"
 
@@ -21,14 +22,14 @@ struct port {
     uint64_t window_at;           /* guest-physical, where BAR 2 decodes; 0: nowhere */
     bool mapped;                  /* the window, in the view that has it */
     uint32_t view;                /* index of the protected view; 0: none yet */
+    uint64_t view_pointer;        /* its EPT pointer; set before any vCPU can be in it */
     _Atomic(bool) granted;        /* whether the peer may see this end's section */
     _Atomic(uint64_t) revocable;  /* the TSC at which it may be revoked again */
     uint64_t unmappable;    /* how often the window could not be mapped where the guest put it */
     uint64_t inconvertible; /* ... and its violations not be made #VE */
-    struct token_bucket doorbells; /* how often this port may ring */
-    uint64_t doorbells_sent; /* by this port; written by its VM's vCPUs under no lock: a figure */
-    uint64_t doorbells_held; /* ... likewise: exits that found no token */
-    uint64_t doorbells_received;
+    struct token_bucket doorbells;    /* how often this port may ring */
+    _Atomic(uint64_t) doorbells_held; /* exits that found no token */
+    _Atomic(uint64_t) counts[POSTERN_PORT_COUNTS];
 };
 
 struct link {
@@ -42,6 +43,22 @@ static inline struct port *port_peer(const struct port *port)
 {
     return &port->link->ports[1 - port->end];
 }
+
+/* Counts an exit, of abi/hypercall.h's POSTERN_PORT_ numbers; of no port if `port` is NULL. */
+static inline void port_count(struct port *port, unsigned number)
+{
+    if (port != NULL) {
+        atomic_fetch_add_explicit(&port->counts[number], 1, memory_order_relaxed);
+    }
+}
+
+/* The port of `vm` whose view this is, by its index or by its EPT pointer; NULL for none. */
+struct port *port_of_view(const struct vm *vm, uint32_t view);
+struct port *port_of_view_pointer(const struct vm *vm, uint64_t pointer);
+
+/* The port of `vm` whose window decodes `gpa`, mapped or not; NULL for none. Takes the VM's lock.
+ */
+struct port *port_of_window(struct vm *vm, uint64_t gpa);
 
 /* Makes the links of `config` and puts their ports on the VMs' PCI buses. The VMs exist. */
 status_t link_create_all(const struct config *config) MUST_CHECK;

@@ -145,6 +145,7 @@ status_t window_make_view(struct port *port, uint32_t *view)
             port->view = 0;
             return status;
         }
+        port->view_pointer = ept_pointer(views_ept(&port->vm->views, port->view));
         map(port);
     }
     *view = port->view;
@@ -165,6 +166,7 @@ void window_remove_views(struct vm *vm)
         struct port *port = vm->ports[i];
         if (port->view != 0) {
             port->view = 0;
+            port->view_pointer = 0;
             port->mapped = false;
         }
     }

@@ -29,6 +29,10 @@ static void check_link(const struct config *config, const struct config_link *li
     FUZZ_CHECK(link->ends[0] != link->ends[1]);
     FUZZ_CHECK(link->window >= CONFIG_WINDOW_MIN && link->window <= CONFIG_WINDOW_MAX);
     FUZZ_CHECK((link->window & (link->window - 1)) == 0);
+    FUZZ_CHECK(link->queues >= 1 && link->queues <= CONFIG_QUEUES_MAX);
+    FUZZ_CHECK((link->queues & (link->queues - 1)) == 0);
+    FUZZ_CHECK(link->window / link->queues >= CONFIG_WINDOW_MIN);
+    FUZZ_CHECK(link->doorbells >= 1 && link->doorbells <= CONFIG_DOORBELLS_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -257,7 +257,8 @@ const struct verb verbs[] = {
      "Exits by reason, for each vCPU; interrupts that were injected (not those that the CPU\n"
      "delivers itself); accesses that its memory's permissions refused.\n",
      run_with_vm},
-    {"links", "", "list the links between VMs", "Each link's ends and how often they rang.\n",
+    {"links", "", "list the links between VMs",
+     "Each link's ends and how often they rang; what exits did for each of them.\n",
      run_without_arguments},
     {"log", "[-f]", "show the hypervisor's log",
      "  -f, --follow  go on as lines come, until interrupted\n", run_log},
