@@ -70,11 +70,12 @@ struct postern_gate_packet {
 struct postern_gate_batch {
     struct postern_ring *ring;
     struct postern_gate_packet *packets;
-    uint32_t count; /* of packets */
-    uint32_t done;  /* of them, a result */
-    uint64_t room;  /* SEND */
-    uint64_t more;  /* SEND: another SEND comes at once */
-    uint64_t bytes; /* SEND, TAKE: of payload that was copied, a result */
+    uint32_t count;   /* of packets */
+    uint32_t done;    /* of them, a result */
+    uint64_t room;    /* SEND */
+    uint64_t more;    /* SEND: another SEND comes at once */
+    uint64_t bytes;   /* SEND, TAKE: of payload that was copied, a result */
+    uint64_t dropped; /* TAKE: packets that their pieces had no room for, a result */
 };
 
 /* Both sides of the gate have been compiled apart. */
@@ -86,6 +87,6 @@ _Static_assert(sizeof(struct postern_ring) == 256 &&
                "postern_ring");
 _Static_assert(sizeof(struct postern_gate_ring) == 24, "postern_gate_ring");
 _Static_assert(sizeof(struct postern_gate_packet) == 32, "postern_gate_packet");
-_Static_assert(sizeof(struct postern_gate_batch) == 48, "postern_gate_batch");
+_Static_assert(sizeof(struct postern_gate_batch) == 56, "postern_gate_batch");
 
 #endif

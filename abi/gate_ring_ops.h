@@ -113,6 +113,7 @@ static inline int64_t postern_gate_take(struct postern_gate_batch *batch)
     struct postern_ring *ring = batch->ring;
 
     batch->bytes = 0;
+    batch->dropped = 0;
     for (batch->done = 0; batch->done < batch->count; batch->done++) {
         struct postern_gate_packet *packet = &batch->packets[batch->done];
         const uint8_t *payload = postern_ring_peek(ring, &packet->meta);
@@ -122,6 +123,7 @@ static inline int64_t postern_gate_take(struct postern_gate_batch *batch)
         }
         if (!postern_gate_scatter(packet, payload, packet->meta.length)) {
             packet->meta.length = 0;
+            batch->dropped++;
         }
         batch->bytes += packet->meta.length;
         postern_ring_consume(ring);

@@ -28,6 +28,9 @@ void postern_dev_detach(struct postern_nic *nic)
 	ASSERT_RTNL();
 	if (!nic->user)
 		return;
+	/* The program may have ended as it was. */
+	postern_port_close(&nic->port);
+	postern_doorbell(nic, POSTERN_LINK_DOORBELLS);
 	if (nic->port.gated)
 		postern_view_close(nic->number);
 	nic->user->nic = NULL;
@@ -49,6 +52,7 @@ static int postern_dev_open_view(struct postern_nic *nic, struct postern_dev_por
 	view = postern_view_open(nic->number);
 	if (view < 0)
 		return view;
+	nic->port.view = view;
 	port->view = view;
 	port->gate_size = gate_pages * PAGE_SIZE;
 	return 0;
