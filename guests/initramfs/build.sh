@@ -53,7 +53,8 @@ for module in "$@"; do
 done
 
 find "$root" -exec touch -h -d "@$epoch" {} +
-(cd "$root" && find . -mindepth 1 | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) \
+chmod 755 "$root" # what the kernel makes by itself, all may write to
+(cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) \
     > "$output.cpio"
 # LZ4: the file is read once and unpacked by each guest, which costs an emulator more than reading.
 lz4 -q -f -l -9 "$output.cpio" "$output.new"

@@ -59,11 +59,13 @@ static int map(struct device_port *device)
 
 static int attach(struct device_port *device, uint32_t mtu)
 {
+    uint64_t section = device->taken.window_size / 2;
     const struct postern_port_device reached = {
         .gate = (postern_gate_t)(uintptr_t)device->gate,
         .view = device->taken.view,
-        .window = device->window,
-        .window_size = device->taken.window_size,
+        .own = device->window,
+        .peer = (const uint8_t *)device->window + section,
+        .section_size = section,
         .ring = ring,
         .peer_runs = peer_runs,
         .context = device,

@@ -282,11 +282,9 @@ void postern_port_stats(const struct postern_port *port, struct postern_port_sta
 bool postern_port_attach(struct postern_port *port, const struct postern_port_device *device,
                          uint32_t mtu)
 {
-    size_t section = device->window_size / 2;
-    uint8_t *window = device->window;
-
-    if (section > POSTERN_SECTION_MAX ||
-        !postern_ring_init(&port->ring, window, window + section, (uint32_t)section)) {
+    if (device->section_size > POSTERN_SECTION_MAX ||
+        !postern_ring_init(&port->ring, device->own, device->peer,
+                           (uint32_t)device->section_size)) {
         return false;
     }
     port->device = *device;

@@ -3,16 +3,15 @@
 #ifndef POSTERN_GUESTS_LIBPOSTERN_PORT_H
 #define POSTERN_GUESTS_LIBPOSTERN_PORT_H
 
-#include <stddef.h>
-
 #include "guests/libpostern/postern_port.h"
 
 /* How a port reaches its window and its peer. Tests have their own. */
 struct postern_port_device {
     postern_gate_t gate; /* NULL: the window can be touched as it is */
     uint32_t view;
-    void *window; /* two sections of half its size each */
-    size_t window_size;
+    void *own; /* the sections */
+    const void *peer;
+    uint64_t section_size;
     void (*ring)(void *context);      /* the doorbell */
     bool (*peer_runs)(void *context); /* does the peer's VM? */
     void *context;
@@ -43,7 +42,7 @@ struct postern_port {
 
 /*
  * Sets the port up over the device and opens its ring. The caller has set `info.number`, `mac`, and
- * zeroed the rest. False: no window has that size, or it cannot be reached.
+ * zeroed the rest. False: no section has that size, or it cannot be reached.
  */
 bool postern_port_attach(struct postern_port *port, const struct postern_port_device *device,
                          uint32_t mtu);
