@@ -9,10 +9,11 @@
  *
  *   count=10000  packets      size=64  bytes of a packet; 0: of each size from 60 to 1514
  *   burst=32     at once      port=N   the port (any)      ahead=256  exchange: packets on their
+ *   wait=20      seconds, for the peer and for packets
  * way
  *
  * What a burst takes is the difference of two TSCs, in Bochs instructions. Exit codes: 0 done; 1 it
- * failed, or for twenty seconds nothing came; 2 wrong usage.
+ * failed, or nothing came; 2 wrong usage.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -23,12 +24,12 @@
 
 #include "guests/libpostern/postern_port.h"
 
-#define BURST_MAX     128u
-#define FRAME_MIN     60u
-#define FRAME_MAX     1514u
-#define BUFFER        2048u
-#define STALL_SECONDS 20
-#define ETHERTYPE     0x88b5u /* IEEE 802: local experimental, 1 */
+#define BURST_MAX   128u
+#define FRAME_MIN   60u
+#define FRAME_USUAL 1514u
+#define FRAME_MAX   9018u
+#define BUFFER      9088u
+#define ETHERTYPE   0x88b5u /* IEEE 802: local experimental, 1 */
 
 /* After the MAC addresses and the type. */
 struct mark {
@@ -39,8 +40,8 @@ struct mark {
 #define CONTENT_AT (MARK_AT + sizeof(struct mark))
 
 static struct {
-    uint64_t count, size, burst, port, ahead;
-} options = {10000, 64, 32, POSTERN_DEV_ANY, 256};
+    uint64_t count, size, burst, port, ahead, wait;
+} options = {10000, 64, 32, POSTERN_DEV_ANY, 256, 20};
 
 static struct postern_port *port;
 static uint32_t run;
@@ -85,7 +86,7 @@ static void count_burst(struct cost *cost, uint64_t start, unsigned packets)
 static uint32_t frame_size(uint32_t number)
 {
     return options.size != 0 ? (uint32_t)options.size
-                             : FRAME_MIN + number * 2654435761u % (FRAME_MAX - FRAME_MIN + 1);
+                             : FRAME_MIN + number * 2654435761u % (FRAME_USUAL - FRAME_MIN + 1);
 }
 
 /* Byte `i` of packet `number`'s content. */
@@ -149,7 +150,7 @@ static bool is_stalled(bool progress)
     if (last == 0) {
         last = now.tv_sec;
     }
-    return now.tv_sec - last > STALL_SECONDS;
+    return (uint64_t)(now.tv_sec - last) > options.wait;
 }
 
 static void print_cost(const char *name, const struct cost *cost)
@@ -301,7 +302,7 @@ static bool read_option(const char *word)
     } known[] = {
         {"count", &options.count, 1, UINT32_MAX}, {"size", &options.size, 0, FRAME_MAX},
         {"burst", &options.burst, 1, BURST_MAX},  {"port", &options.port, 0, UINT32_MAX},
-        {"ahead", &options.ahead, 1, UINT32_MAX},
+        {"ahead", &options.ahead, 1, UINT32_MAX}, {"wait", &options.wait, 1, 3600},
     };
     const char *equals = strchr(word, '=');
     char *end;
@@ -356,6 +357,6 @@ int main(int count, char **words)
         }
     }
     fprintf(stderr, "usage: packets exchange|send|receive [count=] [size=] [burst=] [port=] "
-                    "[ahead=]\n");
+                    "[ahead=] [wait=]\n");
     return 2;
 }
