@@ -30,6 +30,7 @@ GROUPS = [
     ("views", ["tests/boot/test_views.py"]),
     ("lwip", ["tests/boot/test_lwip.py", "tests/boot/test_lwip_open.py"]),
     ("attack", ["tests/boot/test_attack.py"]),
+    ("dpdk", ["tests/boot/test_dpdk.py"]),
     ("hvctl", ["tests/hvctl"]),
 ]
 # They are run once more with views and #VE by exits, as on a CPU that has neither.
