@@ -14,6 +14,7 @@ FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/
 FUZZ_multiboot := machine/multiboot.c machine/guest_kernel.c machine/linux_boot.c
 FUZZ_linux_boot := $(FUZZ_multiboot)
 FUZZ_mmio_insn := machine/mmio_insn.c
+FUZZ_switch := net/switch.c net/fdb.c
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 
