@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs all tests and adds up their results: host unit tests, the checks of the sources, the ring's
-model, fuzzers, hvctl on a monitor without a machine, whole machines in emulators.
+"""Runs all tests and adds up their results: host unit tests, the checks of the sources, the
+models, fuzzers, hvctl on a monitor without a machine, whole machines in emulators.
 
 The last line is "N passed, M failed", with ", K skipped" where some were; each skip's reason is
 above it. Exit code 0 only if none failed and some passed.
@@ -151,7 +151,7 @@ def main():
     for source in sorted(glob.glob("tests/unit/test_*.c")):
         run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
     run_check(totals)
-    run_script("the ring's model", ["tests/model/check.py"], totals)
+    run_script("the models of the ring and of the forwarding database", ["tests/model/check.py"], totals)
     run_script("the fuzzers", ["tests/fuzz/run.py", "--seconds", str(FUZZ_SECONDS)], totals)
     title("whole machines in emulators, and hvctl on a monitor without one")
     run_groups(totals)
