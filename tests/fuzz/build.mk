@@ -8,7 +8,7 @@ FUZZ_CFLAGS := $(WARNINGS) -O1 -g -I. -DPOSTERN_HOST -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 FUZZ_ring :=
-FUZZ_config := core/config.c
+FUZZ_config := core/config.c core/config_network.c
 FUZZ_hdlc := lib/hdlc.c
 FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c
 FUZZ_multiboot := machine/multiboot.c machine/guest_kernel.c machine/linux_boot.c
