@@ -41,14 +41,13 @@ struct postern_fdb_reader {
     uint32_t lanes; /* bit p: this end has a lane to port p, says the hypervisor */
 };
 
+/* Of a frame, in whose header two more bytes follow each address. */
 static inline uint64_t postern_fdb_mac(const uint8_t *bytes)
 {
-    uint64_t mac = 0;
+    uint64_t mac;
 
-    for (unsigned i = 0; i < 6; i++) {
-        mac |= (uint64_t)bytes[i] << 8 * i;
-    }
-    return mac;
+    __builtin_memcpy(&mac, bytes, sizeof(mac));
+    return mac & POSTERN_FDB_MAC_MASK;
 }
 
 static inline uint64_t postern_fdb_key(uint64_t mac, uint32_t vlan)
