@@ -28,6 +28,7 @@ GROUPS = [
     ("apicv", ["tests/boot/test_apicv.py"]),
     ("claims", ["tests/boot/test_claims.py"]),
     ("views", ["tests/boot/test_views.py"]),
+    ("network", ["tests/boot/test_network.py"]),
     ("lwip", ["tests/boot/test_lwip.py", "tests/boot/test_lwip_open.py"]),
     ("attack", ["tests/boot/test_attack.py"]),
     ("hvctl", ["tests/hvctl"]),
