@@ -212,7 +212,9 @@ status_t network_switch_create(struct network *network)
                                network->sections[i] + i * slice, slice)) {
             return STATUS_INVALID;
         }
-        postern_ring_open(&network->rings[i], 0, 0);
+        /* The switch passes what a record can hold. */
+        uint32_t mtu = network->rings[i].max_payload - POSTERN_ETHERNET_HEADER - POSTERN_VLAN_TAG;
+        postern_ring_open(&network->rings[i], mtu, 0);
     }
     status_t status = add_rules(network);
     if (status != STATUS_OK) {
