@@ -6,30 +6,8 @@
 #ifndef POSTERN_ABI_RING_END_H
 #define POSTERN_ABI_RING_END_H
 
+#include "abi/access.h"
 #include "abi/ring.h"
-
-#if defined(POSTERN_LOAD)
-/* A test has put its own accesses here, to watch them. */
-#include <stdbool.h>
-#include <stddef.h>
-#elif defined(__KERNEL__)
-#include <linux/compiler.h>
-#include <asm/barrier.h>
-/* The virt_ forms: a kernel for one CPU also talks to a peer on another CPU. */
-#define POSTERN_LOAD(p)             READ_ONCE(*(p))
-#define POSTERN_STORE(p, value)     WRITE_ONCE(*(p), value)
-#define POSTERN_LOAD_ACQUIRE(p)     virt_load_acquire(p)
-#define POSTERN_STORE_RELEASE(p, v) virt_store_release(p, v)
-#define POSTERN_FULL_BARRIER()      virt_mb()
-#else
-#include <stdbool.h>
-#include <stddef.h>
-#define POSTERN_LOAD(p)             __atomic_load_n(p, __ATOMIC_RELAXED)
-#define POSTERN_STORE(p, value)     __atomic_store_n(p, value, __ATOMIC_RELAXED)
-#define POSTERN_LOAD_ACQUIRE(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define POSTERN_STORE_RELEASE(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define POSTERN_FULL_BARRIER()      __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#endif
 
 /* What the peer did that no honest peer does. */
 enum postern_ring_fault {

@@ -4,19 +4,13 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/pcpu.h"
 #include "arch/x86/uefi/runtime.h"
+#include "core/commands_parts.h"
 #include "core/exits.h"
 #include "core/line.h"
 #include "core/link.h"
 #include "core/machine.h"
 #include "core/scheduler.h"
 #include "lib/string.h"
-
-struct output {
-    format_sink_t sink;
-    void *context;
-};
-
-#define print(out, ...) format_to((out)->sink, (out)->context, __VA_ARGS__)
 
 static struct vm *find_vm(const char *name, const struct output *out)
 {
@@ -117,7 +111,7 @@ static void print_views(const struct output *out)
         for (uint32_t p = 0; p < vm->port_count; p++) {
             const struct port *port = vm->ports[p];
             if (port->view != 0) {
-                print(out, "view.%s.%s_kib\t%u\n", vm->config->name, port->link->config->name,
+                print(out, "view.%s.%s_kib\t%u\n", vm->config->name, port->name,
                       views_pages(&vm->views, port->view) * (unsigned)(PAGE_SIZE >> 10));
             }
         }
@@ -234,6 +228,8 @@ static const struct command {
     {"list", "list", "the VMs and their states", false, list},
     {"stats", "stats VM", "exits by reason, per vCPU", true, stats},
     {"links", "links", "the links between VMs", false, links},
+    {"networks", "networks", "the networks and their members", false, command_networks},
+    {"fdb", "fdb NETWORK", "what a network's switch has learned", true, command_fdb},
     {"caps", "caps", "what VMX offers here, and what is done without", false, caps},
     {"info", "info", "CPUs, memory and time", false, info},
     {"start", "start VM", "start a VM that is off", true, start},

@@ -8,7 +8,7 @@
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
-#include "core/link.h"
+#include "core/port.h"
 #include "core/vcpu_views.h"
 #include "lib/bits.h"
 #include "lib/string.h"

@@ -6,7 +6,7 @@
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "core/hypercall.h"
-#include "core/link.h"
+#include "core/port.h"
 #include "core/vcpu_views.h"
 
 static enum exit_result hypercall_version(struct vcpu *vcpu)
@@ -24,7 +24,7 @@ static enum exit_result hypercall_doorbell(struct vcpu *vcpu)
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     struct port *port = vcpu->vm->ports[number];
-    if (queue >= port->link->config->queues) {
+    if (queue >= port->queues) {
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     status_t status = port_doorbell(port, (uint32_t)queue);

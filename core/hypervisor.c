@@ -20,6 +20,7 @@
 #include "core/hypercall.h"
 #include "core/line.h"
 #include "core/link.h"
+#include "core/network.h"
 #include "core/machine.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
@@ -165,6 +166,7 @@ static void create_guests(const struct boot_info *info, const struct config *con
     require(scheduler_create_all(), "no memory for the schedulers");
     require(vm_create_all(config, info), "the VMs cannot be created");
     require(link_create_all(config), "the links cannot be created");
+    require(network_create_all(config), "the networks cannot be created");
 }
 
 void hypervisor_start(const struct boot_info *info, const struct config *config,

@@ -128,7 +128,7 @@ static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
     cpuid_cache_fill(&vm->cpuid_cache, &vm->cpuid, ask_cpu);
 }
 
-static status_t create(struct vm *vm, const struct config_vm *config, uint32_t links)
+static status_t create(struct vm *vm, const struct config_vm *config, uint32_t ports)
 {
     const struct vmx_caps *caps = vcpu_caps();
 
@@ -149,7 +149,7 @@ static status_t create(struct vm *vm, const struct config_vm *config, uint32_t l
     msr_policy_pass_timer(vm->msr_bitmap_timer);
     pci_init(&vm->pci);
     status_t status = create_vcpus(vm);
-    return status == STATUS_OK ? guest_memory_create(vm, caps, links) : status;
+    return status == STATUS_OK ? guest_memory_create(vm, caps, ports) : status;
 }
 
 status_t vm_create_all(const struct config *config, const struct boot_info *info)
@@ -159,9 +159,12 @@ status_t vm_create_all(const struct config *config, const struct boot_info *info
     if (vms == NULL) {
         return STATUS_NO_MEMORY;
     }
+    /* A network's port shows pieces of several sections, and the database. */
+    uint32_t ports = config->link_count + 2 * config->network_count;
+
     for (uint32_t i = 0; i < config->vm_count; i++) {
         vms[i].id = i;
-        status_t status = create(&vms[i], &config->vms[i], config->link_count);
+        status_t status = create(&vms[i], &config->vms[i], ports);
         if (status != STATUS_OK) {
             log_error("%s: cannot be created: %s", config->vms[i].name, status_name(status));
             return status;
@@ -257,7 +260,7 @@ status_t vm_start(struct vm *vm)
     }
     log_info("%s: starts with %u vCPU, %llu MiB", vm->config->name, vm->vcpu_count,
              (unsigned long long)(vm->ram_size >> 20));
-    link_state_changed(vm);
+    port_state_changed(vm);
     return STATUS_OK;
 }
 
@@ -283,8 +286,9 @@ void vm_vcpu_parked(struct vm *vm)
     /* Once the VM is off somebody else may start it, and it may end again. */
     enum config_policy after = vm->after;
     log_info("%s: has %s", vm->config->name, vm->crashed ? "crashed" : "ended");
+    /* While nobody can start it. */
+    port_state_changed(vm);
     atomic_store(&vm->state, vm->crashed ? VM_CRASHED : VM_OFF);
-    link_state_changed(vm);
     if (after == CONFIG_RESTART) {
         status_t status = vm_start(vm);
         if (status != STATUS_OK && status != STATUS_BUSY) {

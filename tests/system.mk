@@ -9,7 +9,7 @@ test: deps ## run all tests: host units, checks, model, soak, fuzzers, whole mac
 	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs soak-programs fuzzers
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
 
-model: ## check the ring's model, and that it notices missing barriers
+model: ## check the models of ring and fdb, and that they notice missing barriers
 	$(Q)tests/model/check.py
 
 system: image hvctl kit ## run the tests of whole machines only (TESTS=tests/boot/FILE)
