@@ -65,7 +65,7 @@ static int pmd_start(struct rte_eth_dev *dev)
     struct pmd_device *device = dev->data->dev_private;
     int error = check_frame(dev, dev->data->mtu);
 
-    if (error == 0) {
+    if (error == 0 && device->rx != NULL) {
         error = pmd_rx_prepare(device->rx, frame_of(dev->data->mtu), dev->data->numa_node);
     }
     if (error != 0) {
@@ -98,20 +98,6 @@ static int pmd_set_link_down(struct rte_eth_dev *dev)
     const struct pmd_device *device = dev->data->dev_private;
 
     (void)postern_port_set_link(device->port, false);
-    return 0;
-}
-
-static int pmd_close(struct rte_eth_dev *dev)
-{
-    struct pmd_device *device = dev->data->dev_private;
-
-    if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-        return 0;
-    }
-    postern_port_close(device->port);
-    device->port = NULL;
-    /* It is in the device itself. */
-    dev->data->mac_addrs = NULL;
     return 0;
 }
 
@@ -220,6 +206,22 @@ static void pmd_tx_release(struct rte_eth_dev *dev, uint16_t number)
     (void)number;
     rte_free(device->tx);
     device->tx = NULL;
+}
+
+static int pmd_close(struct rte_eth_dev *dev)
+{
+    struct pmd_device *device = dev->data->dev_private;
+
+    if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+        return 0;
+    }
+    pmd_rx_release(dev, 0);
+    pmd_tx_release(dev, 0);
+    postern_port_close(device->port);
+    device->port = NULL;
+    /* It is in the device itself. */
+    dev->data->mac_addrs = NULL;
+    return 0;
 }
 
 static const struct eth_dev_ops operations = {

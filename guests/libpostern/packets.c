@@ -7,10 +7,9 @@
  *   send      sends packets, and prints what it took
  *   receive   receives packets, and prints what it took
  *
- *   count=10000  packets      size=64  bytes of a packet; 0: of each size from 60 to 1514
- *   burst=32     at once      port=N   the port (any)      ahead=256  exchange: packets on their
- *   wait=20      seconds, for the peer and for packets
- * way
+ *   count=10000  packets                size=64    bytes of each; 0: of all from 60 to 1514
+ *   burst=32     packets at once        ahead=256  exchange: packets on their way
+ *   port=N       the port; any          wait=20    seconds, for the peer and for packets
  *
  * What a burst takes is the difference of two TSCs, in Bochs instructions. Exit codes: 0 done; 1 it
  * failed, or nothing came; 2 wrong usage.

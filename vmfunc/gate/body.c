@@ -12,14 +12,13 @@
 
 #include "abi/hypercall.h"
 
-/* Above so many bytes a CPU copies faster by itself than a loop does. */
-#define COPY_STRING 256u
-
 #ifdef POSTERN_HOST
 /* What the sanitizers see. */
 static void copy_string(uint8_t *to, const uint8_t *from, uint64_t size)
 {
-    (void)__builtin_memcpy(to, from, size);
+    if (size != 0) {
+        (void)__builtin_memcpy(to, from, size);
+    }
 }
 #else
 static inline void copy_string(uint8_t *to, const uint8_t *from, uint64_t size)
@@ -28,38 +27,35 @@ static inline void copy_string(uint8_t *to, const uint8_t *from, uint64_t size)
 }
 #endif
 
-static inline void copy_word(uint8_t *to, const uint8_t *from)
-{
-    uint64_t word;
+/* Bytes that are copied by words: a string instruction takes tens of cycles to begin, and copies
+ * more than that faster. */
+#define COPY_MIN 16u
+#define COPY_MAX 256u
 
-    (void)__builtin_memcpy(&word, from, sizeof(word));
-    (void)__builtin_memcpy(to, &word, sizeof(word));
+static inline void copy_16(uint8_t *to, const uint8_t *from)
+{
+    uint64_t first, second;
+
+    (void)__builtin_memcpy(&first, from, sizeof(first));
+    (void)__builtin_memcpy(&second, from + sizeof(first), sizeof(second));
+    (void)__builtin_memcpy(to, &first, sizeof(first));
+    (void)__builtin_memcpy(to + sizeof(first), &second, sizeof(second));
 }
 
-/* Small packets by words, the last of which may copy some bytes a second time: a string instruction
- * takes tens of cycles to begin. */
-static __attribute__((noinline)) void copy(void *target, const void *source, uint64_t size)
+/* The last words first; they may be copied in part a second time. */
+static inline void copy(void *target, const void *source, uint64_t size)
 {
     uint8_t *to = target;
     const uint8_t *from = source;
+    uint64_t last = size - COPY_MIN;
 
-    if (size < sizeof(uint64_t) || size > COPY_STRING) {
-        if (size != 0) {
-            copy_string(to, from, size);
-        }
+    if (__builtin_expect(last > COPY_MAX - COPY_MIN, 0)) {
+        copy_string(to, from, size);
         return;
     }
-    for (; size >= 32; size -= 32, to += 32, from += 32) {
-        copy_word(to, from);
-        copy_word(to + 8, from + 8);
-        copy_word(to + 16, from + 16);
-        copy_word(to + 24, from + 24);
-    }
-    for (; size >= 8; size -= 8, to += 8, from += 8) {
-        copy_word(to, from);
-    }
-    if (size != 0) {
-        copy_word(to + size - 8, from + size - 8);
+    copy_16(to + last, from + last);
+    for (uint64_t i = 0; i < last; i += COPY_MIN) {
+        copy_16(to + i, from + i);
     }
 }
 #define POSTERN_COPY(to, from, size) copy((to), (from), (size))
