@@ -36,7 +36,7 @@
  *
  * SEND copies packets into the ring, with their metas, each from its pieces, which together have
  * meta.length bytes (else ARGUMENT). Then it publishes all, unless `more` is set, all were taken
- * and `room` bytes are left. Bits: DOORBELL, and FULL when fewer than `room` bytes are left.
+ * and `room` bytes are left. Bits: DOORBELL, SYNC, and FULL when fewer than `room` bytes are left.
  */
 #define POSTERN_GATE_RING_SEND 23u
 /* Reads the metas of the next packets and leaves the packets where they are. Bits: SYNC. */
@@ -44,7 +44,8 @@
 /*
  * Copies packets out of the ring into their pieces, sets their metas, and gives the ring's bytes
  * back to the peer. A packet that its pieces have no room for is dropped, and its meta.length set
- * to 0. A hostile peer may have changed what LOOK said. Bits: DOORBELL.
+ * to 0. A hostile peer may have changed what LOOK said; who gives room for any packet needs no
+ * LOOK. Bits: DOORBELL, SYNC.
  */
 #define POSTERN_GATE_RING_TAKE 25u
 
@@ -69,10 +70,12 @@ struct postern_gate_packet {
 struct postern_gate_batch {
     struct postern_ring *ring;
     struct postern_gate_packet *packets;
-    uint32_t count; /* of packets */
-    uint32_t done;  /* of them, a result */
-    uint64_t room;  /* SEND */
-    uint64_t more;  /* SEND: another SEND comes at once */
+    uint32_t count;   /* of packets */
+    uint32_t done;    /* of them, a result */
+    uint64_t room;    /* SEND */
+    uint64_t more;    /* SEND: another SEND comes at once */
+    uint64_t bytes;   /* SEND, TAKE: of payload that was copied, a result */
+    uint64_t dropped; /* TAKE: packets that their pieces had no room for, a result */
 };
 
 /* Both sides of the gate have been compiled apart. */
@@ -84,6 +87,6 @@ _Static_assert(sizeof(struct postern_ring) == 256 &&
                "postern_ring");
 _Static_assert(sizeof(struct postern_gate_ring) == 24, "postern_gate_ring");
 _Static_assert(sizeof(struct postern_gate_packet) == 40, "postern_gate_packet");
-_Static_assert(sizeof(struct postern_gate_batch) == 40, "postern_gate_batch");
+_Static_assert(sizeof(struct postern_gate_batch) == 56, "postern_gate_batch");
 
 #endif

@@ -117,15 +117,17 @@ static inline void postern_ring_set_mtu(struct postern_ring *ring, uint32_t mtu)
 
 /*
  * Opens this end with a new generation, whatever was there before; a doorbell is due, and a sync.
- * `seed` is any number that differs from run to run (a clock's): it begins the count of generations
- * in a section that nobody has used yet, so that a section that was cleared does not repeat them.
+ * `seed` is any number that differs from opening to opening (a clock's). It is how far the number
+ * of this generation is from the last one's, so nobody can have claimed that number before, nor is
+ * it repeated in a section that was cleared.
  */
 static inline void postern_ring_open(struct postern_ring *ring, uint32_t mtu, uint32_t seed)
 {
     struct postern_ring_header *own = ring->own;
     uint32_t last = POSTERN_LOAD(&own->last);
 
-    ring->generation = (last == 0 ? seed : last) + 1;
+    /* Never the last one again: the step is 1 to 2^31. */
+    ring->generation = last + 1 + (seed >> 1);
     if (ring->generation == 0) {
         ring->generation = 1;
     }

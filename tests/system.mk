@@ -5,8 +5,8 @@
 TESTS ?= tests/boot
 BENCH_NEEDS := image hvctl
 
-test: deps ## run all tests: host units, checks, model, fuzzers, whole machines in emulators
-	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs fuzzers
+test: deps ## run all tests: host units, checks, model, soak, fuzzers, whole machines in emulators
+	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs soak-programs fuzzers
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
 
 model: ## check the models of ring and fdb, and that they notice missing barriers

@@ -44,8 +44,8 @@ struct postern_nic {
 	u32 reported_generation;
 	bool reported_error;
 	struct postern_rx_batch *batch; /* NAPI's, of a gated port */
-	/* Of a gated port: the open file of /dev/postern that has it instead of the interface.
-	 * Under rtnl, as the list of all. */
+	/* The open file of /dev/postern that has it instead of the interface. Under rtnl, as the
+	 * list of all. */
 	struct postern_file *user;
 	struct list_head list;
 	phys_addr_t window;
@@ -65,7 +65,7 @@ extern const struct net_device_ops postern_netdev_ops;
 int postern_poll(struct napi_struct *napi, int budget);
 void postern_doorbell(struct postern_nic *nic, enum postern_counter counter);
 
-/* postern_pci.c. The gated port of that number, or NULL. Of POSTERN_DEV_ANY: one that is free, if
+/* postern_pci.c. The port of that number, or NULL. Of POSTERN_DEV_ANY: one that is free, if
  * one is. Under rtnl. */
 struct postern_nic *postern_find_nic(u32 number);
 

@@ -196,7 +196,7 @@ CLAIM(network_gated,
     uint8_t frame[FRAME];
     struct postern_gate_piece piece = {frame, FRAME};
     struct postern_gate_packet packet = {{.length = FRAME}, &piece, 1};
-    struct postern_gate_batch batch = {&member.rings[SELF], &packet, 1, 0, 0, 0};
+    struct postern_gate_batch batch = {.ring = &member.rings[SELF], .packets = &packet, .count = 1};
     uint64_t tail = 0;
     uint32_t pages;
 

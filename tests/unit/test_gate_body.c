@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -130,6 +131,29 @@ static void test_copy(void **state)
     assert_int_equal(gate_function(POSTERN_GATE_COPY, &copy), 0);
 }
 
+/* Of each size up to where the CPU copies by itself, and not a byte more. */
+static void test_copy_sizes(void **state)
+{
+    uint8_t from[300], to[320];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(from); i++) {
+        from[i] = (uint8_t)(i * 7 + 1);
+    }
+    for (size_t size = 0; size <= sizeof(from); size++) {
+        uint8_t *source = malloc(size); /* the sanitizer watches its end */
+        struct postern_gate_copy copy = {(uintptr_t)to + 8, (uintptr_t)source, size};
+
+        (void)memcpy(source, from, size);
+        (void)memset(to, 0xee, sizeof(to));
+        assert_int_equal(gate_function(POSTERN_GATE_COPY, &copy), 0);
+        assert_memory_equal(to + 8, from, size);
+        assert_int_equal(to[7], 0xee);
+        assert_int_equal(to[size + 8], 0xee);
+        free(source);
+    }
+}
+
 static void test_access(void **state)
 {
     struct postern_gate_access access = {(uintptr_t)window.writable[1] + 8, 0x123456789abcdef0};
@@ -153,10 +177,16 @@ static void test_life(void **state)
     assert_int_equal(look(1, NULL, 0), 0);
     assert_int_equal(ring_call(0, POSTERN_GATE_RING_CLOSE, 0), POSTERN_GATE_DOORBELL);
     struct postern_gate_batch nothing = {.ring = &ends[1]};
-    assert_int_equal(gate_function(POSTERN_GATE_RING_LOOK, &nothing), POSTERN_GATE_SYNC);
+    static const uint32_t telling[] = {POSTERN_GATE_RING_LOOK, POSTERN_GATE_RING_SEND,
+                                       POSTERN_GATE_RING_TAKE};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(gate_function(telling[i], &nothing), POSTERN_GATE_SYNC);
+    }
     assert_int_equal(ring_call(1, POSTERN_GATE_RING_SYNC, 0), POSTERN_GATE_DOORBELL);
     assert_false(ends[1].up);
-    assert_int_equal(gate_function(POSTERN_GATE_RING_LOOK, &nothing), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(gate_function(telling[i], &nothing), 0);
+    }
 }
 
 static void test_gather_and_scatter(void **state)
@@ -172,10 +202,12 @@ static void test_gather_and_scatter(void **state)
     packet.meta.flags = POSTERN_RECORD_VALID;
     assert_int_equal(gate_function(POSTERN_GATE_RING_SEND, &batch), POSTERN_GATE_DOORBELL);
     assert_int_equal(batch.done, 1);
+    assert_int_equal(batch.bytes, 16);
     packet = (struct postern_gate_packet){.pieces = in, .piece_count = 3};
     batch.ring = &ends[1];
     assert_int_equal(gate_function(POSTERN_GATE_RING_TAKE, &batch), 0);
     assert_int_equal(batch.done, 1);
+    assert_int_equal(batch.bytes, 16);
     assert_int_equal(packet.meta.length, 16);
     assert_int_equal(packet.meta.flags, POSTERN_RECORD_VALID);
     assert_memory_equal(first, "head-", 5);
@@ -347,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test_setup_teardown(test_copy, set_up_closed, tear_down),
+        cmocka_unit_test(test_copy_sizes),
         cmocka_unit_test_setup_teardown(test_access, set_up_closed, tear_down),
         cmocka_unit_test_teardown(test_life, tear_down),
         cmocka_unit_test_setup_teardown(test_gather_and_scatter, set_up, tear_down),
