@@ -5,6 +5,7 @@
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/defs/vmx_controls.h"
+#include "arch/x86/exceptions.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
@@ -68,6 +69,11 @@ static void set_controls(struct vcpu *vcpu)
             vcpu->eoi_exits[i] = 0;
         }
         vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
+    }
+    posted_set_target(&vcpu->lapic.posted, VECTOR_POSTED, vcpu->scheduler->pcpu->apic_id);
+    if (caps->posted_interrupts) {
+        vmwrite(VMCS_POSTED_INTERRUPT_VECTOR, VECTOR_POSTED);
+        vmwrite(VMCS_POSTED_INTERRUPT_DESCRIPTOR, (uint64_t)&vcpu->lapic.posted);
     }
 }
 
