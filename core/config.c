@@ -186,6 +186,15 @@ static status_t set_on_crash(struct parser *parser, char *value)
     return parse_policy(parser, value, &parser->vm->on_crash);
 }
 
+static status_t set_mwait(struct parser *parser, char *value)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
+        return fail(parser, "mwait \"%s\": on or off is wanted", value);
+    }
+    parser->vm->mwait = strcmp(value, "on") == 0;
+    return STATUS_OK;
+}
+
 static status_t set_ends(struct parser *parser, char *value)
 {
     unsigned count = 0;
@@ -269,6 +278,7 @@ static const struct keyword vm_keywords[] = {
     {"cmdline", false, set_cmdline},     {"memory", false, set_memory},
     {"vcpus", false, set_vcpus},         {"pcpus", true, set_pcpus},
     {"on_reboot", false, set_on_reboot}, {"on_crash", false, set_on_crash},
+    {"mwait", false, set_mwait},
 };
 
 static const struct keyword link_keywords[] = {

@@ -193,6 +193,7 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
         .rdtscp = (offered2 & PROC2_RDTSCP) != 0,
         .invpcid = (offered2 & PROC2_INVPCID) != 0,
         .xsaves = (offered2 & PROC2_XSAVES) != 0,
+        .mwait = ((uint32_t)raw->proc & (PROC_MWAIT_EXITING | PROC_MONITOR_EXITING)) == 0,
         .ept_1g = (raw->ept_vpid & EPT_CAP_1G) != 0,
         .ept_execute_only = (raw->ept_vpid & EPT_CAP_EXECUTE_ONLY) != 0,
         .ept_accessed_dirty = (raw->ept_vpid & EPT_CAP_ACCESSED_DIRTY) != 0,

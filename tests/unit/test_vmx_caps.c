@@ -355,6 +355,23 @@ static void test_no_apicv(void **state)
                                PROC2_VIRTUAL_INTERRUPT_DELIVERY));
 }
 
+static void test_mwait(void **state)
+{
+    struct vmx_raw raw = whole();
+    struct vmx_caps caps;
+
+    (void)state;
+    vmx_caps_choose(&raw, false, &caps);
+    assert_true(caps.mwait);
+    raw.proc |= PROC_MWAIT_EXITING; /* it cannot be off */
+    vmx_caps_choose(&raw, false, &caps);
+    assert_false(caps.mwait);
+    raw = whole();
+    raw.proc |= PROC_MONITOR_EXITING;
+    vmx_caps_choose(&raw, false, &caps);
+    assert_false(caps.mwait);
+}
+
 static void test_without_views(void **state)
 {
     struct vmx_raw raw = whole();
@@ -437,17 +454,12 @@ static void test_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_no_vmx),
-        cmocka_unit_test(test_feature_control),
-        cmocka_unit_test(test_cpu_features),
-        cmocka_unit_test(test_each_required),
-        cmocka_unit_test(test_no_ept),
-        cmocka_unit_test(test_each_wanted),
-        cmocka_unit_test(test_no_apicv),
-        cmocka_unit_test(test_without_views),
-        cmocka_unit_test(test_random_words),
-        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_whole),           cmocka_unit_test(test_no_vmx),
+        cmocka_unit_test(test_feature_control), cmocka_unit_test(test_cpu_features),
+        cmocka_unit_test(test_each_required),   cmocka_unit_test(test_no_ept),
+        cmocka_unit_test(test_each_wanted),     cmocka_unit_test(test_no_apicv),
+        cmocka_unit_test(test_mwait),           cmocka_unit_test(test_without_views),
+        cmocka_unit_test(test_random_words),    cmocka_unit_test(test_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

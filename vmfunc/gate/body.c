@@ -8,6 +8,10 @@
  */
 #include "vmfunc/gate/body.h"
 
+#ifdef POSTERN_HOST
+#define POSTERN_MONITOR(address) gate_test_monitor(address)
+#define POSTERN_MWAIT()          gate_test_mwait()
+#endif
 #include "abi/gate_ring.h"
 #include "abi/hypercall.h"
 
@@ -180,6 +184,28 @@ static int64_t ring_function(uint32_t function, const struct postern_gate_ring *
     }
 }
 
+static inline bool is_kernel(void)
+{
+#ifdef POSTERN_HOST
+    return gate_test_is_kernel();
+#else
+    uint32_t cs;
+
+    __asm__("mov %%cs, %0" : "=r"(cs));
+    return (cs & 3) == 0;
+#endif
+}
+
+/* A wait in a view is ended by what ends any stay in the guest: interrupts, and the hypervisor's
+ * timer. */
+static int64_t do_wait(const struct postern_gate_ring *arguments)
+{
+    if (!is_kernel()) {
+        return POSTERN_ERR_PERMISSION;
+    }
+    return postern_ring_wait(arguments->ring) ? POSTERN_GATE_WAIT : 0;
+}
+
 int64_t gate_function(uint32_t function, void *arguments)
 {
     switch (function) {
@@ -197,6 +223,8 @@ int64_t gate_function(uint32_t function, void *arguments)
         return do_look(arguments);
     case POSTERN_GATE_RING_TAKE:
         return do_take(arguments);
+    case POSTERN_GATE_RING_WAIT:
+        return do_wait(arguments);
     default:
         return function >= POSTERN_GATE_RING_OPEN && function <= POSTERN_GATE_RING_ARM_RX
                    ? ring_function(function, arguments)
