@@ -110,10 +110,11 @@ void main(uint64_t info)
     if (!postern_is_here()) {
         give_up("postern-lwip: this is not Postern, or not its ABI %u\n", POSTERN_ABI_VERSION);
     }
-    if (options.idle == IDLE_MWAIT && !has_mwait()) {
-        give_up("postern-lwip: idle=mwait: this VM has no MONITOR and MWAIT\n");
-    }
     nic.idle = options.idle;
+    if (nic.idle == IDLE_MWAIT && !has_mwait()) {
+        print("postern-lwip: this VM has no MONITOR and MWAIT: it halts\n");
+        nic.idle = IDLE_HALT;
+    }
     interrupts_init();
     lwip_init();
     add_interface();

@@ -2,9 +2,12 @@
 """Two Debian guests and their link, as a user meets them: one boot for all tests of this file."""
 
 import re
+import time
 
 from postern_machine import table
 from traffic import assert_data_arrives
+
+IDLE_SECONDS = 4  # emulated
 
 
 def test_guests_are_debian_kernels(two):
@@ -111,6 +114,28 @@ def test_hvctl_answers_while_guests_are_busy(two):
         assert "postern" in two.hvctl("log").lower()
     for name in ("alpha", "beta"):
         two.guest(name).run("kill $!")
+
+
+def test_idle_link_costs_no_exits(two):
+    """Between idle guests nothing goes on but what their kernels' timers do."""
+    timers = {"all", "hlt", "external_interrupt", "wrmsr", "interrupt_window", "preemption_timer"}
+
+    def state():
+        texts = [two.hvctl("stats", name) for name in ("alpha", "beta")]
+        (link,) = table(two.hvctl("links"))
+        counts = [{row["exit"]: int(row["count"]) for row in table(text)
+                   if row["exit"] not in timers} for text in texts]
+        tsc, hertz = map(int, re.search(r"tsc (\d+) hz (\d+)", texts[0]).groups())
+        return (link["doorbells0"], link["doorbells1"], counts), tsc / hertz
+
+    for name in ("alpha", "beta"):
+        # No neighbour solicitations of its own.
+        two.guest(name).run("pkill iperf3; echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; true")
+    two.guest("alpha").run("ping -c 1 10.0.0.2")
+    time.sleep(1)
+    before, start = state()
+    two.wait_until("some seconds have passed", lambda: state()[1] > start + IDLE_SECONDS, 60)
+    assert state()[0] == before
 
 
 def test_shutdown_of_all_ends_the_machine(two):
