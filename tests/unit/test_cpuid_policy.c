@@ -148,11 +148,11 @@ static void test_hidden(void **state)
         assert_int_equal(value & BIT32(hidden[i].bit), 0);
     }
     /* Leaves that are not offered at all: performance monitoring, SGX, RDT, PT, ... */
-    static const uint32_t none[] = {
-        3,          5,          8,          9,          0xa,        0xc,        0xe,
-        0xf,        0x10,       0x11,       0x12,       0x14,       0x17,       0x18,
-        0x19,       0x1a,       0x1f,       0x20,       0x40000002, 0x400000ff, 0x40000102,
-        0x80000009, 0x8000001f, 0x8fffffff, 0xc0000000, 0xffffffff};
+    static const uint32_t none[] = {3,          8,          9,          0xa,        0xc,
+                                    0xe,        0xf,        0x10,       0x11,       0x12,
+                                    0x14,       0x17,       0x18,       0x19,       0x1a,
+                                    0x1f,       0x20,       0x40000002, 0x400000ff, 0x40000102,
+                                    0x80000009, 0x8000001f, 0x8fffffff, 0xc0000000, 0xffffffff};
     for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
         for (uint32_t subleaf = 0; subleaf < 4; subleaf++) {
             expect_regs(ask(&env, none[i], subleaf, ALL), 0, 0, 0, 0);
