@@ -14,12 +14,13 @@
 
 #include "abi/gate.h"
 #include "abi/ring_ops.h"
+#include "abi/ring_wait.h"
 
 /* Bits of the results. */
 #define POSTERN_GATE_DOORBELL 1 /* a doorbell is due */
 #define POSTERN_GATE_SYNC     2 /* RING_SYNC would change something */
 #define POSTERN_GATE_FULL     4 /* there is not the room that was asked for */
-#define POSTERN_GATE_WAIT     8 /* armed: there is nothing to do until a doorbell comes */
+#define POSTERN_GATE_WAIT     8 /* armed: there is nothing to do until a doorbell comes; or waited */
 
 /* With struct postern_gate_ring. */
 #define POSTERN_GATE_RING_OPEN    16u /* postern_ring_open: DOORBELL always */
@@ -48,6 +49,12 @@
  * LOOK. Bits: DOORBELL, SYNC.
  */
 #define POSTERN_GATE_RING_TAKE 25u
+
+/*
+ * With struct postern_gate_ring. postern_ring_wait, for CPL 0 (else PERMISSION) where CPUID shows
+ * MONITOR: WAIT if it has waited, for a packet or an interrupt or nothing.
+ */
+#define POSTERN_GATE_RING_WAIT 26u
 
 struct postern_gate_ring {
     struct postern_ring *ring;

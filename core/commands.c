@@ -97,6 +97,8 @@ static status_t caps(const char *argument, const struct output *out)
     vmx_caps_report(&machine_get()->raw, false, out->sink, out->context);
     print(out, "virtual interrupts are %s\n",
           chosen->virtual_interrupt_delivery ? "delivered by the CPU" : "injected at entries");
+    print(out, "interrupts from other CPUs are %s\n",
+          chosen->posted_interrupts ? "posted" : "told by a kick");
     print(out, "views change by %s\n", chosen->eptp_switching ? "VMFUNC" : "exits");
     print(out, "violations come by %s\n", chosen->virtualization_exceptions ? "#VE" : "exits");
     return STATUS_OK;

@@ -181,6 +181,15 @@ uint32_t config_find_vm(const struct config *config, const char *name)
     return i;
 }
 
+static status_t set_mwait(struct parser *parser, char *value)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
+        return config_fail(parser, "mwait \"%s\": on or off is wanted", value);
+    }
+    parser->vm->mwait = strcmp(value, "on") == 0;
+    return STATUS_OK;
+}
+
 static status_t set_ends(struct parser *parser, char *value)
 {
     unsigned count = 0;
@@ -270,6 +279,7 @@ static const struct config_keyword vm_keywords[] = {
     {"cmdline", false, false, set_cmdline},     {"memory", false, false, set_memory},
     {"vcpus", false, false, set_vcpus},         {"pcpus", true, false, set_pcpus},
     {"on_reboot", false, false, set_on_reboot}, {"on_crash", false, false, set_on_crash},
+    {"mwait", false, false, set_mwait},
 };
 
 static const struct config_keyword link_keywords[] = {

@@ -39,6 +39,7 @@ struct config_vm {
     uint32_t pcpus[CONFIG_MAX_VCPUS]; /* of each vCPU: an index into boot_info.cpus */
     enum config_policy on_reboot;     /* default: restart */
     enum config_policy on_crash;      /* default: stop */
+    bool mwait;                       /* MONITOR and MWAIT are shown; default: no */
     uint32_t line;                    /* where it was declared, for messages */
 };
 

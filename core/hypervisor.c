@@ -126,6 +126,12 @@ static void kick_interrupt(void)
     /* Its arrival is all that matters: the CPU left its guest, or its HLT. */
 }
 
+static void posted_interrupt(void)
+{
+    /* The vCPU that it was for has left its guest meanwhile, and sees to it before it goes back:
+     * vcpu_run(). */
+}
+
 static void take_over(const struct boot_info *info)
 {
     interrupts_off();
@@ -146,6 +152,7 @@ static void take_over(const struct boot_info *info)
     apic_enable();
     atomic_store(&pcpu_get(0)->online, true);
     interrupt_set_handler(VECTOR_KICK, kick_interrupt);
+    interrupt_set_handler(VECTOR_POSTED, posted_interrupt);
     interrupt_set_handler(VECTOR_TIMER, scheduler_timer_interrupt);
 }
 

@@ -110,6 +110,16 @@ static struct cpuid_regs ask_cpu(uint32_t leaf)
     return (struct cpuid_regs){r.eax, r.ebx, r.ecx, r.edx};
 }
 
+/* Whether the CPU can let guests wait: with masked interrupts as events too, and timers that go on
+ * in whatever state they wait. */
+static bool cpu_has_mwait(const struct vmx_caps *caps)
+{
+    const uint32_t events = 3, arat = BIT32(2);
+
+    return caps->mwait && (ask_cpu(1).ecx & BIT32(3)) != 0 && (ask_cpu(5).ecx & events) == events &&
+           (ask_cpu(6).eax & arat) != 0;
+}
+
 static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
 {
     struct cpuid_regs structured = ask_cpu(7);
@@ -121,9 +131,14 @@ static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
         .rdtscp = caps->rdtscp,
         .invpcid = caps->invpcid,
         .xsaves = caps->xsaves,
+        .mwait = vm->config->mwait && cpu_has_mwait(caps),
         .native = (caps->eptp_switching ? POSTERN_NATIVE_VMFUNC : 0) |
                   (caps->virtualization_exceptions ? POSTERN_NATIVE_VE : 0),
     };
+    if (vm->config->mwait && !vm->cpuid.mwait) {
+        log_warning("%s: mwait is on, but this CPU has no MONITOR and MWAIT for guests",
+                    vm->config->name);
+    }
     cpuid_env_limits(&vm->cpuid, &structured, (uint64_t)xsave.edx << 32 | xsave.eax);
     cpuid_cache_fill(&vm->cpuid_cache, &vm->cpuid, ask_cpu);
 }

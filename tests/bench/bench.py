@@ -196,15 +196,15 @@ def measure_two_guests(results):
         machine.stop()
 
 
-def crossings(option):
-    """What tests/crossings prints, alone on its CPU and without a limit to its stays."""
+def printed_by(name, option="", more=()):
+    """What the guest tests/NAME prints, alone on its CPU and without a limit to its stays."""
     with tempfile.TemporaryDirectory() as directory:
-        machine = KitMachine("crossings", directory, f" test=on apicv=off max_stay=0{option}")
+        machine = KitMachine(name, directory, f" test=on apicv=off max_stay=0{option}", more)
         try:
             machine.start()
-            machine.wait_until("the crossings are measured",
-                               lambda: "measured\n" in machine.console("crossings"), 300)
-            values = dict(re.findall(r"^measure (\S+) (\d+)$", machine.console("crossings"),
+            machine.wait_until(f"{name} has measured",
+                               lambda: "measured\n" in machine.console(name), 300)
+            values = dict(re.findall(r"^measure (\S+) (\d+)$", machine.console(name),
                                      re.MULTILINE))
             info = {row["what"]: row["value"] for row in table(machine.hvctl("info"))}
             return {name: int(value) / 1000 for name, value in values.items()}, info
@@ -213,14 +213,22 @@ def crossings(option):
 
 
 def measure_views(results):
-    values, info = crossings("")
+    values, info = printed_by("crossings")
     for name in ("gate.roundtrip", "view.open", "view.close", "view.revoke"):
         results.add(name, round(values[name], 1), "instructions")
     results.add("gate.exits", int(values["gate.exits"]), "exits")
     results.add("view.kib", int(info["view.crossings.net0_kib"]), "KiB")
     results.add("gate.owned_tables", round(values["gate.owned_tables"], 1), "instructions")
-    values, _ = crossings(" fallback=on")
+    values, _ = printed_by("crossings", " fallback=on")
     results.add("gate.fallback", round(values["gate.fallback"], 1), "instructions")
+
+
+def measure_latency(results):
+    """MWAIT does not wait here, which makes it a poll of a few instructions more."""
+    values, _ = printed_by("latency", more=["--mwait"])
+    for way in ("poll", "mwait", "doorbell"):
+        name = f"latency.64.{way}"
+        results.add(name, round(values[name], 1), "instructions")
 
 
 def init_tsc(text):
@@ -274,6 +282,7 @@ def main():
     measure_gated(results)
     measure_fallback(results)
     measure_views(results)
+    measure_latency(results)
     measure_boot(results)
     results.write(os.path.join(BUILD, "bench.csv"))
     results.print()

@@ -14,7 +14,8 @@ NAMES = claims_in("views")
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
-    with running(KitMachine("views", tmp_path_factory.mktemp("views"), " test=on apicv=off")) as machine:
+    with running(KitMachine("views", tmp_path_factory.mktemp("views"), " test=on apicv=off",
+                            more=["--mwait"])) as machine:
         yield machine
 
 

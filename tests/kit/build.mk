@@ -3,7 +3,7 @@
 # tests/claims becomes build/kit/claims.elf.
 
 KIT := $(BUILD)/kit
-KIT_GUESTS := attack claims crossings network victim views
+KIT_GUESTS := attack claims crossings latency network victim views
 # Parts of the product that a guest runs itself.
 KIT_network := net/fdb.c net/switch.c
 KIT_CFLAGS := $(WARNINGS) -O2 -g -I. -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \

@@ -42,7 +42,7 @@ RING_MUTANTS = [
     Mutant("NO_ARM_RX_BARRIER", AWAKE, "TSO", "arm_rx", BARRIER),
     Mutant("NO_RELEASE_BARRIER", AWAKE, "TSO", "release", BARRIER),
     Mutant("NO_ARM_TX_BARRIER", AWAKE, "TSO", "arm_tx", BARRIER),
-    Mutant("NO_ARM_RX_LOOK", AWAKE, "TSO", "arm_rx",
+    Mutant("NO_ARM_RX_LOOK", AWAKE, "TSO", "is_idle",
            "POSTERN_LOAD(&ring->peer->head) == ring->tail"),
     Mutant("NO_ARM_TX_LOOK", AWAKE, "TSO", "arm_tx", "!postern_ring_room(ring, bytes)"),
     Mutant("NO_PUBLISH_BEFORE_SLEEP", AWAKE, "TSO", None, "has published everything: asks"),

@@ -112,7 +112,7 @@ static void test_numbers(void **state)
 {
     (void)state;
     assert_int_equal(gate_function(POSTERN_GATE_NOTHING, NULL), 0);
-    static const uint32_t unknown[] = {4, 15, 26, 0x80000000u, UINT32_MAX};
+    static const uint32_t unknown[] = {4, 15, 27, 0x80000000u, UINT32_MAX};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         assert_int_equal(gate_function(unknown[i], NULL), POSTERN_ERR_UNKNOWN);
     }
@@ -374,6 +374,78 @@ static void test_peer_moves_head(void **state)
     assert_int_equal(look(1, seen, PACKETS), 1);
 }
 
+/* Waiting. A packet that comes between MONITOR and the look is seen, one behind the look ends the
+ * MWAIT by itself: that is the CPU's part. */
+static struct {
+    const void *monitored;
+    unsigned waits;
+    bool kernel, sends;
+} host;
+
+void gate_test_monitor(const void *address)
+{
+    host.monitored = address;
+    if (host.sends) {
+        uint32_t done;
+        (void)send(0, 1, 16, 'w', &done);
+        assert_int_equal(done, 1);
+    }
+}
+
+void gate_test_mwait(void)
+{
+    assert_non_null(host.monitored);
+    host.waits++;
+}
+
+bool gate_test_is_kernel(void)
+{
+    return host.kernel;
+}
+
+static int64_t wait_for_packets(bool sends)
+{
+    host.monitored = NULL;
+    host.waits = 0;
+    host.sends = sends;
+    return ring_call(1, POSTERN_GATE_RING_WAIT, 0);
+}
+
+static void test_wait(void **state)
+{
+    (void)state;
+    host.kernel = false;
+    assert_int_equal(wait_for_packets(false), POSTERN_ERR_PERMISSION);
+    assert_null(host.monitored);
+    host.kernel = true;
+    assert_int_equal(wait_for_packets(false), POSTERN_GATE_WAIT);
+    assert_int_equal(host.waits, 1);
+    assert_ptr_equal(host.monitored, window.readable[0] + 0x40); /* the peer's head */
+    assert_int_equal(wait_for_packets(true), 0);
+    assert_int_equal(host.waits, 0);
+    assert_int_equal(wait_for_packets(false), 0);
+    assert_int_equal(host.waits, 0);
+}
+
+/* Who waits so is not rung for packets, but for a new generation, which the wait does not miss. */
+static void test_wait_asks_for_no_doorbell(void **state)
+{
+    struct postern_ring_meta meta;
+    char bytes[16];
+    uint32_t done;
+
+    (void)state;
+    host.kernel = true;
+    /* The first packet of a generation always rings. */
+    assert_int_equal(send(0, 1, 16, 'd', &done) & POSTERN_GATE_DOORBELL, POSTERN_GATE_DOORBELL);
+    assert_true(take(1, bytes, sizeof(bytes), &meta));
+    assert_int_equal(wait_for_packets(false), POSTERN_GATE_WAIT);
+    assert_int_equal(send(0, 1, 16, 'd', &done) & POSTERN_GATE_DOORBELL, 0);
+    assert_int_equal(wait_for_packets(false), 0);
+    assert_int_equal(ring_call(0, POSTERN_GATE_RING_CLOSE, 0), POSTERN_GATE_DOORBELL);
+    assert_int_equal(wait_for_packets(false), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +462,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_small_buffer, set_up, tear_down),
         cmocka_unit_test(test_peer_changes_length),
         cmocka_unit_test_setup_teardown(test_peer_moves_head, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wait, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wait_asks_for_no_doorbell, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

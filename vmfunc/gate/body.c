@@ -10,6 +10,10 @@
 
 #include <stdint.h>
 
+#ifdef POSTERN_HOST
+#define POSTERN_MONITOR(address) gate_test_monitor(address)
+#define POSTERN_MWAIT()          gate_test_mwait()
+#endif
 #include "abi/hypercall.h"
 
 #ifdef POSTERN_HOST
@@ -92,6 +96,28 @@ static int64_t do_store(const struct postern_gate_access *access)
     return 0;
 }
 
+static inline bool is_kernel(void)
+{
+#ifdef POSTERN_HOST
+    return gate_test_is_kernel();
+#else
+    uint32_t cs;
+
+    __asm__("mov %%cs, %0" : "=r"(cs));
+    return (cs & 3) == 0;
+#endif
+}
+
+/* A wait in a view is ended by what ends any stay in the guest: interrupts, and the hypervisor's
+ * timer. */
+static int64_t do_wait(const struct postern_gate_ring *arguments)
+{
+    if (!is_kernel()) {
+        return POSTERN_ERR_PERMISSION;
+    }
+    return postern_ring_wait(arguments->ring) ? POSTERN_GATE_WAIT : 0;
+}
+
 int64_t gate_function(uint32_t function, void *arguments)
 {
     switch (function) {
@@ -103,6 +129,8 @@ int64_t gate_function(uint32_t function, void *arguments)
         return do_load(arguments);
     case POSTERN_GATE_STORE:
         return do_store(arguments);
+    case POSTERN_GATE_RING_WAIT:
+        return do_wait(arguments);
     default:
         return postern_gate_ring_function(function, arguments);
     }
