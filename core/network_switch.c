@@ -214,7 +214,7 @@ status_t network_switch_create(struct network *network)
         }
         /* The switch passes what a record can hold. */
         uint32_t mtu = network->rings[i].max_payload - POSTERN_ETHERNET_HEADER - POSTERN_VLAN_TAG;
-        postern_ring_open(&network->rings[i], mtu, 0);
+        postern_ring_open(&network->rings[i], mtu, (uint32_t)rdtsc());
     }
     status_t status = add_rules(network);
     if (status != STATUS_OK) {

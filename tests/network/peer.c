@@ -35,7 +35,7 @@ static void break_lane(struct member *member)
     for (unsigned i = 0; i < 100; i++) {
         (void)hypercall(POSTERN_HC_DOORBELL, member->port, member->switch_lane, 0);
     }
-    postern_ring_open(ring, 0, 0);
+    postern_ring_open(ring, 0, (uint32_t)rdtsc());
     (void)hypercall(POSTERN_HC_DOORBELL, member->port, member->switch_lane, 0);
 }
 
