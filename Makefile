@@ -25,7 +25,7 @@ help: ## list the targets
 
 PARTS := arch/x86/build.mk vmfunc/build.mk tools/build.mk guests/build.mk guests/lwip/build.mk \
 	tools/image/build.mk tools/run/build.mk tools/check/build.mk tests/build.mk tests/fuzz/build.mk \
-	tests/kit/build.mk tests/system.mk tests/bench/host/build.mk
+	tests/kit/build.mk tests/soak/build.mk tests/system.mk tests/bench/host/build.mk
 -include $(PARTS)
 
 all: ## build the hypervisor, the guests' images and hvctl
