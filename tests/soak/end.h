@@ -7,6 +7,8 @@
 #ifndef POSTERN_TESTS_SOAK_END_H
 #define POSTERN_TESTS_SOAK_END_H
 
+#include <string.h>
+
 #include "abi/ring_ops.h"
 #include "tests/soak/packet.h"
 #include "tests/soak/soak.h"

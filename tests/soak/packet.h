@@ -7,7 +7,6 @@
 #define POSTERN_TESTS_SOAK_PACKET_H
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "abi/ring_ops.h"
 
@@ -83,12 +82,12 @@ static inline void packet_write(uint8_t *at, uint32_t channel, uint32_t generati
     uint64_t word = packet_start(channel, generation, sequence);
     uint32_t offset = sizeof(header);
 
-    memcpy(at, &header, sizeof(header));
+    __builtin_memcpy(at, &header, sizeof(header));
     for (; offset + sizeof(word) <= length; offset += (uint32_t)sizeof(word)) {
-        memcpy(at + offset, &word, sizeof(word));
+        __builtin_memcpy(at + offset, &word, sizeof(word));
         word = packet_next(word);
     }
-    memcpy(at + offset, &word, length - offset);
+    __builtin_memcpy(at + offset, &word, length - offset);
 }
 
 /* Is `packet`, of `meta`, whole and of that channel and generation? */
@@ -100,7 +99,7 @@ static inline bool packet_is_right(const struct packet *packet,
     uint64_t word = packet_start(channel, generation, packet->sequence), wrong = 0;
     uint32_t count = (meta->length - (uint32_t)sizeof(*packet)) / (uint32_t)sizeof(word);
 
-    if (memcmp(meta, &due, sizeof(due)) != 0 || packet->length != meta->length ||
+    if (__builtin_memcmp(meta, &due, sizeof(due)) != 0 || packet->length != meta->length ||
         packet->generation != generation) {
         return false;
     }
@@ -108,7 +107,8 @@ static inline bool packet_is_right(const struct packet *packet,
         wrong |= packet->words[i] ^ word;
         word = packet_next(word);
     }
-    return wrong == 0 && memcmp(&packet->words[count], &word, meta->length % sizeof(word)) == 0;
+    return wrong == 0 &&
+           __builtin_memcmp(&packet->words[count], &word, meta->length % sizeof(word)) == 0;
 }
 
 #endif
