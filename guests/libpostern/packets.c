@@ -203,6 +203,9 @@ static int do_send(void)
             break;
         }
     }
+    /* The peer skips what it has not received when this end closes. */
+    while (!postern_tx_done(port) && !is_stalled(false)) {
+    }
     print_cost("send", &cost);
     return finish(sent == options.count, "sent", sent);
 }

@@ -215,6 +215,20 @@ unsigned postern_tx_burst(struct postern_port *port, struct postern_gate_packet 
     return (unsigned)(batch.packets - packets) + batch.done;
 }
 
+bool postern_tx_done(struct postern_port *port)
+{
+    struct postern_gate_ring call = {.ring = &port->ring, .bytes = port->ring.data_size};
+    int64_t result = POSTERN_GATE_FULL;
+
+    if (enter(&port->tx)) {
+        if (!has_failed(port)) {
+            result = cross(port, &port->tx, POSTERN_GATE_RING_ROOM, &call);
+        }
+        leave(&port->tx);
+    }
+    return result == 0;
+}
+
 bool postern_port_link(struct postern_port *port)
 {
     struct postern_gate_batch nothing = {.ring = &port->ring};

@@ -50,7 +50,8 @@ struct postern_port_stats {
  */
 int postern_port_open(uint32_t number, uint32_t mtu, struct postern_port **port);
 
-/* Tells the peer, and gives the port back. NULL is allowed. */
+/* Tells the peer, and gives the port back. What the peer has not received yet is lost: see
+ * postern_tx_done. NULL is allowed. */
 void postern_port_close(struct postern_port *port);
 
 /* Stays as it is while the port is open. */
@@ -74,6 +75,9 @@ unsigned postern_rx_burst(struct postern_port *port, struct postern_gate_packet 
  */
 unsigned postern_tx_burst(struct postern_port *port, struct postern_gate_packet *packets,
                           unsigned count);
+
+/* Has the peer received all that was sent? By the thread that sends. */
+bool postern_tx_done(struct postern_port *port);
 
 /* Do packets reach a peer? Brings the port up to date first. A system call, not for each packet. */
 bool postern_port_link(struct postern_port *port);

@@ -112,7 +112,7 @@ def send_bursts(machine, count):
     before = crossing_exits(machine)
     beta.run(f"packets receive count={count} > /tmp/packets 2>&1 &")
     output = alpha.run(f"packets send count={count}")
-    output += beta.run("wait; cat /tmp/packets")
+    output += beta.run("wait; cat /tmp/packets", timeout=300)
     values = {name: int(value)
               for name, value in re.findall(r"^packets: (\S+) (\d+)$", output, re.MULTILINE)}
     if (values.get("send.packets"), values.get("receive.packets")) != (count, count):

@@ -227,6 +227,18 @@ static void test_sleeping_peer(void **state)
     assert_int_equal(rings[0], rung + 1);
 }
 
+static void test_done(void **state)
+{
+    (void)state;
+    assert_true(postern_tx_done(&ports[0]));
+    assert_int_equal(send(0, 3, 64), 3);
+    assert_false(postern_tx_done(&ports[0]));
+    assert_received(1, 3, 64);
+    assert_true(postern_tx_done(&ports[0]));
+    ports[0].tx.busy = 1;
+    assert_false(postern_tx_done(&ports[0]));
+}
+
 static void test_full(void **state)
 {
     unsigned sent = 0, came = 0, done;
@@ -446,6 +458,7 @@ int main(void)
         IN_BOTH_MODES(test_link),
         IN_BOTH_MODES(test_bursts),
         IN_BOTH_MODES(test_sleeping_peer),
+        IN_BOTH_MODES(test_done),
         IN_BOTH_MODES(test_full),
         IN_BOTH_MODES(test_refused),
         IN_BOTH_MODES(test_too_long_for_pieces),
