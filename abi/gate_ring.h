@@ -47,6 +47,9 @@
  * to 0. A hostile peer may have changed what LOOK said. Bits: DOORBELL.
  */
 #define POSTERN_GATE_RING_TAKE 25u
+/* LOOK, and when there is no packet also ARM_RX: a consumer's idle round in one. Bits: SYNC, and
+ * WAIT when it is armed. */
+#define POSTERN_GATE_RING_POLL 26u
 
 struct postern_gate_ring {
     struct postern_ring *ring;

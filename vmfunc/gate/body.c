@@ -135,6 +135,17 @@ static int64_t do_look(struct postern_gate_batch *batch)
     return postern_ring_sync_needed(ring) ? POSTERN_GATE_SYNC : 0;
 }
 
+/* Nothing is lost in between: arm_rx looks again. */
+static int64_t do_poll(struct postern_gate_batch *batch)
+{
+    int64_t result = do_look(batch);
+
+    if (batch->done == 0 && postern_ring_arm_rx(batch->ring)) {
+        result |= POSTERN_GATE_WAIT;
+    }
+    return result;
+}
+
 static int64_t do_take(struct postern_gate_batch *batch)
 {
     struct postern_ring *ring = batch->ring;
@@ -197,6 +208,8 @@ int64_t gate_function(uint32_t function, void *arguments)
         return do_look(arguments);
     case POSTERN_GATE_RING_TAKE:
         return do_take(arguments);
+    case POSTERN_GATE_RING_POLL:
+        return do_poll(arguments);
     default:
         return function >= POSTERN_GATE_RING_OPEN && function <= POSTERN_GATE_RING_ARM_RX
                    ? ring_function(function, arguments)
