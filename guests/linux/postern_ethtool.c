@@ -114,10 +114,11 @@ static int postern_get_link_ksettings(struct net_device *dev, struct ethtool_lin
 /* Opens the rings anew. */
 static int postern_ethtool_reset(struct net_device *dev, u32 *flags)
 {
-	if (!netif_running(dev))
-		return -ENETDOWN;
-	*flags &= ~(ETH_RESET_DMA | ETH_RESET_OFFLOAD | ETH_RESET_RAM);
-	return postern_reset(netdev_priv(dev));
+	int err = postern_reset(netdev_priv(dev));
+
+	if (!err)
+		*flags &= ~(ETH_RESET_DMA | ETH_RESET_OFFLOAD | ETH_RESET_RAM);
+	return err;
 }
 
 const struct ethtool_ops postern_ethtool_ops = {

@@ -222,18 +222,28 @@ static void postern_free_queue_irqs(struct postern_nic *nic, unsigned int count)
 	while (count-- > 0) {
 		int irq = postern_queue_irq(&nic->queues[count]);
 
-		irq_set_affinity_hint(irq, NULL);
+		irq_update_affinity_hint(irq, NULL);
 		free_irq(irq, &nic->queues[count]);
 	}
 }
 
-/* A queue's interrupts go to a CPU of its own, and with several queues so do its packets. */
+/* With several queues: its interrupts go to a CPU of its own, and the CPUs share the queues to send
+ * by. What cannot be had is left to the kernel's own choice. */
 static void postern_place_queue(struct postern_queue *queue)
 {
-	unsigned int cpu = cpumask_local_spread(queue->index, dev_to_node(&queue->nic->pdev->dev));
+	unsigned int count = postern_used(queue->nic), cpu;
+	cpumask_var_t senders;
 
-	if (postern_used(queue->nic) > 1)
-		irq_set_affinity_hint(postern_queue_irq(queue), cpumask_of(cpu));
+	if (count == 1)
+		return;
+	cpu = cpumask_local_spread(queue->index, dev_to_node(&queue->nic->pdev->dev));
+	irq_set_affinity_and_hint(postern_queue_irq(queue), cpumask_of(cpu));
+	if (!zalloc_cpumask_var(&senders, GFP_KERNEL))
+		return;
+	for (cpu = queue->index; cpu < nr_cpu_ids; cpu += count)
+		cpumask_set_cpu(cpu, senders);
+	netif_set_xps_queue(queue->nic->dev, senders, queue->index);
+	free_cpumask_var(senders);
 }
 
 static int postern_request_queue_irqs(struct postern_nic *nic)
@@ -395,6 +405,7 @@ static int postern_open(struct net_device *dev)
 	/* After the interrupt is enabled: a change between the two is not missed. */
 	postern_read_link(nic);
 	postern_start_queues(nic);
+	nic->open = true;
 	return 0;
 }
 
@@ -402,6 +413,9 @@ static int postern_stop(struct net_device *dev)
 {
 	struct postern_nic *nic = netdev_priv(dev);
 
+	if (!nic->open)
+		return 0;
+	nic->open = false;
 	netif_tx_disable(dev);
 	postern_free_irqs(nic);
 	postern_stop_queues(nic);
@@ -416,6 +430,8 @@ int postern_reset(struct postern_nic *nic)
 	int err;
 
 	ASSERT_RTNL();
+	if (!nic->open)
+		return -ENETDOWN;
 	postern_stop_queues(nic);
 	err = postern_open_rings(nic);
 	/* Also after an error: NAPI makes a failed crossing good. */
@@ -444,7 +460,7 @@ static int postern_change_mtu(struct net_device *dev, int mtu)
 	unsigned int i;
 
 	dev->mtu = mtu;
-	for (i = 0; netif_running(dev) && i < postern_used(nic); i++)
+	for (i = 0; nic->open && i < postern_used(nic); i++)
 		postern_port_set_mtu(&nic->queues[i].port, mtu);
 	return 0;
 }

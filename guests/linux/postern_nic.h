@@ -40,6 +40,7 @@ enum postern_counter {
 
 #define POSTERN_IRQ_NAME (IFNAMSIZ + 8)
 
+struct page_pool;
 struct postern_file;
 struct postern_rx_batch;
 struct postern_tx_batch;
@@ -58,6 +59,7 @@ struct postern_queue {
 	/* Of a gated port: NAPI's, and the transmit lock's. */
 	struct postern_rx_batch *rx_batch;
 	struct postern_tx_batch *tx_batch;
+	struct page_pool *pool; /* NAPI's */
 	struct napi_struct napi;
 	char irq_name[POSTERN_IRQ_NAME];
 	u64 counters[POSTERN_COUNTERS];
@@ -70,6 +72,7 @@ struct postern_nic {
 	u32 number; /* for POSTERN_HC_ */
 	bool has_hypercalls;
 	bool gated;
+	bool open;	/* under rtnl; an interface that is up may have failed to open again */
 	bool peer_runs; /* what POSTERN_REG_LINK said last */
 	/* The open file of /dev/postern that has the port instead of the interface. Under rtnl, as
 	 * the list of all. */

@@ -2,12 +2,16 @@
 /* Receiving. NAPI only. */
 #include <linux/etherdevice.h>
 #include <linux/virtio_net.h>
+#include <net/page_pool.h>
 
 #include "postern_nic.h"
 
 /* A frame up to this long is received into one linear buffer; of a longer one only this much. */
 #define POSTERN_LINEAR_MAX  2048u
 #define POSTERN_LINEAR_HEAD 256u
+
+/* That are kept for packets to come. */
+#define POSTERN_POOL_PAGES 128
 
 /* Of a crossing. A packet has one piece for its linear part, and one for each page. */
 #define POSTERN_BATCH_PACKETS 16
@@ -20,13 +24,39 @@ struct postern_rx_batch {
 	struct sk_buff *skbs[POSTERN_BATCH_PACKETS];
 };
 
+static void postern_destroy_pool(void *pool)
+{
+	page_pool_destroy(pool);
+}
+
+/* The bytes of received packets are in pages of a pool, to which they come back: a page that is
+ * allocated is zeroed first, which took more than all the rest of receiving a small packet. */
+static int postern_create_pool(struct postern_queue *queue)
+{
+	struct device *device = &queue->nic->pdev->dev;
+	const struct page_pool_params params = {
+		.flags = PP_FLAG_PAGE_FRAG,
+		.pool_size = POSTERN_POOL_PAGES,
+		.nid = NUMA_NO_NODE,
+		.dev = device,
+	};
+	struct page_pool *pool = page_pool_create(&params);
+
+	if (IS_ERR(pool))
+		return PTR_ERR(pool);
+	queue->pool = pool;
+	return devm_add_action_or_reset(device, postern_destroy_pool, pool);
+}
+
 int postern_rx_init(struct postern_queue *queue)
 {
-	if (!queue->port.gated)
-		return 0;
-	queue->rx_batch =
-		devm_kzalloc(&queue->nic->pdev->dev, sizeof(*queue->rx_batch), GFP_KERNEL);
-	return queue->rx_batch ? 0 : -ENOMEM;
+	if (queue->port.gated) {
+		queue->rx_batch =
+			devm_kzalloc(&queue->nic->pdev->dev, sizeof(*queue->rx_batch), GFP_KERNEL);
+		if (!queue->rx_batch)
+			return -ENOMEM;
+	}
+	return postern_create_pool(queue);
 }
 
 static void postern_rx_drop(struct postern_queue *queue, enum postern_counter reason)
@@ -35,27 +65,54 @@ static void postern_rx_drop(struct postern_queue *queue, enum postern_counter re
 	dev_core_stats_rx_dropped_inc(queue->nic->dev);
 }
 
+/* A packet with a linear part of `room` bytes; NULL without memory. */
+static struct sk_buff *postern_alloc_linear(struct postern_queue *queue, u32 room)
+{
+	u32 size =
+		SKB_DATA_ALIGN(NET_SKB_PAD + room) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	unsigned int offset;
+	struct page *page = page_pool_dev_alloc_frag(queue->pool, &offset, size);
+	struct sk_buff *skb;
+
+	BUILD_BUG_ON(SKB_DATA_ALIGN(NET_SKB_PAD + POSTERN_LINEAR_MAX) +
+			     SKB_DATA_ALIGN(sizeof(struct skb_shared_info)) >
+		     PAGE_SIZE);
+	if (unlikely(!page))
+		return NULL;
+	skb = napi_build_skb(page_address(page) + offset, size);
+	if (unlikely(!skb)) {
+		page_pool_put_full_page(queue->pool, page, true);
+		return NULL;
+	}
+	skb_mark_for_recycle(skb);
+	skb_reserve(skb, NET_SKB_PAD);
+	skb_put(skb, room);
+	return skb;
+}
+
 /* A packet with room for `length` bytes, which are not yet written; NULL without memory. */
 static struct sk_buff *postern_alloc_skb(struct postern_queue *queue, u32 length)
 {
 	u32 room = length <= POSTERN_LINEAR_MAX ? length : POSTERN_LINEAR_HEAD;
-	struct sk_buff *skb = napi_alloc_skb(&queue->napi, room);
+	struct sk_buff *skb = postern_alloc_linear(queue, room);
 	int frag;
 
 	BUILD_BUG_ON(DIV_ROUND_UP(POSTERN_RING_MAX_PAYLOAD - POSTERN_LINEAR_HEAD, PAGE_SIZE) >
 		     MAX_SKB_FRAGS);
 	if (!skb)
 		return NULL;
-	skb_put(skb, room);
 	for (frag = 0; room < length; frag++) {
 		u32 chunk = min_t(u32, length - room, PAGE_SIZE);
-		struct page *page = dev_alloc_page();
+		/* What the pool gives next is to be aligned too. */
+		u32 size = SKB_DATA_ALIGN(chunk);
+		unsigned int offset;
+		struct page *page = page_pool_dev_alloc_frag(queue->pool, &offset, size);
 
 		if (!page) {
 			kfree_skb(skb);
 			return NULL;
 		}
-		skb_add_rx_frag(skb, frag, page, 0, chunk, PAGE_SIZE);
+		skb_add_rx_frag(skb, frag, page, offset, chunk, size);
 		room += chunk;
 	}
 	return skb;
