@@ -41,8 +41,8 @@ struct postern_dev_port {
 
 /*
  * Numbers of ioctl(), as Linux makes them. Errors: EBUSY, the interface is up, another file has the
- * port, or this one has one; ENODEV, there is no such port; ENXIO, this file has
- * none, or it went away; others are those of opening a view.
+ * port, or this one has one; ENODEV, there is no such port; EOPNOTSUPP, it has several queues;
+ * ENXIO, this file has none, or it went away; others are those of opening a view.
  */
 #define POSTERN_DEV_TAKE     0xc0205000u /* struct postern_dev_port * */
 #define POSTERN_DEV_DOORBELL 0x00005001u /* rings the peer; ENOTCONN: its VM does not run */

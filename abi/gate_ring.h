@@ -50,11 +50,15 @@
  */
 #define POSTERN_GATE_RING_TAKE 25u
 
+/* LOOK, and when there is no packet also ARM_RX: a consumer's idle round in one. Bits: SYNC, and
+ * WAIT when it is armed. */
+#define POSTERN_GATE_RING_POLL 26u
+
 /*
  * With struct postern_gate_ring. postern_ring_wait, for CPL 0 (else PERMISSION) where CPUID shows
  * MONITOR: WAIT if it has waited, for a packet or an interrupt or nothing.
  */
-#define POSTERN_GATE_RING_WAIT 26u
+#define POSTERN_GATE_RING_WAIT 27u
 
 struct postern_gate_ring {
     struct postern_ring *ring;

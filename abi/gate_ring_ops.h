@@ -110,6 +110,17 @@ static inline int64_t postern_gate_look(struct postern_gate_batch *batch)
     return postern_gate_sync_bit(ring);
 }
 
+/* Nothing is lost in between: arm_rx looks again. */
+static inline int64_t postern_gate_poll(struct postern_gate_batch *batch)
+{
+    int64_t result = postern_gate_look(batch);
+
+    if (batch->done == 0 && postern_ring_arm_rx(batch->ring)) {
+        result |= POSTERN_GATE_WAIT;
+    }
+    return result;
+}
+
 static inline int64_t postern_gate_take(struct postern_gate_batch *batch)
 {
     struct postern_ring *ring = batch->ring;
@@ -170,6 +181,8 @@ static inline int64_t postern_gate_ring_function(uint32_t function, void *argume
         return postern_gate_look(arguments);
     case POSTERN_GATE_RING_TAKE:
         return postern_gate_take(arguments);
+    case POSTERN_GATE_RING_POLL:
+        return postern_gate_poll(arguments);
     default:
         return function >= POSTERN_GATE_RING_OPEN && function <= POSTERN_GATE_RING_ARM_RX
                    ? postern_gate_ring_call(function, arguments)

@@ -33,6 +33,28 @@ $(GUESTS)/%/modules: $(GUESTS)/%/release $(MODULE_SOURCES)
 	fi
 	$(Q)touch $@
 
+# The driver's sources as DKMS wants them, to be copied to /usr/src.
+DKMS_VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' guests/linux/dkms.conf)
+DKMS_SOURCE := $(GUESTS)/dkms/postern-$(DKMS_VERSION)
+
+dkms: ## assemble the Linux driver's source tree for DKMS
+	$(Q)rm -rf $(DKMS_SOURCE) && mkdir -p $(DKMS_SOURCE)/guests
+	$(Q)cp -a abi $(DKMS_SOURCE)/ && cp -a guests/linux $(DKMS_SOURCE)/guests/
+	$(Q)mv $(DKMS_SOURCE)/guests/linux/dkms.conf $(DKMS_SOURCE)/
+	$(call say,DKMS,$(DKMS_SOURCE))
+
+# Sparse says what it finds and does not fail.
+check-driver: dkms $(GUESTS)/cloud/release ## check the Linux driver with sparse, and that DKMS builds it
+	$(Q)release=$$(cat $(GUESTS)/cloud/release); log=$(GUESTS)/dkms/sparse.log; \
+		rm -rf $(GUESTS)/dkms/sparse && cp -a $(DKMS_SOURCE) $(GUESTS)/dkms/sparse; \
+		$(MAKE) --silent -C /usr/src/linux-headers-$$release C=2 W=1 \
+			M=$(abspath $(GUESTS)/dkms/sparse/guests/linux) modules > $$log 2>&1 || { cat $$log; exit 1; }; \
+		! grep -E 'guests/linux/|abi/' $$log | grep -E '(warning|error):'
+	$(Q)rm -rf $(GUESTS)/dkms/tree && mkdir -p $(GUESTS)/dkms/tree
+	$(Q)dkms build --sourcetree $(abspath $(GUESTS)/dkms) --dkmstree $(abspath $(GUESTS)/dkms/tree) \
+		-k $$(cat $(GUESTS)/cloud/release) $(abspath $(DKMS_SOURCE)) > $(GUESTS)/dkms/build.log 2>&1 \
+		|| { cat $(GUESTS)/dkms/build.log; exit 1; }
+
 # Small programs of their own, without a C library.
 PROGRAMS := $(patsubst guests/initramfs/%.c,$(GUESTS)/bin/%,$(wildcard guests/initramfs/*.c))
 
@@ -49,5 +71,5 @@ $(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(PROGRAMS) $(wildcard guests/initra
 
 all: guests
 
-.PHONY: guests
+.PHONY: guests dkms check-driver
 .PRECIOUS: $(GUESTS)/%/release $(GUESTS)/%/modules

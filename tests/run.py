@@ -77,6 +77,8 @@ def run_check(totals):
     title("the checks of the sources")
     done = subprocess.run(["make", "--no-print-directory", "check"], check=False)
     totals.add("make check", int(done.returncode == 0), int(done.returncode != 0))
+    done = subprocess.run(["make", "--no-print-directory", "check-driver"], check=False)
+    totals.add("make check-driver", int(done.returncode == 0), int(done.returncode != 0))
 
 
 def run_script(name, command, totals):

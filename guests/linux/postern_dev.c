@@ -29,9 +29,9 @@ void postern_dev_detach(struct postern_nic *nic)
 	if (!nic->user)
 		return;
 	/* The program may have ended as it was. */
-	postern_port_close(&nic->port);
-	postern_doorbell(nic, POSTERN_LINK_DOORBELLS);
-	if (nic->port.gated)
+	postern_port_close(&nic->queues[0].port);
+	postern_doorbell(&nic->queues[0], POSTERN_LINK_DOORBELLS);
+	if (nic->gated)
 		postern_view_close(nic->number);
 	nic->user->nic = NULL;
 	nic->user = NULL;
@@ -45,14 +45,14 @@ static int postern_dev_open_view(struct postern_nic *nic, struct postern_dev_por
 
 	port->view = 0;
 	port->gate_size = 0;
-	if (!nic->port.gated)
+	if (!nic->gated)
 		return 0;
 	if (!postern_gate_home(&gate_pages))
 		return -ENODEV;
 	view = postern_view_open(nic->number);
 	if (view < 0)
 		return view;
-	nic->port.view = view;
+	nic->queues[0].port.view = view;
 	port->view = view;
 	port->gate_size = gate_pages * PAGE_SIZE;
 	return 0;
@@ -70,6 +70,8 @@ static int postern_dev_take(struct postern_file *file, struct postern_dev_port *
 		return -ENODEV;
 	if (nic->user || netif_running(nic->dev))
 		return -EBUSY;
+	if (nic->queue_count > 1)
+		return -EOPNOTSUPP;
 	err = postern_dev_open_view(nic, port);
 	if (err)
 		return err;

@@ -10,19 +10,20 @@
 #include <linux/io.h>
 #include <linux/timex.h>
 
-#include "abi/pci.h"
 #include "postern_gate.h"
 #include "postern_hypercall.h"
 #include "postern_nic.h"
 
 /* Interrupts the peer. A peer that is not running misses nothing: it looks when it opens. */
-void postern_doorbell(struct postern_nic *nic, enum postern_counter counter)
+void postern_doorbell(struct postern_queue *queue, enum postern_counter counter)
 {
-	postern_count(nic, counter);
+	struct postern_nic *nic = queue->nic;
+
+	postern_count(queue, counter);
 	if (nic->has_hypercalls)
-		postern_hypercall(POSTERN_HC_DOORBELL, nic->number, 0);
+		postern_hypercall(POSTERN_HC_DOORBELL, nic->number, queue->index);
 	else
-		writel(0, nic->registers + POSTERN_REG_DOORBELL);
+		writel(queue->index, nic->registers + POSTERN_REG_DOORBELL);
 }
 
 static const char *const postern_fault_names[POSTERN_FAULTS] = {
@@ -35,122 +36,149 @@ static const char *const postern_fault_names[POSTERN_FAULTS] = {
 };
 
 /* Says once for each generation of the peer that it broke the ring. */
-static void postern_report_fault(struct postern_nic *nic)
+static void postern_report_fault(struct postern_queue *queue)
 {
-	u32 fault = nic->port.ring.fault;
+	const struct postern_ring *ring = &queue->port.ring;
+	u32 fault = ring->fault;
 
-	if (fault != POSTERN_FAULT_NONE &&
-	    (nic->reported_fault == POSTERN_FAULT_NONE ||
-	     nic->reported_generation != nic->port.ring.peer_generation)) {
-		postern_count(nic, POSTERN_BROKEN);
+	if (fault != POSTERN_FAULT_NONE && (queue->reported_fault == POSTERN_FAULT_NONE ||
+					    queue->reported_generation != ring->peer_generation)) {
+		postern_count(queue, POSTERN_BROKEN);
 		if (net_ratelimit())
-			netdev_warn(nic->dev, "the peer broke the ring: %s\n",
+			netdev_warn(queue->nic->dev, "the peer broke the ring: %s\n",
 				    postern_fault_names[fault]);
 	}
-	nic->reported_fault = fault;
-	nic->reported_generation = nic->port.ring.peer_generation;
+	queue->reported_fault = fault;
+	queue->reported_generation = ring->peer_generation;
 }
 
-static void postern_update_carrier(struct postern_nic *nic)
+/* The first queue is the interface's carrier. */
+static void postern_set_carrier(struct postern_queue *queue, bool up)
 {
-	struct net_device *dev = nic->dev;
-	bool up = nic->port.ring.up && !READ_ONCE(nic->port.error) && READ_ONCE(nic->peer_runs);
+	struct net_device *dev = queue->nic->dev;
 
-	if (up == netif_carrier_ok(dev))
-		return;
-	if (up) {
+	if (up)
 		netif_carrier_on(dev);
-		netif_wake_queue(dev);
-	} else {
+	else
 		netif_carrier_off(dev);
-	}
 	if (!net_ratelimit())
 		return;
 	if (up)
-		netdev_info(dev, "link up, the peer's MTU is %u\n", nic->port.ring.peer_mtu);
+		netdev_info(dev, "link up, the peer's MTU is %u\n", queue->port.ring.peer_mtu);
 	else
 		netdev_info(dev, "link down\n");
 }
 
-/* Follows the peer to another generation, or tells it that it broke the ring. NAPI only. */
-static void postern_sync(struct postern_nic *nic)
+/* Follows the ring's state. NAPI only. */
+static void postern_update_queue(struct postern_queue *queue)
 {
+	struct netdev_queue *txq = postern_txq(queue);
+	bool up = postern_port_works(&queue->port) && READ_ONCE(queue->nic->peer_runs);
+
+	if (likely(up == queue->up))
+		return;
+	WRITE_ONCE(queue->up, up);
+	if (queue->index == 0)
+		postern_set_carrier(queue, up);
+	if (!up) {
+		__netif_tx_lock(txq, smp_processor_id());
+		postern_tx_purge(queue);
+		__netif_tx_unlock(txq);
+	}
+	/* Also of a queue that is down: what the stack still has for it is to be dropped. */
+	netif_tx_wake_queue(txq);
+}
+
+/* Follows the peer to another generation, or tells it that it broke the ring. NAPI only. */
+static void postern_sync(struct postern_queue *queue)
+{
+	struct netdev_queue *txq = postern_txq(queue);
 	bool bell;
 
-	netif_tx_lock(nic->dev);
-	bell = postern_port_sync(&nic->port);
-	netif_tx_unlock(nic->dev);
-	postern_report_fault(nic);
+	__netif_tx_lock(txq, smp_processor_id());
+	bell = postern_port_sync(&queue->port);
+	__netif_tx_unlock(txq);
+	postern_report_fault(queue);
 	if (bell)
-		postern_doorbell(nic, POSTERN_LINK_DOORBELLS);
+		postern_doorbell(queue, POSTERN_LINK_DOORBELLS);
 }
 
 /* Says once for each time that a crossing failed; the carrier is down until it is made good. */
-static void postern_report_error(struct postern_nic *nic)
+static void postern_report_error(struct postern_queue *queue)
 {
-	bool closed = READ_ONCE(nic->port.error) == POSTERN_ERR_NOT_OPEN;
+	bool closed = READ_ONCE(queue->port.error) == POSTERN_ERR_NOT_OPEN;
 
-	if (!nic->reported_error) {
-		postern_count(nic, POSTERN_GATE_ERRORS);
+	if (!queue->reported_error) {
+		postern_count(queue, POSTERN_GATE_ERRORS);
 		if (net_ratelimit())
-			netdev_warn(nic->dev, "a crossing failed: %s\n",
+			netdev_warn(queue->nic->dev, "a crossing failed: %s\n",
 				    closed ? "the view is not open"
 					   : "the peer has revoked its section");
 	}
-	nic->reported_error = true;
-	postern_update_carrier(nic);
+	queue->reported_error = true;
+	postern_update_queue(queue);
+}
+
+static int postern_open_ring(struct postern_queue *queue)
+{
+	return postern_port_open(&queue->port, queue->nic->dev->mtu, (u32)get_cycles());
 }
 
 /* After a crossing failed: begins anew if the window can be reached again. A crossing may have
  * ended anywhere, so the ring has to be opened again. NAPI only. */
-static void postern_recover(struct postern_nic *nic)
+static void postern_recover(struct postern_queue *queue)
 {
+	struct netdev_queue *txq = postern_txq(queue);
 	int err;
 
-	postern_report_error(nic);
-	if (!postern_port_revived(&nic->port))
+	postern_report_error(queue);
+	if (!postern_port_revived(&queue->port))
 		return;
-	netif_tx_lock(nic->dev);
-	err = postern_port_open(&nic->port, nic->dev->mtu, (u32)get_cycles());
-	netif_tx_unlock(nic->dev);
+	__netif_tx_lock(txq, smp_processor_id());
+	err = postern_open_ring(queue);
+	__netif_tx_unlock(txq);
 	if (err)
 		return;
-	nic->reported_error = false;
-	postern_doorbell(nic, POSTERN_LINK_DOORBELLS);
+	queue->reported_error = false;
+	postern_doorbell(queue, POSTERN_LINK_DOORBELLS);
 }
 
 int postern_poll(struct napi_struct *napi, int budget)
 {
-	struct postern_nic *nic = container_of(napi, struct postern_nic, napi);
-	struct postern_port *port = &nic->port;
+	struct postern_queue *queue = container_of(napi, struct postern_queue, napi);
+	struct postern_port *port = &queue->port;
 	int done;
 
+	postern_count(queue, POSTERN_POLLS);
 	if (unlikely(READ_ONCE(port->error)))
-		postern_recover(nic);
+		postern_recover(queue);
 	if (postern_port_sync_needed(port))
-		postern_sync(nic);
-	postern_update_carrier(nic);
-	done = postern_receive(nic, budget);
-	if (netif_queue_stopped(nic->dev))
-		postern_wake_queue(nic);
-	if (done == budget)
+		postern_sync(queue);
+	postern_update_queue(queue);
+	done = postern_receive(queue, budget);
+	if (netif_tx_queue_stopped(postern_txq(queue)))
+		postern_wake_queue(queue);
+	if (done == budget) {
+		postern_count(queue, POSTERN_BUSY_POLLS);
 		return budget;
+	}
 	/* Armed while still scheduled: an interrupt from here on is remembered by NAPI, and
 	 * napi_complete_done then polls again. */
 	if (!postern_port_arm_rx(port))
 		return budget;
+	postern_count(queue, POSTERN_REARMS);
 	if (unlikely(READ_ONCE(port->error)))
-		postern_report_error(nic);
+		postern_report_error(queue);
 	napi_complete_done(napi, done);
 	return done;
 }
 
 static irqreturn_t postern_ring_interrupt(int irq, void *data)
 {
-	struct postern_nic *nic = data;
+	struct postern_queue *queue = data;
 
-	postern_count(nic, POSTERN_RING_INTERRUPTS);
-	napi_schedule(&nic->napi);
+	postern_count(queue, POSTERN_RING_INTERRUPTS);
+	napi_schedule(&queue->napi);
 	return IRQ_HANDLED;
 }
 
@@ -161,60 +189,202 @@ static void postern_read_link(struct postern_nic *nic)
 	WRITE_ONCE(nic->peer_runs, (link & POSTERN_LINK_PEER_RUNS) != 0);
 }
 
+static void postern_schedule(struct postern_nic *nic)
+{
+	unsigned int i;
+
+	for (i = 0; i < postern_used(nic); i++)
+		napi_schedule(&nic->queues[i].napi);
+}
+
 static irqreturn_t postern_link_interrupt(int irq, void *data)
 {
 	struct postern_nic *nic = data;
 
-	postern_count(nic, POSTERN_LINK_INTERRUPTS);
+	postern_count(&nic->queues[0], POSTERN_LINK_INTERRUPTS);
 	postern_read_link(nic);
-	napi_schedule(&nic->napi);
+	postern_schedule(nic);
 	return IRQ_HANDLED;
 }
 
-static u32 postern_queues(struct postern_nic *nic)
+static int postern_queue_irq(struct postern_queue *queue)
 {
-	return readl(nic->registers + POSTERN_REG_QUEUES);
+	return pci_irq_vector(queue->nic->pdev, POSTERN_VECTOR_QUEUE(queue->index));
+}
+
+static int postern_link_irq(struct postern_nic *nic)
+{
+	return pci_irq_vector(nic->pdev, POSTERN_VECTOR_LINK(nic->queue_count));
+}
+
+static void postern_free_queue_irqs(struct postern_nic *nic, unsigned int count)
+{
+	while (count-- > 0) {
+		int irq = postern_queue_irq(&nic->queues[count]);
+
+		irq_update_affinity_hint(irq, NULL);
+		free_irq(irq, &nic->queues[count]);
+	}
+}
+
+/* With several queues: its interrupts go to a CPU of its own, and the CPUs share the queues to send
+ * by. What cannot be had is left to the kernel's own choice. */
+static void postern_place_queue(struct postern_queue *queue)
+{
+	unsigned int count = postern_used(queue->nic), cpu;
+	cpumask_var_t senders;
+
+	if (count == 1)
+		return;
+	cpu = cpumask_local_spread(queue->index, dev_to_node(&queue->nic->pdev->dev));
+	irq_set_affinity_and_hint(postern_queue_irq(queue), cpumask_of(cpu));
+	if (!zalloc_cpumask_var(&senders, GFP_KERNEL))
+		return;
+	for (cpu = queue->index; cpu < nr_cpu_ids; cpu += count)
+		cpumask_set_cpu(cpu, senders);
+	netif_set_xps_queue(queue->nic->dev, senders, queue->index);
+	free_cpumask_var(senders);
+}
+
+static int postern_request_queue_irqs(struct postern_nic *nic)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < postern_used(nic); i++) {
+		struct postern_queue *queue = &nic->queues[i];
+
+		snprintf(queue->irq_name, sizeof(queue->irq_name), "%s-%u", nic->dev->name, i);
+		err = request_irq(postern_queue_irq(queue), postern_ring_interrupt, 0,
+				  queue->irq_name, queue);
+		if (err) {
+			postern_free_queue_irqs(nic, i);
+			return err;
+		}
+		postern_place_queue(queue);
+	}
+	return 0;
 }
 
 static int postern_request_irqs(struct postern_nic *nic)
 {
-	int ring_irq = pci_irq_vector(nic->pdev, POSTERN_VECTOR_QUEUE(0));
-	int link_irq = pci_irq_vector(nic->pdev, POSTERN_VECTOR_LINK(postern_queues(nic)));
-	int err = request_irq(ring_irq, postern_ring_interrupt, 0, nic->dev->name, nic);
+	int err = postern_request_queue_irqs(nic);
 
 	if (err)
 		return err;
-	err = request_irq(link_irq, postern_link_interrupt, 0, nic->dev->name, nic);
+	snprintf(nic->irq_name, sizeof(nic->irq_name), "%s-link", nic->dev->name);
+	err = request_irq(postern_link_irq(nic), postern_link_interrupt, 0, nic->irq_name, nic);
 	if (err)
-		free_irq(ring_irq, nic);
+		postern_free_queue_irqs(nic, postern_used(nic));
 	return err;
 }
 
-/* Opens the port's view, if it needs one, and the port. */
+static void postern_free_irqs(struct postern_nic *nic)
+{
+	free_irq(postern_link_irq(nic), nic);
+	postern_free_queue_irqs(nic, postern_used(nic));
+}
+
+static void postern_close_rings(struct postern_nic *nic)
+{
+	unsigned int i;
+
+	for (i = 0; i < postern_used(nic); i++)
+		postern_port_close(&nic->queues[i].port);
+}
+
+/* Tries all, and returns the first error. */
+static int postern_open_rings(struct postern_nic *nic)
+{
+	int err = 0, first = 0;
+	unsigned int i;
+
+	for (i = 0; i < postern_used(nic); i++) {
+		struct postern_queue *queue = &nic->queues[i];
+
+		queue->up = false;
+		queue->reported_fault = POSTERN_FAULT_NONE;
+		queue->reported_error = false;
+		err = postern_open_ring(queue);
+		first = first ? first : err;
+	}
+	return first;
+}
+
+/* Opens the port's view, if it needs one: for all queues. */
+static int postern_open_view(struct postern_nic *nic)
+{
+	unsigned int i;
+	int view;
+
+	if (!nic->gated)
+		return 0;
+	view = postern_view_open(nic->number);
+	if (view < 0)
+		return view;
+	for (i = 0; i < nic->queue_count; i++)
+		nic->queues[i].port.view = view;
+	return 0;
+}
+
+static void postern_close_view(struct postern_nic *nic)
+{
+	if (nic->gated)
+		postern_view_close(nic->number);
+}
+
+static void postern_ring_all(struct postern_nic *nic)
+{
+	unsigned int i;
+
+	for (i = 0; i < postern_used(nic); i++)
+		postern_doorbell(&nic->queues[i], POSTERN_LINK_DOORBELLS);
+}
+
 static int postern_open_port(struct postern_nic *nic)
 {
-	struct postern_port *port = &nic->port;
 	int err;
 
 	if (nic->user)
 		return -EBUSY;
-	if (port->gated) {
-		err = postern_view_open(nic->number);
-		if (err < 0)
-			return err;
-		port->view = err;
+	err = postern_open_view(nic);
+	if (err)
+		return err;
+	err = postern_open_rings(nic);
+	if (err) {
+		postern_close_rings(nic);
+		postern_close_view(nic);
 	}
-	err = postern_port_open(port, nic->dev->mtu, (u32)get_cycles());
-	if (err && port->gated)
-		postern_view_close(nic->number);
 	return err;
 }
 
-static void postern_close_port(struct postern_nic *nic)
+/* The rings are open. Looks at once: the peer's own opening may have rung before anybody listened
+ * here. */
+static void postern_start_queues(struct postern_nic *nic)
 {
-	postern_port_close(&nic->port);
-	if (nic->port.gated)
-		postern_view_close(nic->number);
+	unsigned int i;
+
+	for (i = 0; i < postern_used(nic); i++)
+		napi_enable(&nic->queues[i].napi);
+	netif_tx_start_all_queues(nic->dev);
+	postern_ring_all(nic);
+	local_bh_disable();
+	postern_schedule(nic);
+	local_bh_enable();
+}
+
+/* Afterwards nobody sends or receives. */
+static void postern_stop_queues(struct postern_nic *nic)
+{
+	unsigned int i;
+
+	for (i = 0; i < postern_used(nic); i++)
+		napi_disable(&nic->queues[i].napi);
+	netif_carrier_off(nic->dev);
+	/* After the last NAPI, which may have started a queue again. */
+	netif_tx_disable(nic->dev);
+	for (i = 0; i < postern_used(nic); i++)
+		postern_tx_purge(&nic->queues[i]);
 }
 
 static int postern_open(struct net_device *dev)
@@ -223,25 +393,19 @@ static int postern_open(struct net_device *dev)
 	int err;
 
 	netif_carrier_off(dev);
-	nic->reported_fault = POSTERN_FAULT_NONE;
-	nic->reported_error = false;
 	err = postern_open_port(nic);
 	if (err)
 		return err;
 	err = postern_request_irqs(nic);
 	if (err) {
-		postern_close_port(nic);
+		postern_close_rings(nic);
+		postern_close_view(nic);
 		return err;
 	}
-	napi_enable(&nic->napi);
-	netif_start_queue(dev);
-	postern_doorbell(nic, POSTERN_LINK_DOORBELLS);
 	/* After the interrupt is enabled: a change between the two is not missed. */
 	postern_read_link(nic);
-	/* The peer's own opening may have rung before anybody listened here. */
-	local_bh_disable();
-	napi_schedule(&nic->napi);
-	local_bh_enable();
+	postern_start_queues(nic);
+	nic->open = true;
 	return 0;
 }
 
@@ -249,32 +413,86 @@ static int postern_stop(struct net_device *dev)
 {
 	struct postern_nic *nic = netdev_priv(dev);
 
+	if (!nic->open)
+		return 0;
+	nic->open = false;
 	netif_tx_disable(dev);
-	free_irq(pci_irq_vector(nic->pdev, POSTERN_VECTOR_LINK(postern_queues(nic))), nic);
-	free_irq(pci_irq_vector(nic->pdev, POSTERN_VECTOR_QUEUE(0)), nic);
-	napi_disable(&nic->napi);
-	netif_carrier_off(dev);
-	postern_close_port(nic);
-	postern_doorbell(nic, POSTERN_LINK_DOORBELLS);
+	postern_free_irqs(nic);
+	postern_stop_queues(nic);
+	postern_close_rings(nic);
+	postern_close_view(nic);
+	postern_ring_all(nic);
 	return 0;
+}
+
+int postern_reset(struct postern_nic *nic)
+{
+	int err;
+
+	ASSERT_RTNL();
+	if (!nic->open)
+		return -ENETDOWN;
+	postern_stop_queues(nic);
+	err = postern_open_rings(nic);
+	/* Also after an error: NAPI makes a failed crossing good. */
+	postern_start_queues(nic);
+	return err;
+}
+
+int postern_use_queues(struct postern_nic *nic, unsigned int count)
+{
+	struct net_device *dev = nic->dev;
+	bool running = netif_running(dev);
+	int err, restarted = 0;
+
+	ASSERT_RTNL();
+	if (running)
+		postern_stop(dev);
+	err = netif_set_real_num_queues(dev, count, count);
+	if (running)
+		restarted = postern_open(dev);
+	return err ? err : restarted;
 }
 
 static int postern_change_mtu(struct net_device *dev, int mtu)
 {
 	struct postern_nic *nic = netdev_priv(dev);
+	unsigned int i;
 
 	dev->mtu = mtu;
-	if (netif_running(dev))
-		postern_port_set_mtu(&nic->port, mtu);
+	for (i = 0; nic->open && i < postern_used(nic); i++)
+		postern_port_set_mtu(&nic->queues[i].port, mtu);
 	return 0;
 }
 
+static void postern_get_stats(struct net_device *dev, struct rtnl_link_stats64 *stats)
+{
+	struct postern_nic *nic = netdev_priv(dev);
+	unsigned int i;
+
+	for (i = 0; i < nic->queue_count; i++) {
+		const u64 *counters = nic->queues[i].counters;
+
+		stats->rx_packets += READ_ONCE(counters[POSTERN_RX_PACKETS]);
+		stats->rx_bytes += READ_ONCE(counters[POSTERN_RX_BYTES]);
+		stats->tx_packets += READ_ONCE(counters[POSTERN_TX_PACKETS]);
+		stats->tx_bytes += READ_ONCE(counters[POSTERN_TX_BYTES]);
+	}
+}
+
+/*
+ * No ndo_tx_timeout: when the ring gets room again is the peer's business, and a peer that takes
+ * its time must not bring a kernel warning about here. `ethtool --reset` opens the rings anew.
+ * No byte queue limits either: they would need a doorbell for each batch that the peer has
+ * consumed, and the peer asks for none while it polls.
+ */
 const struct net_device_ops postern_netdev_ops = {
 	.ndo_open = postern_open,
 	.ndo_stop = postern_stop,
 	.ndo_start_xmit = postern_start_xmit,
+	.ndo_select_queue = postern_select_queue,
 	.ndo_change_mtu = postern_change_mtu,
-	.ndo_get_stats64 = dev_get_tstats64,
+	.ndo_get_stats64 = postern_get_stats,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 };

@@ -7,17 +7,27 @@
 #include <linux/if_vlan.h>
 #include <linux/netdevice.h>
 #include <linux/pci.h>
+#include <asm/unaligned.h>
 
+#include "abi/pci.h"
 #include "postern_port.h"
 
 #define POSTERN_FRAME_OVERHEAD (ETH_HLEN + VLAN_HLEN)
 
+/* Of a queue. Each has one writer at a time: the transmit lock, NAPI or the interrupt. */
 enum postern_counter {
+	POSTERN_RX_PACKETS,
+	POSTERN_RX_BYTES,
+	POSTERN_TX_PACKETS,
+	POSTERN_TX_BYTES,
 	POSTERN_TX_DOORBELLS,
 	POSTERN_RX_DOORBELLS,
 	POSTERN_LINK_DOORBELLS,
 	POSTERN_RING_INTERRUPTS,
 	POSTERN_LINK_INTERRUPTS,
+	POSTERN_POLLS,
+	POSTERN_BUSY_POLLS, /* that used up their budget */
+	POSTERN_REARMS,	    /* that asked for a doorbell */
 	POSTERN_TX_STOPS,
 	POSTERN_TX_REFUSED,
 	POSTERN_RX_LENGTH,
@@ -28,56 +38,127 @@ enum postern_counter {
 	POSTERN_COUNTERS,
 };
 
+#define POSTERN_IRQ_NAME (IFNAMSIZ + 8)
+
+struct page_pool;
 struct postern_file;
 struct postern_rx_batch;
+struct postern_tx_batch;
+
+/* A ring of the port's, with all that serves it: it shares nothing with the others. */
+struct postern_queue {
+	struct postern_port port;
+	struct postern_nic *nic;
+	unsigned int index;
+	/* NAPI's: the peer's end of this queue is open and both have met. */
+	bool up;
+	/* The fault that was reported last, and whose: NAPI's. */
+	u32 reported_fault;
+	u32 reported_generation;
+	bool reported_error;
+	/* Of a gated port: NAPI's, and the transmit lock's. */
+	struct postern_rx_batch *rx_batch;
+	struct postern_tx_batch *tx_batch;
+	struct page_pool *pool; /* NAPI's */
+	struct napi_struct napi;
+	char irq_name[POSTERN_IRQ_NAME];
+	u64 counters[POSTERN_COUNTERS];
+};
 
 struct postern_nic {
-	struct postern_port port;
 	struct net_device *dev;
 	struct pci_dev *pdev;
 	void __iomem *registers;
 	u32 number; /* for POSTERN_HC_ */
 	bool has_hypercalls;
+	bool gated;
+	bool open;	/* under rtnl; an interface that is up may have failed to open again */
 	bool peer_runs; /* what POSTERN_REG_LINK said last */
-	/* The fault that was reported last, and whose: NAPI's. */
-	u32 reported_fault;
-	u32 reported_generation;
-	bool reported_error;
-	struct postern_rx_batch *batch; /* NAPI's, of a gated port */
-	/* The open file of /dev/postern that has it instead of the interface. Under rtnl, as the
-	 * list of all. */
+	/* The open file of /dev/postern that has the port instead of the interface. Under rtnl, as
+	 * the list of all. */
 	struct postern_file *user;
 	struct list_head list;
 	phys_addr_t window;
 	size_t window_size;
-	struct napi_struct napi;
-	/* Each has one writer at a time: the transmit lock, NAPI or the interrupt. */
-	u64 counters[POSTERN_COUNTERS];
+	unsigned int queue_count; /* of the device; the interface's real_num_tx_queues are used */
+	char irq_name[POSTERN_IRQ_NAME];
+	struct postern_queue queues[POSTERN_QUEUES_MAX];
 };
 
-static inline void postern_count(struct postern_nic *nic, enum postern_counter counter)
+static inline void postern_add(struct postern_queue *queue, enum postern_counter counter, u64 value)
 {
-	WRITE_ONCE(nic->counters[counter], nic->counters[counter] + 1);
+	WRITE_ONCE(queue->counters[counter], queue->counters[counter] + value);
+}
+
+static inline void postern_count(struct postern_queue *queue, enum postern_counter counter)
+{
+	postern_add(queue, counter, 1);
+}
+
+static inline struct netdev_queue *postern_txq(const struct postern_queue *queue)
+{
+	return netdev_get_tx_queue(queue->nic->dev, queue->index);
+}
+
+/* The queues that the interface uses. */
+static inline unsigned int postern_used(const struct postern_nic *nic)
+{
+	return nic->dev->real_num_tx_queues;
+}
+
+/* Small packets by words, the last of which may copy some bytes a second time: a string
+ * instruction takes tens of cycles to begin. */
+#define POSTERN_COPY_WORDS 256u
+
+static inline void postern_copy(void *to, const void *from, unsigned int length)
+{
+	const unsigned int word = sizeof(u64);
+	unsigned int done;
+
+	if (unlikely(length < word) || length > POSTERN_COPY_WORDS) {
+		memcpy(to, from, length);
+		return;
+	}
+	for (done = 0; done + 2 * word <= length; done += 2 * word) {
+		u64 first = get_unaligned((const u64 *)(from + done));
+		u64 second = get_unaligned((const u64 *)(from + done + word));
+
+		put_unaligned(first, (u64 *)(to + done));
+		put_unaligned(second, (u64 *)(to + done + word));
+	}
+	if (done + word < length)
+		put_unaligned(get_unaligned((const u64 *)(from + done)), (u64 *)(to + done));
+	if (done < length)
+		put_unaligned(get_unaligned((const u64 *)(from + length - word)),
+			      (u64 *)(to + length - word));
 }
 
 /* postern_nic.c */
 extern const struct net_device_ops postern_netdev_ops;
 int postern_poll(struct napi_struct *napi, int budget);
-void postern_doorbell(struct postern_nic *nic, enum postern_counter counter);
+void postern_doorbell(struct postern_queue *queue, enum postern_counter counter);
+/* Opens all rings anew, of an interface that is up. Under rtnl. */
+int postern_reset(struct postern_nic *nic);
+/* Has the interface use so many queues, at most those of the device. Under rtnl. */
+int postern_use_queues(struct postern_nic *nic, unsigned int count);
 
 /* postern_pci.c. The port of that number, or NULL. Of POSTERN_DEV_ANY: one that is free, if
  * one is. Under rtnl. */
 struct postern_nic *postern_find_nic(u32 number);
 
-/* postern_tx.c */
+/* postern_tx.c. Before the interface is registered: */
+int postern_tx_init(struct postern_queue *queue);
 netdev_tx_t postern_start_xmit(struct sk_buff *skb, struct net_device *dev);
+u16 postern_select_queue(struct net_device *dev, struct sk_buff *skb, struct net_device *sb_dev);
 /* Starts the queue again when the peer has made room. NAPI only. */
-void postern_wake_queue(struct postern_nic *nic);
+void postern_wake_queue(struct postern_queue *queue);
+/* Drops what waits for a crossing. With the transmit lock, or while nobody sends. */
+void postern_tx_purge(struct postern_queue *queue);
 
 /* postern_rx.c. Before the interface is registered: */
-int postern_rx_init(struct postern_nic *nic);
+int postern_rx_init(struct postern_queue *queue);
 /* Receives up to `budget` packets and says how many. NAPI only. */
-int postern_receive(struct postern_nic *nic, int budget);
+int postern_receive(struct postern_queue *queue, int budget);
 
 /* postern_ethtool.c */
 extern const struct ethtool_ops postern_ethtool_ops;

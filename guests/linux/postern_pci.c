@@ -26,7 +26,7 @@ static LIST_HEAD(postern_nics);
 static int postern_map_registers(struct postern_nic *nic)
 {
 	struct device *device = &nic->pdev->dev;
-	u32 magic, abi, mode;
+	u32 magic, abi, mode, queues;
 
 	if (pci_resource_len(nic->pdev, POSTERN_BAR_REGISTERS) < POSTERN_BAR_REGISTERS_SIZE)
 		return dev_err_probe(device, -ENODEV, "BAR %u is too small\n",
@@ -37,15 +37,49 @@ static int postern_map_registers(struct postern_nic *nic)
 	magic = readl(nic->registers + POSTERN_REG_MAGIC);
 	abi = readl(nic->registers + POSTERN_REG_ABI);
 	mode = readl(nic->registers + POSTERN_REG_MODE);
+	queues = readl(nic->registers + POSTERN_REG_QUEUES);
 	if (magic != POSTERN_NIC_MAGIC || abi != POSTERN_NIC_ABI)
 		return dev_err_probe(device, -ENODEV, "unknown device: magic %#x, ABI %u\n", magic,
 				     abi);
 	if (mode != POSTERN_MODE_OPEN && mode != POSTERN_MODE_GATED)
 		return dev_err_probe(device, -ENODEV, "unknown link mode %u\n", mode);
-	nic->port.gated = mode == POSTERN_MODE_GATED;
+	if (queues == 0 || queues > POSTERN_QUEUES_MAX)
+		return dev_err_probe(device, -ENODEV, "no port has %u queues\n", queues);
+	nic->queue_count = queues;
+	nic->gated = mode == POSTERN_MODE_GATED;
 	nic->number = readl(nic->registers + POSTERN_REG_PORT);
 	nic->has_hypercalls = postern_present();
 	return 0;
+}
+
+/* A queue has a slice of both sections. */
+static int postern_init_queue(struct postern_queue *queue, u8 *window, u32 section)
+{
+	struct postern_nic *nic = queue->nic;
+	u32 slice = section / nic->queue_count;
+	u8 *own = window + queue->index * (size_t)slice;
+	int err;
+
+	if (!postern_ring_init(&queue->port.ring, own, own + section, slice))
+		return dev_err_probe(&nic->pdev->dev, -ENODEV,
+				     "no section of %#x bytes has %u queues\n", section,
+				     nic->queue_count);
+	queue->port.gated = nic->gated;
+	err = postern_tx_init(queue);
+	return err ? err : postern_rx_init(queue);
+}
+
+static int postern_init_queues(struct postern_nic *nic, u8 *window, u32 section)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < nic->queue_count && !err; i++) {
+		nic->queues[i].nic = nic;
+		nic->queues[i].index = i;
+		err = postern_init_queue(&nic->queues[i], window, section);
+	}
+	return err;
 }
 
 static int postern_map_window(struct postern_nic *nic)
@@ -65,9 +99,7 @@ static int postern_map_window(struct postern_nic *nic)
 	window = devm_memremap(device, nic->window, nic->window_size, MEMREMAP_WB);
 	if (IS_ERR(window))
 		return PTR_ERR(window);
-	if (!postern_ring_init(&nic->port.ring, window, window + section, section))
-		return dev_err_probe(device, -ENODEV, "no section has %#x bytes\n", section);
-	return 0;
+	return postern_init_queues(nic, window, section);
 }
 
 static void postern_read_mac(struct postern_nic *nic)
@@ -85,7 +117,7 @@ static void postern_read_mac(struct postern_nic *nic)
 static void postern_set_features(struct postern_nic *nic)
 {
 	struct net_device *dev = nic->dev;
-	u32 frame = nic->port.ring.max_payload - POSTERN_FRAME_OVERHEAD;
+	u32 frame = nic->queues[0].port.ring.max_payload - POSTERN_FRAME_OVERHEAD;
 
 	dev->hw_features =
 		NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN;
@@ -132,9 +164,11 @@ static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct net_device *dev;
 	struct postern_nic *nic;
+	unsigned int i;
 	int err;
 
-	dev = devm_alloc_etherdev(&pdev->dev, sizeof(*nic));
+	dev = devm_alloc_etherdev_mqs(&pdev->dev, sizeof(*nic), POSTERN_QUEUES_MAX,
+				      POSTERN_QUEUES_MAX);
 	if (!dev)
 		return -ENOMEM;
 	nic = netdev_priv(dev);
@@ -153,24 +187,22 @@ static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (err)
 		return err;
 	pci_set_master(pdev);
-	err = pci_alloc_irq_vectors(pdev, 2, POSTERN_QUEUES_MAX + 1, PCI_IRQ_MSIX);
+	err = pci_alloc_irq_vectors(pdev, nic->queue_count + 1, nic->queue_count + 1, PCI_IRQ_MSIX);
 	if (err < 0)
 		return dev_err_probe(&pdev->dev, err, "no MSI-X vectors\n");
 
 	SET_NETDEV_DEV(dev, &pdev->dev);
 	dev->netdev_ops = &postern_netdev_ops;
 	dev->ethtool_ops = &postern_ethtool_ops;
-	dev->tstats = devm_netdev_alloc_pcpu_stats(&pdev->dev, struct pcpu_sw_netstats);
-	if (!dev->tstats)
-		return -ENOMEM;
 	postern_read_mac(nic);
 	postern_set_features(nic);
-	netif_napi_add(dev, &nic->napi, postern_poll);
-	netif_carrier_off(dev);
-	pci_set_drvdata(pdev, nic);
-	err = postern_rx_init(nic);
+	err = netif_set_real_num_queues(dev, nic->queue_count, nic->queue_count);
 	if (err)
 		return err;
+	for (i = 0; i < nic->queue_count; i++)
+		netif_napi_add(dev, &nic->queues[i].napi, postern_poll);
+	netif_carrier_off(dev);
+	pci_set_drvdata(pdev, nic);
 	err = postern_list(nic);
 	if (err)
 		return err;

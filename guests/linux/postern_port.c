@@ -30,7 +30,6 @@ long postern_gated_call(struct postern_port *port, u32 function, u64 bytes)
 	return postern_cross(port, function, &call);
 }
 
-/* Sets `done` to 0 when the crossing fails. */
 long postern_gated_batch(struct postern_port *port, u32 function, struct postern_gate_batch *batch)
 {
 	long result;
@@ -43,11 +42,12 @@ long postern_gated_batch(struct postern_port *port, u32 function, struct postern
 	return result;
 }
 
-bool postern_gated_sync_needed(struct postern_port *port)
+void postern_gated_look(struct postern_port *port, struct postern_gate_batch *batch)
 {
-	struct postern_gate_batch nothing = {};
+	long result = postern_gated_batch(port, POSTERN_GATE_RING_POLL, batch);
 
-	return postern_gated_batch(port, POSTERN_GATE_RING_LOOK, &nothing) & POSTERN_GATE_SYNC;
+	port->stale = result & POSTERN_GATE_SYNC;
+	port->armed = result & POSTERN_GATE_WAIT;
 }
 
 unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece *pieces)
@@ -62,24 +62,6 @@ unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece
 	return i + 1;
 }
 
-int postern_gated_send(struct postern_port *port, const struct sk_buff *skb,
-		       const struct postern_ring_meta *meta, bool more)
-{
-	struct postern_gate_piece pieces[MAX_SKB_FRAGS + 1];
-	struct postern_gate_packet packet;
-	struct postern_gate_batch batch = {
-		.packets = &packet, .room = postern_port_tx_low(port), .more = more};
-	int result;
-
-	if (skb) {
-		packet = (struct postern_gate_packet){*meta, pieces, postern_pieces(skb, pieces)};
-		batch.count = 1;
-	}
-	result = postern_gated_batch(port, POSTERN_GATE_RING_SEND, &batch);
-	return (result & (POSTERN_GATE_DOORBELL | POSTERN_GATE_FULL)) |
-	       (batch.done ? POSTERN_PORT_SENT : 0);
-}
-
 int postern_port_open(struct postern_port *port, u32 mtu, u32 seed)
 {
 	struct postern_gate_ring call = {.ring = &port->ring, .mtu = mtu, .seed = seed};
@@ -88,6 +70,7 @@ int postern_port_open(struct postern_port *port, u32 mtu, u32 seed)
 		postern_ring_open(&port->ring, mtu, seed);
 		return 0;
 	}
+	port->stale = false;
 	WRITE_ONCE(port->error, 0);
 	postern_cross(port, POSTERN_GATE_RING_OPEN, &call);
 	return port->error ? -EIO : 0;

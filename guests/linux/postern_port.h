@@ -16,22 +16,23 @@
 struct postern_port {
 	struct postern_ring ring;
 	bool gated;
-	u32 view;   /* of a gated port */
-	long error; /* POSTERN_ERR_, of a gated port's crossing */
+	/* Of a gated port: */
+	bool stale; /* the last look found something to sync with */
+	bool armed; /* the last look found nothing and asked for a doorbell */
+	u32 view;
+	long error; /* POSTERN_ERR_, of a crossing */
 };
-
-/* More bits of postern_port_send's result. */
-#define POSTERN_PORT_SENT 0x100
 
 /* The slow half: mode gated only. */
 long postern_gated_call(struct postern_port *port, u32 function, u64 bytes);
-bool postern_gated_sync_needed(struct postern_port *port);
+/* Sets `done` to 0 when the crossing fails. */
 long postern_gated_batch(struct postern_port *port, u32 function, struct postern_gate_batch *batch);
+/* Looks for packets, and notes whether there is something to sync with, or a doorbell to wait for.
+ * NAPI only. */
+void postern_gated_look(struct postern_port *port, struct postern_gate_batch *batch);
 /* Points `pieces`, of which there are up to MAX_SKB_FRAGS + 1, to the packet's bytes: all in memory
  * that the kernel always has mapped. Returns how many there are. */
 unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece *pieces);
-int postern_gated_send(struct postern_port *port, const struct sk_buff *skb,
-		       const struct postern_ring_meta *meta, bool more);
 
 /* Both modes. A doorbell is due after open and close; open may fail. */
 int postern_port_open(struct postern_port *port, u32 mtu, u32 seed);
@@ -63,17 +64,17 @@ static inline u64 postern_port_tx_high(const struct postern_port *port)
 	return port->ring.data_size / 4 * 3;
 }
 
+/* Of a gated port, what the last look found. */
 static inline bool postern_port_sync_needed(struct postern_port *port)
 {
-	if (!port->gated)
-		return postern_ring_sync_needed(&port->ring);
-	return postern_gated_sync_needed(port);
+	return port->gated ? port->stale : postern_ring_sync_needed(&port->ring);
 }
 
 static inline bool postern_port_sync(struct postern_port *port)
 {
 	if (!port->gated)
 		return postern_ring_sync(&port->ring);
+	port->stale = false;
 	return postern_gated_call(port, POSTERN_GATE_RING_SYNC, 0) & POSTERN_GATE_DOORBELL;
 }
 
@@ -95,43 +96,11 @@ static inline bool postern_port_arm_tx(struct postern_port *port)
 	       POSTERN_GATE_WAIT;
 }
 
-/* Asks for a doorbell at the next packet. False: there is something to do already. */
+/* Asks for a doorbell at the next packet; a gated port's last look has. False: there is something
+ * to do already. */
 static inline bool postern_port_arm_rx(struct postern_port *port)
 {
-	if (!port->gated)
-		return postern_ring_arm_rx(&port->ring);
-	return postern_gated_call(port, POSTERN_GATE_RING_ARM_RX, 0) & POSTERN_GATE_WAIT;
-}
-
-static inline int postern_open_send(struct postern_ring *ring, const struct sk_buff *skb,
-				    const struct postern_ring_meta *meta, bool more, u64 low)
-{
-	void *payload = skb ? postern_ring_reserve(ring, meta) : NULL;
-	int result = 0;
-	bool room;
-
-	if (payload && !skb_copy_bits(skb, 0, payload, meta->length)) {
-		postern_ring_commit(ring);
-		result = POSTERN_PORT_SENT;
-	}
-	room = postern_ring_room(ring, low);
-	if (!room)
-		result |= POSTERN_GATE_FULL;
-	if (room && more)
-		return result;
-	return result | (postern_ring_publish(ring) ? POSTERN_GATE_DOORBELL : 0);
-}
-
-/*
- * Puts the packet, if there is one, into the ring, and shows the peer all that is there, unless
- * there is `more` to come at once. Bits: SENT; FULL: a next packet may not fit; DOORBELL.
- */
-static inline int postern_port_send(struct postern_port *port, const struct sk_buff *skb,
-				    const struct postern_ring_meta *meta, bool more)
-{
-	if (port->gated)
-		return postern_gated_send(port, skb, meta, more);
-	return postern_open_send(&port->ring, skb, meta, more, postern_port_tx_low(port));
+	return port->gated ? port->armed : postern_ring_arm_rx(&port->ring);
 }
 
 #endif

@@ -2,12 +2,16 @@
 /* Receiving. NAPI only. */
 #include <linux/etherdevice.h>
 #include <linux/virtio_net.h>
+#include <net/page_pool.h>
 
 #include "postern_nic.h"
 
 /* A frame up to this long is received into one linear buffer; of a longer one only this much. */
 #define POSTERN_LINEAR_MAX  2048u
 #define POSTERN_LINEAR_HEAD 256u
+
+/* That are kept for packets to come. */
+#define POSTERN_POOL_PAGES 128
 
 /* Of a crossing. A packet has one piece for its linear part, and one for each page. */
 #define POSTERN_BATCH_PACKETS 16
@@ -20,59 +24,115 @@ struct postern_rx_batch {
 	struct sk_buff *skbs[POSTERN_BATCH_PACKETS];
 };
 
-int postern_rx_init(struct postern_nic *nic)
+static void postern_destroy_pool(void *pool)
 {
-	if (!nic->port.gated)
-		return 0;
-	nic->batch = devm_kzalloc(&nic->pdev->dev, sizeof(*nic->batch), GFP_KERNEL);
-	return nic->batch ? 0 : -ENOMEM;
+	page_pool_destroy(pool);
 }
 
-static void postern_rx_drop(struct postern_nic *nic, enum postern_counter reason)
+/* The bytes of received packets are in pages of a pool, to which they come back: a page that is
+ * allocated is zeroed first, which took more than all the rest of receiving a small packet. */
+static int postern_create_pool(struct postern_queue *queue)
 {
-	postern_count(nic, reason);
-	dev_core_stats_rx_dropped_inc(nic->dev);
+	struct device *device = &queue->nic->pdev->dev;
+	const struct page_pool_params params = {
+		.flags = PP_FLAG_PAGE_FRAG,
+		.pool_size = POSTERN_POOL_PAGES,
+		.nid = NUMA_NO_NODE,
+		.dev = device,
+	};
+	struct page_pool *pool = page_pool_create(&params);
+
+	if (IS_ERR(pool))
+		return PTR_ERR(pool);
+	queue->pool = pool;
+	return devm_add_action_or_reset(device, postern_destroy_pool, pool);
+}
+
+int postern_rx_init(struct postern_queue *queue)
+{
+	if (queue->port.gated) {
+		queue->rx_batch =
+			devm_kzalloc(&queue->nic->pdev->dev, sizeof(*queue->rx_batch), GFP_KERNEL);
+		if (!queue->rx_batch)
+			return -ENOMEM;
+	}
+	return postern_create_pool(queue);
+}
+
+static void postern_rx_drop(struct postern_queue *queue, enum postern_counter reason)
+{
+	postern_count(queue, reason);
+	dev_core_stats_rx_dropped_inc(queue->nic->dev);
+}
+
+/* A packet with a linear part of `room` bytes; NULL without memory. */
+static struct sk_buff *postern_alloc_linear(struct postern_queue *queue, u32 room)
+{
+	u32 size =
+		SKB_DATA_ALIGN(NET_SKB_PAD + room) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	unsigned int offset;
+	struct page *page = page_pool_dev_alloc_frag(queue->pool, &offset, size);
+	struct sk_buff *skb;
+
+	BUILD_BUG_ON(SKB_DATA_ALIGN(NET_SKB_PAD + POSTERN_LINEAR_MAX) +
+			     SKB_DATA_ALIGN(sizeof(struct skb_shared_info)) >
+		     PAGE_SIZE);
+	if (unlikely(!page))
+		return NULL;
+	skb = napi_build_skb(page_address(page) + offset, size);
+	if (unlikely(!skb)) {
+		page_pool_put_full_page(queue->pool, page, true);
+		return NULL;
+	}
+	skb_mark_for_recycle(skb);
+	skb_reserve(skb, NET_SKB_PAD);
+	skb_put(skb, room);
+	return skb;
 }
 
 /* A packet with room for `length` bytes, which are not yet written; NULL without memory. */
-static struct sk_buff *postern_alloc_skb(struct postern_nic *nic, u32 length)
+static struct sk_buff *postern_alloc_skb(struct postern_queue *queue, u32 length)
 {
 	u32 room = length <= POSTERN_LINEAR_MAX ? length : POSTERN_LINEAR_HEAD;
-	struct sk_buff *skb = napi_alloc_skb(&nic->napi, room);
+	struct sk_buff *skb = postern_alloc_linear(queue, room);
 	int frag;
 
 	BUILD_BUG_ON(DIV_ROUND_UP(POSTERN_RING_MAX_PAYLOAD - POSTERN_LINEAR_HEAD, PAGE_SIZE) >
 		     MAX_SKB_FRAGS);
 	if (!skb)
 		return NULL;
-	skb_put(skb, room);
 	for (frag = 0; room < length; frag++) {
 		u32 chunk = min_t(u32, length - room, PAGE_SIZE);
-		struct page *page = dev_alloc_page();
+		/* What the pool gives next is to be aligned too. */
+		u32 size = SKB_DATA_ALIGN(chunk);
+		unsigned int offset;
+		struct page *page = page_pool_dev_alloc_frag(queue->pool, &offset, size);
 
 		if (!page) {
 			kfree_skb(skb);
 			return NULL;
 		}
-		skb_add_rx_frag(skb, frag, page, 0, chunk, PAGE_SIZE);
+		skb_add_rx_frag(skb, frag, page, offset, chunk, size);
 		room += chunk;
 	}
 	return skb;
 }
 
 /* For a packet that the peer has sent; NULL: it is dropped. */
-static struct sk_buff *postern_expect(struct postern_nic *nic, const struct postern_ring_meta *meta)
+static struct sk_buff *postern_expect(struct postern_queue *queue,
+				      const struct postern_ring_meta *meta)
 {
 	struct sk_buff *skb;
 
-	if (meta->length < ETH_HLEN || (meta->gso_type == POSTERN_GSO_NONE &&
-					meta->length > nic->dev->mtu + POSTERN_FRAME_OVERHEAD)) {
-		postern_rx_drop(nic, POSTERN_RX_LENGTH);
+	if (meta->length < ETH_HLEN ||
+	    (meta->gso_type == POSTERN_GSO_NONE &&
+	     meta->length > queue->nic->dev->mtu + POSTERN_FRAME_OVERHEAD)) {
+		postern_rx_drop(queue, POSTERN_RX_LENGTH);
 		return NULL;
 	}
-	skb = postern_alloc_skb(nic, meta->length);
+	skb = postern_alloc_skb(queue, meta->length);
 	if (!skb)
-		postern_rx_drop(nic, POSTERN_RX_NO_MEMORY);
+		postern_rx_drop(queue, POSTERN_RX_NO_MEMORY);
 	return skb;
 }
 
@@ -82,6 +142,9 @@ static bool postern_apply_meta(struct sk_buff *skb, const struct postern_ring_me
 {
 	struct virtio_net_hdr header = {};
 
+	/* As a rule there is nothing to it. */
+	if (!(meta->flags & (POSTERN_RECORD_CSUM | POSTERN_RECORD_VALID)))
+		return true;
 	if (meta->flags & POSTERN_RECORD_CSUM) {
 		header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 		header.csum_start = __cpu_to_virtio16(true, meta->csum_start);
@@ -100,65 +163,97 @@ static bool postern_apply_meta(struct sk_buff *skb, const struct postern_ring_me
 	return virtio_net_hdr_to_skb(skb, &header, true) == 0;
 }
 
-/* Gives the packet, with its bytes in it, to the stack. */
-static void postern_deliver(struct postern_nic *nic, struct sk_buff *skb,
-			    const struct postern_ring_meta *meta)
+/* Can the stack merge packets of this protocol with others? For the rest its looking is in vain. */
+static bool postern_may_merge(__be16 protocol)
 {
-	struct net_device *dev = nic->dev;
+	switch (protocol) {
+	case htons(ETH_P_IP):
+	case htons(ETH_P_IPV6):
+	case htons(ETH_P_8021Q):
+	case htons(ETH_P_8021AD):
+		return true;
+	default:
+		return false;
+	}
+}
 
-	if (!postern_apply_meta(skb, meta)) {
-		postern_rx_drop(nic, POSTERN_RX_REFUSED);
+/* Gives the packet, with its bytes in it, to the stack: at once, or by the list that the caller
+ * hands over. */
+static void postern_deliver(struct postern_queue *queue, struct sk_buff *skb,
+			    const struct postern_ring_meta *meta, struct list_head *list)
+{
+	struct net_device *dev = queue->nic->dev;
+
+	if (unlikely(!postern_apply_meta(skb, meta))) {
+		postern_rx_drop(queue, POSTERN_RX_REFUSED);
 		kfree_skb(skb);
 		return;
 	}
-	dev_sw_netstats_rx_add(dev, meta->length);
+	postern_count(queue, POSTERN_RX_PACKETS);
+	postern_add(queue, POSTERN_RX_BYTES, meta->length);
 	skb->protocol = eth_type_trans(skb, dev);
-	napi_gro_receive(&nic->napi, skb);
+	skb_record_rx_queue(skb, queue->index);
+	if (postern_may_merge(skb->protocol))
+		napi_gro_receive(&queue->napi, skb);
+	else
+		list_add_tail(&skb->list, list);
 }
 
-static void postern_release(struct postern_nic *nic)
+static void postern_release(struct postern_queue *queue)
 {
-	if (postern_ring_release(&nic->port.ring))
-		postern_doorbell(nic, POSTERN_RX_DOORBELLS);
+	if (postern_ring_release(&queue->port.ring))
+		postern_doorbell(queue, POSTERN_RX_DOORBELLS);
 }
 
-static int postern_receive_open(struct postern_nic *nic, int budget)
+/* Takes what is there now, `budget` packets at most. */
+static int postern_take_open(struct postern_queue *queue, int budget, struct list_head *list)
 {
-	struct postern_ring *ring = &nic->port.ring;
+	struct postern_ring *ring = &queue->port.ring;
+	struct postern_ring_reader reader = postern_ring_read_begin(ring);
 	struct postern_ring_meta meta;
 	struct sk_buff *skb;
 	const void *payload;
 	int done = 0;
 
-	while (done < budget && (payload = postern_ring_peek(ring, &meta)) != NULL) {
-		skb = postern_expect(nic, &meta);
-		if (skb) {
-			if (likely(!skb_is_nonlinear(skb)))
-				memcpy(skb->data, payload, meta.length);
-			else
-				skb_store_bits(skb, 0, payload, meta.length);
-			postern_deliver(nic, skb, &meta);
-		}
-		postern_ring_consume(ring);
+	/* A peer that sends large packets need not wait for the whole batch. */
+	while (done < budget && reader.tail - ring->published_tail < ring->data_size / 4 &&
+	       (payload = postern_ring_read_next(&reader, &meta)) != NULL) {
 		done++;
-		/* A peer that sends large packets need not wait for the whole batch. */
-		if (ring->tail - ring->published_tail >= ring->data_size / 4)
-			postern_release(nic);
+		skb = postern_expect(queue, &meta);
+		if (!skb)
+			continue;
+		if (likely(!skb_is_nonlinear(skb)))
+			postern_copy(skb->data, payload, meta.length);
+		else
+			skb_store_bits(skb, 0, payload, meta.length);
+		postern_deliver(queue, skb, &meta, list);
 	}
-	postern_release(nic);
+	postern_ring_read_end(ring, &reader);
+	postern_release(queue);
+	return done;
+}
+
+static int postern_receive_open(struct postern_queue *queue, int budget, struct list_head *list)
+{
+	int done = 0, taken;
+
+	do {
+		taken = postern_take_open(queue, budget - done, list);
+		done += taken;
+	} while (taken > 0 && done < budget);
 	return done;
 }
 
 /* Makes packets for the first of the `found` ones. Returns for how many: not for all when the
  * pieces run out. The gate drops a packet without pieces. */
-static unsigned int postern_expect_batch(struct postern_nic *nic, unsigned int found)
+static unsigned int postern_expect_batch(struct postern_queue *queue, unsigned int found)
 {
-	struct postern_rx_batch *batch = nic->batch;
+	struct postern_rx_batch *batch = queue->rx_batch;
 	unsigned int used = 0, i;
 
 	for (i = 0; i < found && used + POSTERN_PACKET_PIECES <= POSTERN_BATCH_PIECES; i++) {
 		struct postern_gate_packet *packet = &batch->packets[i];
-		struct sk_buff *skb = postern_expect(nic, &packet->meta);
+		struct sk_buff *skb = postern_expect(queue, &packet->meta);
 
 		batch->skbs[i] = skb;
 		packet->pieces = &batch->pieces[used];
@@ -170,10 +265,10 @@ static unsigned int postern_expect_batch(struct postern_nic *nic, unsigned int f
 
 /* Gives the first `taken` of the `expected` packets to the stack. Of a packet that the peer has
  * changed since it was looked at, not all bytes may be written. */
-static void postern_deliver_batch(struct postern_nic *nic, unsigned int taken,
-				  unsigned int expected)
+static void postern_deliver_batch(struct postern_queue *queue, unsigned int taken,
+				  unsigned int expected, struct list_head *list)
 {
-	struct postern_rx_batch *batch = nic->batch;
+	struct postern_rx_batch *batch = queue->rx_batch;
 	unsigned int i;
 
 	for (i = 0; i < expected; i++) {
@@ -183,40 +278,47 @@ static void postern_deliver_batch(struct postern_nic *nic, unsigned int taken,
 		if (!skb)
 			continue;
 		if (i < taken && meta->length == skb->len) {
-			postern_deliver(nic, skb, meta);
+			postern_deliver(queue, skb, meta, list);
 			continue;
 		}
-		postern_rx_drop(nic, POSTERN_RX_LENGTH);
+		postern_rx_drop(queue, POSTERN_RX_LENGTH);
 		kfree_skb(skb);
 	}
 }
 
-static int postern_receive_gated(struct postern_nic *nic, int budget)
+/* A round that finds nothing is one crossing, which also asks for a doorbell. */
+static int postern_receive_gated(struct postern_queue *queue, int budget, struct list_head *list)
 {
-	struct postern_gate_batch batch = {.packets = nic->batch->packets};
-	unsigned int wanted, found, expected;
+	struct postern_gate_batch batch = {.packets = queue->rx_batch->packets};
+	unsigned int found, expected;
 	int done = 0;
 
-	do {
-		wanted = min(budget - done, POSTERN_BATCH_PACKETS);
-		batch.count = wanted;
-		postern_gated_batch(&nic->port, POSTERN_GATE_RING_LOOK, &batch);
+	while (done < budget) {
+		batch.count = min(budget - done, POSTERN_BATCH_PACKETS);
+		postern_gated_look(&queue->port, &batch);
 		found = batch.done;
-		if (!found)
+		if (!found || queue->port.stale)
 			break;
-		expected = postern_expect_batch(nic, found);
+		expected = postern_expect_batch(queue, found);
 		batch.count = expected;
-		if (postern_gated_batch(&nic->port, POSTERN_GATE_RING_TAKE, &batch) &
+		if (postern_gated_batch(&queue->port, POSTERN_GATE_RING_TAKE, &batch) &
 		    POSTERN_GATE_DOORBELL)
-			postern_doorbell(nic, POSTERN_RX_DOORBELLS);
-		postern_deliver_batch(nic, batch.done, expected);
+			postern_doorbell(queue, POSTERN_RX_DOORBELLS);
+		postern_deliver_batch(queue, batch.done, expected, list);
 		done += batch.done;
-	} while (batch.done == expected && done < budget && (found == wanted || expected < found));
+		if (batch.done < expected)
+			break;
+	}
 	return done;
 }
 
-int postern_receive(struct postern_nic *nic, int budget)
+int postern_receive(struct postern_queue *queue, int budget)
 {
-	return nic->port.gated ? postern_receive_gated(nic, budget)
-			       : postern_receive_open(nic, budget);
+	LIST_HEAD(list);
+	int done;
+
+	done = queue->port.gated ? postern_receive_gated(queue, budget, &list)
+				 : postern_receive_open(queue, budget, &list);
+	netif_receive_skb_list(&list);
+	return done;
 }

@@ -6,9 +6,31 @@
 
 #include "postern_nic.h"
 
-/* What the peer must know to finish the packet. False for a packet that a record cannot describe.
- */
-static bool postern_describe(const struct sk_buff *skb, struct postern_ring_meta *meta)
+/* Of a crossing. A packet has one piece for its linear part, and one for each page. */
+#define POSTERN_BATCH_PACKETS 16
+#define POSTERN_PACKET_PIECES (MAX_SKB_FRAGS + 1)
+#define POSTERN_BATCH_PIECES  64
+
+/* Packets that wait for a crossing, or, with the queue stopped, for room in the ring. */
+struct postern_tx_batch {
+	struct postern_gate_packet packets[POSTERN_BATCH_PACKETS];
+	struct postern_gate_piece pieces[POSTERN_BATCH_PIECES];
+	struct sk_buff *skbs[POSTERN_BATCH_PACKETS];
+	unsigned int count;
+	unsigned int used; /* of the pieces */
+};
+
+int postern_tx_init(struct postern_queue *queue)
+{
+	if (!queue->port.gated)
+		return 0;
+	queue->tx_batch =
+		devm_kzalloc(&queue->nic->pdev->dev, sizeof(*queue->tx_batch), GFP_KERNEL);
+	return queue->tx_batch ? 0 : -ENOMEM;
+}
+
+/* Describes a packet with offloads, or with pages. */
+static bool postern_describe_more(const struct sk_buff *skb, struct postern_ring_meta *meta)
 {
 	struct virtio_net_hdr header;
 
@@ -37,68 +59,225 @@ static bool postern_describe(const struct sk_buff *skb, struct postern_ring_meta
 	return postern_ring_meta_valid(meta);
 }
 
-/* Stops the queue until the peer has made room. All that was sent is published. */
-static void postern_stop_queue(struct postern_nic *nic)
+/* What the peer must know to finish the packet. False for a packet that a record cannot carry. */
+static bool postern_describe(const struct postern_queue *queue, const struct sk_buff *skb,
+			     struct postern_ring_meta *meta)
 {
-	netif_stop_queue(nic->dev);
-	postern_count(nic, POSTERN_TX_STOPS);
-	/* The full barrier in arm_tx also puts the stop before the look at the tail; with the
-	 * transmit lock in postern_wake_queue it leaves no gap. */
-	if (!postern_port_arm_tx(&nic->port))
-		netif_start_queue(nic->dev);
+	if (unlikely(skb->len > queue->port.ring.max_payload))
+		return false;
+	if (skb->ip_summed == CHECKSUM_PARTIAL || skb_is_gso(skb) || skb_is_nonlinear(skb))
+		return postern_describe_more(skb, meta);
+	*meta = (struct postern_ring_meta){.length = skb->len};
+	if (skb->ip_summed == CHECKSUM_UNNECESSARY)
+		meta->flags = POSTERN_RECORD_VALID;
+	return true;
 }
 
-/* Does what the result of postern_port_send asks for. */
-static void postern_finish_xmit(struct postern_nic *nic, int result)
+/* Stops the queue until the peer has made room. All that was sent is published. False: it has made
+ * room already, and the queue goes on. */
+static bool postern_stop_queue(struct postern_queue *queue)
 {
+	struct netdev_queue *txq = postern_txq(queue);
+
+	netif_tx_stop_queue(txq);
+	postern_count(queue, POSTERN_TX_STOPS);
+	/* The full barrier in arm_tx also puts the stop before the look at the tail; with the
+	 * transmit lock in postern_wake_queue it leaves no gap. */
+	if (postern_port_arm_tx(&queue->port))
+		return true;
+	netif_tx_start_queue(txq);
+	return false;
+}
+
+/* The ring has the packet's bytes. */
+static void postern_sent(struct postern_queue *queue, struct sk_buff *skb)
+{
+	postern_count(queue, POSTERN_TX_PACKETS);
+	postern_add(queue, POSTERN_TX_BYTES, skb->len);
+	/* In softirq or with it disabled, as always but in netpoll, packets are given back in
+	 * bulk. */
+	if (likely(!in_hardirq() && !irqs_disabled()))
+		napi_consume_skb(skb, 1);
+	else
+		dev_consume_skb_any(skb);
+}
+
+static void postern_tx_drop(struct postern_queue *queue, struct sk_buff *skb)
+{
+	dev_core_stats_tx_dropped_inc(queue->nic->dev);
+	dev_kfree_skb_any(skb);
+}
+
+/* Copies the packet to where its payload goes. False for one that is not as long as it says. */
+static bool postern_copy_out(const struct sk_buff *skb, void *payload)
+{
+	if (likely(!skb_is_nonlinear(skb))) {
+		postern_copy(payload, skb->data, skb->len);
+		return true;
+	}
+	return skb_copy_bits(skb, 0, payload, skb->len) == 0;
+}
+
+/* Puts the packet, if there is one, into the ring, and shows the peer all that is there, unless
+ * there is `more` to come at once. */
+static netdev_tx_t postern_xmit_open(struct postern_queue *queue, struct sk_buff *skb,
+				     const struct postern_ring_meta *meta, bool more)
+{
+	struct postern_ring *ring = &queue->port.ring;
+	netdev_tx_t result = NETDEV_TX_OK;
+	bool full;
+
+	if (likely(skb)) {
+		void *payload = postern_ring_reserve(ring, meta);
+
+		if (likely(payload && postern_copy_out(skb, payload))) {
+			postern_ring_commit(ring);
+			skb_tx_timestamp(skb);
+			postern_sent(queue, skb);
+		} else if (payload || !postern_ring_works(ring)) {
+			postern_tx_drop(queue, skb);
+		} else {
+			result = NETDEV_TX_BUSY;
+		}
+	}
+	full = !postern_ring_room(ring, postern_port_tx_low(&queue->port));
+	if ((full || !more || result == NETDEV_TX_BUSY) && postern_ring_publish(ring))
+		postern_doorbell(queue, POSTERN_TX_DOORBELLS);
+	if (full)
+		postern_stop_queue(queue);
+	return result;
+}
+
+/* Keeps the first `count` packets of the batch no longer. */
+static void postern_batch_advance(struct postern_tx_batch *batch, unsigned int count)
+{
+	batch->count -= count;
+	memmove(batch->skbs, batch->skbs + count, batch->count * sizeof(batch->skbs[0]));
+	memmove(batch->packets, batch->packets + count, batch->count * sizeof(batch->packets[0]));
+	/* Pieces are not moved: they are free again when none is waiting any more. */
+	if (batch->count == 0)
+		batch->used = 0;
+}
+
+static bool postern_batch_full(const struct postern_tx_batch *batch)
+{
+	return batch->count == POSTERN_BATCH_PACKETS ||
+	       batch->used + POSTERN_PACKET_PIECES > POSTERN_BATCH_PIECES;
+}
+
+void postern_tx_purge(struct postern_queue *queue)
+{
+	struct postern_tx_batch *batch = queue->tx_batch;
+	unsigned int i;
+
+	if (!batch)
+		return;
+	for (i = 0; i < batch->count; i++)
+		postern_tx_drop(queue, batch->skbs[i]);
+	postern_batch_advance(batch, batch->count);
+}
+
+/* Crosses with what waits, and shows it to the peer unless there is `more` to come at once. Returns
+ * whether the ring has room for whatever comes next. */
+static bool postern_flush(struct postern_queue *queue, bool more)
+{
+	struct postern_tx_batch *waiting = queue->tx_batch;
+	struct postern_gate_batch batch = {
+		.packets = waiting->packets,
+		.count = waiting->count,
+		.room = postern_port_tx_low(&queue->port),
+		.more = more,
+	};
+	long result = postern_gated_batch(&queue->port, POSTERN_GATE_RING_SEND, &batch);
+	unsigned int i;
+
 	if (result & POSTERN_GATE_DOORBELL)
-		postern_doorbell(nic, POSTERN_TX_DOORBELLS);
-	if (result & POSTERN_GATE_FULL)
-		postern_stop_queue(nic);
-	if (postern_port_ails(&nic->port))
-		napi_schedule(&nic->napi);
+		postern_doorbell(queue, POSTERN_TX_DOORBELLS);
+	for (i = 0; i < batch.done; i++)
+		postern_sent(queue, waiting->skbs[i]);
+	postern_batch_advance(waiting, batch.done);
+	if (waiting->count > 0 && !postern_port_works(&queue->port))
+		postern_tx_purge(queue);
+	return waiting->count == 0 && !(result & POSTERN_GATE_FULL);
+}
+
+/* Crosses with all that waits, or stops the queue. Ends: room that the peer has made is used up by
+ * what goes into it. */
+static void postern_flush_all(struct postern_queue *queue)
+{
+	while (!postern_flush(queue, false) && !postern_stop_queue(queue))
+		;
+}
+
+/* A crossing for each batch of the stack's rather than for each packet. */
+static netdev_tx_t postern_xmit_gated(struct postern_queue *queue, struct sk_buff *skb,
+				      const struct postern_ring_meta *meta, bool more)
+{
+	struct postern_tx_batch *batch = queue->tx_batch;
+	struct postern_gate_packet *packet;
+	bool room = true;
+
+	if (postern_batch_full(batch))
+		room = postern_flush(queue, more);
+	if (postern_batch_full(batch)) {
+		postern_flush_all(queue);
+		return NETDEV_TX_BUSY;
+	}
+	if (skb) {
+		packet = &batch->packets[batch->count];
+		packet->meta = *meta;
+		packet->pieces = &batch->pieces[batch->used];
+		packet->piece_count = postern_pieces(skb, packet->pieces);
+		skb_tx_timestamp(skb);
+		batch->skbs[batch->count++] = skb;
+		batch->used += packet->piece_count;
+	}
+	if (!more || !room)
+		postern_flush_all(queue);
+	return NETDEV_TX_OK;
 }
 
 netdev_tx_t postern_start_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct postern_nic *nic = netdev_priv(dev);
-	struct postern_port *port = &nic->port;
-	struct postern_ring_meta meta;
-	unsigned int length = skb->len;
+	struct postern_queue *queue = &nic->queues[skb_get_queue_mapping(skb)];
 	bool more = netdev_xmit_more();
-	int result;
+	struct postern_ring_meta meta;
+	netdev_tx_t result;
 
-	if (!postern_describe(skb, &meta) || length > port->ring.max_payload) {
-		postern_count(nic, POSTERN_TX_REFUSED);
+	if (unlikely(!postern_describe(queue, skb, &meta))) {
+		postern_count(queue, POSTERN_TX_REFUSED);
+		postern_tx_drop(queue, skb);
 		/* Packets before this one of the same batch may still be unpublished. */
-		result = postern_port_send(port, NULL, NULL, more);
-		goto drop;
+		skb = NULL;
 	}
-	result = postern_port_send(port, skb, &meta, more);
-	if (!(result & POSTERN_PORT_SENT)) {
-		if (!postern_port_works(port))
-			goto drop;
-		postern_finish_xmit(nic, result);
-		return NETDEV_TX_BUSY;
-	}
-	skb_tx_timestamp(skb);
-	dev_sw_netstats_tx_add(dev, 1, length);
-	dev_consume_skb_any(skb);
-	postern_finish_xmit(nic, result);
-	return NETDEV_TX_OK;
-
-drop:
-	dev_core_stats_tx_dropped_inc(dev);
-	dev_kfree_skb_any(skb);
-	postern_finish_xmit(nic, result);
-	return NETDEV_TX_OK;
+	result = queue->port.gated ? postern_xmit_gated(queue, skb, &meta, more)
+				   : postern_xmit_open(queue, skb, &meta, more);
+	if (unlikely(postern_port_ails(&queue->port)))
+		napi_schedule(&queue->napi);
+	return skb ? result : NETDEV_TX_OK;
 }
 
-void postern_wake_queue(struct postern_nic *nic)
+/* A queue that the peer has not opened carries nothing: its flows go by the first, whose state is
+ * the carrier. */
+u16 postern_select_queue(struct net_device *dev, struct sk_buff *skb, struct net_device *sb_dev)
 {
-	netif_tx_lock(nic->dev);
-	if (netif_queue_stopped(nic->dev) && postern_port_works(&nic->port) &&
-	    postern_port_room(&nic->port))
-		netif_wake_queue(nic->dev);
-	netif_tx_unlock(nic->dev);
+	struct postern_nic *nic = netdev_priv(dev);
+	u16 index = netdev_pick_tx(dev, skb, sb_dev);
+
+	return READ_ONCE(nic->queues[index].up) ? index : 0;
+}
+
+void postern_wake_queue(struct postern_queue *queue)
+{
+	struct netdev_queue *txq = postern_txq(queue);
+
+	__netif_tx_lock(txq, smp_processor_id());
+	if (netif_tx_queue_stopped(txq) && postern_port_works(&queue->port) &&
+	    postern_port_room(&queue->port)) {
+		netif_tx_wake_queue(txq);
+		if (queue->tx_batch)
+			postern_flush_all(queue);
+	}
+	__netif_tx_unlock(txq);
 }

@@ -100,6 +100,7 @@ static void read_registers(struct device *device)
     }
     device->port = read32(registers + POSTERN_REG_PORT);
     device->section_size = read32(registers + POSTERN_REG_SECTION_SIZE);
+    device->queues = read32(registers + POSTERN_REG_QUEUES);
     for (unsigned i = 0; i < sizeof(device->mac); i++) {
         device->mac[i] = (uint8_t)(mac >> 8 * i);
     }

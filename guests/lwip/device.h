@@ -10,6 +10,7 @@ struct device {
     volatile uint8_t *registers; /* BAR 0 */
     uint64_t window;             /* where BAR 2 is */
     uint32_t section_size;
+    uint32_t queues; /* of which this guest uses the first */
     uint32_t port;
     uint32_t mode; /* POSTERN_MODE_ */
     uint8_t mac[6];

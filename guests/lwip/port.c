@@ -69,7 +69,7 @@ void port_init(struct port *port, const struct device *device)
 
     *port = (struct port){.number = device->port, .gated = device->mode == POSTERN_MODE_GATED};
     if (window == NULL || !postern_ring_init(&port->ring, window, window + device->section_size,
-                                             device->section_size)) {
+                                             device->section_size / device->queues)) {
         give_up("postern-lwip: no use for a window at 0x%lx with sections of 0x%x bytes\n",
                 device->window, device->section_size);
     }

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import boot
 from postern_machine import FALLBACK, table
-from traffic import assert_data_arrives
+from traffic import assert_data_arrives, statistics
 
 CROSSING_EXITS = ("vmcall", "vmfunc", "ept_violation")
 BENCH = "insmod /lib/modules/postern_bench.ko what={}; rmmod postern_bench 2> /dev/null"
@@ -79,6 +79,12 @@ def test_driver_saw_no_faults(gated):
     for name in ("alpha", "beta"):
         output = gated.guest(name).run("dmesg | grep postern_net")
         assert "broken" not in output and "crossing" not in output, output
+
+
+def test_ring_is_opened_anew(gated):
+    gated.guest("beta").run("nic eth0 reset; sleep 1")
+    assert_ping(gated)
+    assert "gate_errors" not in statistics(gated.guest("beta"))
 
 
 def test_program_wants_a_port_that_is_down(gated):

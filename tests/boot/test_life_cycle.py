@@ -7,6 +7,7 @@ import socket
 import time
 
 from postern_machine import ESCAPE, table
+from traffic import statistics
 
 # A triple fault: an IDT without entries and an exception, from the kernel's own memory.
 TRIPLE_FAULT = "insmod /lib/modules/postern_bench.ko what=triple_fault"
@@ -23,6 +24,29 @@ def test_kernels_and_cpus(mixed):
 def test_ping_between_kernels(mixed):
     output = mixed.guest("beta").run("ping -c 5 -i 0.2 10.0.0.1")
     assert "5 packets received" in output
+
+
+def ping_from(guest, cpu):
+    """Pings beta from one of alpha's CPUs, and says how many packets its queues sent for it."""
+    before = statistics(guest)
+    output = guest.run(f"taskset {1 << cpu} ping -c 5 -i 0.2 10.0.0.2")
+    assert "5 packets received" in output, output
+    after = statistics(guest)
+    return [after.get(name, 0) - before.get(name, 0)
+            for name in ("queue0_tx_packets", "queue1_tx_packets")]
+
+
+def test_each_cpu_sends_by_its_own_queue(mixed):
+    """Until the peer closes one: then by the other."""
+    alpha, beta = mixed.guest("alpha"), mixed.guest("beta")
+    assert "2 of 2" in alpha.run("nic eth0 channels")
+    assert ping_from(alpha, 0)[0] >= 5
+    assert ping_from(alpha, 1)[1] >= 5
+    beta.run("nic eth0 channels 1; sleep 2")
+    first, second = ping_from(alpha, 1)
+    assert first >= 5 and second == 0
+    beta.run("nic eth0 channels 2; sleep 2")
+    assert ping_from(alpha, 1)[1] >= 5
 
 
 def test_shared_cpu_is_shared_by_time(mixed):

@@ -55,15 +55,6 @@ def test_page_tells_statistics(lwip):
     assert (page["link.mode"], page["link.up"], page["ring.data_size"]) == ("open", "1", "32768")
 
 
-def test_waits_by_mwait(lwip):
-    page = statistics(lwip.guest("alpha"), WEB)
-    if page["idle.way"] == "halt" and platform() != "bochs":
-        pytest.skip(f"the CPU of {platform()} has no MWAIT for guests")
-    assert page["idle.way"] == "mwait" and int(page["idle.waits"]) > 0
-    counts = {row["exit"]: int(row["count"]) for row in table(lwip.hvctl("exec", "stats", "web"))}
-    assert counts["mwait"] >= int(page["idle.waits"]) and counts["monitor"] >= counts["mwait"]
-
-
 def test_data_comes_back_as_it_was(lwip):
     """Through a ring of 32 KiB, which is full again and again."""
     assert_echo(lwip.guest("alpha"), WEB, 2 << 20)

@@ -4,7 +4,7 @@
 import re
 
 from postern_machine import table
-from traffic import assert_data_arrives
+from traffic import assert_data_arrives, statistics
 
 IDLE_SECONDS = 4  # emulated
 
@@ -96,6 +96,26 @@ def test_driver_saw_no_faults(two):
                              " rx_frame_errors rx_dropped")
         assert all(line.endswith(":0") for line in counters.split()), counters
         assert "broken" not in guest.run("dmesg | grep postern_net")
+
+
+def test_driver_statistics(two):
+    """Of one queue, hence the sums are its own; and the kernel's are the same."""
+    alpha = two.guest("alpha")
+    values = statistics(alpha)
+    for name in ("tx_packets", "rx_packets", "tx_doorbells", "ring_interrupts", "polls", "rearms"):
+        assert values[name] == values["queue0_" + name] > 0, name
+    sent = int(alpha.run("cat /sys/class/net/eth0/statistics/tx_packets"))
+    assert values["tx_packets"] <= sent <= statistics(alpha)["tx_packets"]
+    assert "1 of 1" in alpha.run("nic eth0 channels")
+
+
+def test_rings_are_opened_anew(two):
+    """As by ethtool --reset, on a link that is up; both ends follow."""
+    alpha = two.guest("alpha")
+    before = statistics(two.guest("beta"))["link_doorbells"]
+    alpha.run("nic eth0 reset; sleep 1")
+    assert "3 packets received" in alpha.run("ping -c 3 -i 0.2 10.0.0.2")
+    assert statistics(two.guest("beta"))["link_doorbells"] > before
 
 
 def test_no_doorbell_per_packet(two):

@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Data between the two guests of a link."""
+"""Data between the two guests of a link, and what their drivers say of it."""
+
+import re
+
+
+def statistics(guest, interface="eth0"):
+    """What ethtool would show of the driver, without the zeros."""
+    text = guest.run(f"nic {interface} stats")
+    return {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)\s*$", text, re.MULTILINE)}
 
 from postern_machine import table
 

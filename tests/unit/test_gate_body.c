@@ -112,7 +112,7 @@ static void test_numbers(void **state)
 {
     (void)state;
     assert_int_equal(gate_function(POSTERN_GATE_NOTHING, NULL), 0);
-    static const uint32_t unknown[] = {4, 15, 27, 0x80000000u, UINT32_MAX};
+    static const uint32_t unknown[] = {4, 15, 28, 0x80000000u, UINT32_MAX};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         assert_int_equal(gate_function(unknown[i], NULL), POSTERN_ERR_UNKNOWN);
     }
@@ -187,6 +187,30 @@ static void test_life(void **state)
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(gate_function(telling[i], &nothing), 0);
     }
+}
+
+/* A look that finds nothing also asks for a doorbell; one that finds something does not. */
+static void test_poll(void **state)
+{
+    struct postern_gate_packet packets[PACKETS];
+    struct postern_gate_batch batch = {.ring = &ends[1], .packets = packets, .count = PACKETS};
+    uint8_t bytes[64];
+    struct postern_ring_meta meta;
+    uint32_t done;
+
+    (void)state;
+    assert_int_equal(gate_function(POSTERN_GATE_RING_POLL, &batch), POSTERN_GATE_WAIT);
+    assert_int_equal(batch.done, 0);
+    assert_int_equal(send(0, 2, 64, 1, &done), POSTERN_GATE_DOORBELL);
+    assert_int_equal(gate_function(POSTERN_GATE_RING_POLL, &batch), 0);
+    assert_int_equal(batch.done, 2);
+    assert_int_equal(packets[0].meta.length, 64);
+    assert_true(take(1, bytes, sizeof(bytes), &meta) && take(1, bytes, sizeof(bytes), &meta));
+    /* It was not asked for again. */
+    assert_int_equal(send(0, 1, 64, 1, &done), 0);
+    assert_true(take(1, bytes, sizeof(bytes), &meta));
+    assert_int_equal(ring_call(0, POSTERN_GATE_RING_CLOSE, 0), POSTERN_GATE_DOORBELL);
+    assert_int_equal(gate_function(POSTERN_GATE_RING_POLL, &batch), POSTERN_GATE_SYNC);
 }
 
 static void test_gather_and_scatter(void **state)
@@ -454,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_copy_sizes),
         cmocka_unit_test_setup_teardown(test_access, set_up_closed, tear_down),
         cmocka_unit_test_teardown(test_life, tear_down),
+        cmocka_unit_test_setup_teardown(test_poll, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_gather_and_scatter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_more, set_up, tear_down),

@@ -93,6 +93,7 @@ static void make_ports(unsigned modes)
     for (unsigned end = 0; end < 2; end++) {
         struct device device = {.window = (uint64_t)(uintptr_t)window.writable[end],
                                 .section_size = SECTION,
+                                .queues = 1,
                                 .port = 5,
                                 .mode = (modes >> end & 1) != 0 ? POSTERN_MODE_GATED
                                                                 : POSTERN_MODE_OPEN};
