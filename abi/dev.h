@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * /dev/postern of Linux guests: a port in mode gated for a program of ring 3, which then crosses
- * into the port's view without system calls.
+ * /dev/postern of Linux guests: a port for a program of ring 3, which then sends and receives
+ * without system calls. Of a port in mode gated it crosses into the port's view; of one in mode
+ * open it has the window as it is, and there is no gate.
  *
  * An open file takes one port with POSTERN_DEV_TAKE, and has it until it is closed and nothing of
  * it is mapped any more. The port's network interface has to be down, and stays so. mmap() gives
@@ -31,20 +32,23 @@
 
 struct postern_dev_port {
     uint32_t port; /* register PORT of the NIC, or POSTERN_DEV_ANY; then the one that was taken */
-    uint32_t view;
-    uint64_t gate_size;
+    uint32_t view; /* mode gated */
+    uint64_t gate_size;   /* 0: mode open */
     uint64_t window_size; /* twice the section's */
+    uint8_t mac[6];
+    uint8_t reserved[2];
 };
 
 /*
  * Numbers of ioctl(), as Linux makes them. Errors: EBUSY, the interface is up, another file has the
- * port, or this one has one; ENODEV, there is no such port in mode gated; ENXIO, this file has
+ * port, or this one has one; ENODEV, there is no such port; ENXIO, this file has
  * none, or it went away; others are those of opening a view.
  */
-#define POSTERN_DEV_TAKE     0xc0185000u /* struct postern_dev_port * */
+#define POSTERN_DEV_TAKE     0xc0205000u /* struct postern_dev_port * */
 #define POSTERN_DEV_DOORBELL 0x00005001u /* rings the peer; ENOTCONN: its VM does not run */
 #define POSTERN_DEV_GRANT    0x00005002u /* 1 or 0: POSTERN_HC_WINDOW_GRANT for the own section */
+#define POSTERN_DEV_LINK     0x00005003u /* returns POSTERN_REG_LINK's bits */
 
-_Static_assert(sizeof(struct postern_dev_port) == 24, "postern_dev_port");
+_Static_assert(sizeof(struct postern_dev_port) == 32, "postern_dev_port");
 
 #endif

@@ -14,12 +14,13 @@
 
 #include "abi/gate.h"
 #include "abi/ring_ops.h"
+#include "abi/ring_wait.h"
 
 /* Bits of the results. */
 #define POSTERN_GATE_DOORBELL 1 /* a doorbell is due */
 #define POSTERN_GATE_SYNC     2 /* RING_SYNC would change something */
 #define POSTERN_GATE_FULL     4 /* there is not the room that was asked for */
-#define POSTERN_GATE_WAIT     8 /* armed: there is nothing to do until a doorbell comes */
+#define POSTERN_GATE_WAIT     8 /* armed: there is nothing to do until a doorbell comes; or waited */
 
 /* With struct postern_gate_ring. */
 #define POSTERN_GATE_RING_OPEN    16u /* postern_ring_open: DOORBELL always */
@@ -36,7 +37,7 @@
  *
  * SEND copies packets into the ring, with their metas, each from its pieces, which together have
  * meta.length bytes (else ARGUMENT). Then it publishes all, unless `more` is set, all were taken
- * and `room` bytes are left. Bits: DOORBELL, and FULL when fewer than `room` bytes are left.
+ * and `room` bytes are left. Bits: DOORBELL, SYNC, and FULL when fewer than `room` bytes are left.
  */
 #define POSTERN_GATE_RING_SEND 23u
 /* Reads the metas of the next packets and leaves the packets where they are. Bits: SYNC. */
@@ -44,12 +45,19 @@
 /*
  * Copies packets out of the ring into their pieces, sets their metas, and gives the ring's bytes
  * back to the peer. A packet that its pieces have no room for is dropped, and its meta.length set
- * to 0. A hostile peer may have changed what LOOK said. Bits: DOORBELL.
+ * to 0. A hostile peer may have changed what LOOK said; who gives room for any packet needs no
+ * LOOK. Bits: DOORBELL, SYNC.
  */
 #define POSTERN_GATE_RING_TAKE 25u
 /* LOOK, and when there is no packet also ARM_RX: a consumer's idle round in one. Bits: SYNC, and
  * WAIT when it is armed. */
-#define POSTERN_GATE_RING_POLL 26u
+#define POSTERN_GATE_RING_POLL 27u
+
+/*
+ * With struct postern_gate_ring. postern_ring_wait, for CPL 0 (else PERMISSION) where CPUID shows
+ * MONITOR: WAIT if it has waited, for a packet or an interrupt or nothing.
+ */
+#define POSTERN_GATE_RING_WAIT 26u
 
 struct postern_gate_ring {
     struct postern_ring *ring;
@@ -72,10 +80,12 @@ struct postern_gate_packet {
 struct postern_gate_batch {
     struct postern_ring *ring;
     struct postern_gate_packet *packets;
-    uint32_t count; /* of packets */
-    uint32_t done;  /* of them, a result */
-    uint64_t room;  /* SEND */
-    uint64_t more;  /* SEND: another SEND comes at once */
+    uint32_t count;   /* of packets */
+    uint32_t done;    /* of them, a result */
+    uint64_t room;    /* SEND */
+    uint64_t more;    /* SEND: another SEND comes at once */
+    uint64_t bytes;   /* SEND, TAKE: of payload that was copied, a result */
+    uint64_t dropped; /* TAKE: packets that their pieces had no room for, a result */
 };
 
 /* Both sides of the gate have been compiled apart. */
@@ -87,6 +97,6 @@ _Static_assert(sizeof(struct postern_ring) == 256 &&
                "postern_ring");
 _Static_assert(sizeof(struct postern_gate_ring) == 24, "postern_gate_ring");
 _Static_assert(sizeof(struct postern_gate_packet) == 40, "postern_gate_packet");
-_Static_assert(sizeof(struct postern_gate_batch) == 40, "postern_gate_batch");
+_Static_assert(sizeof(struct postern_gate_batch) == 56, "postern_gate_batch");
 
 #endif

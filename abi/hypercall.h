@@ -59,6 +59,17 @@
 #define POSTERN_VE_OFF (~0ull)
 /* Returns how many VM exits the calling vCPU has had so far, this one included. */
 #define POSTERN_HC_EXITS 9
+/* RDI: a port; RSI: one of the numbers below. Returns how often an exit had to do that for the port
+ * since the machine was started: a data path that has no exits changes none of them. */
+#define POSTERN_HC_PORT_EXITS   10
+#define POSTERN_PORT_DOORBELLS  0 /* this end rang */
+#define POSTERN_PORT_INTERRUPTS 1 /* doorbells of the other end interrupted this one */
+#define POSTERN_PORT_RESUMED    2 /* crossings that went on after an interruption */
+#define POSTERN_PORT_ABORTED    3 /* crossings that were given up */
+#define POSTERN_PORT_SWITCHES   4 /* view changes, there or back, where VMFUNC does not do them */
+#define POSTERN_PORT_VIOLATIONS \
+    5 /* accesses that the window does not allow, #VE by the CPU apart */
+#define POSTERN_PORT_COUNTS 6
 
 /* For tests of Postern itself, where the boot option test=on is set; unknown elsewhere. RDI: how
  * many ticks of the VMX-preemption timer after the next VM entry the vCPU is taken out of the

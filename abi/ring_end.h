@@ -6,30 +6,8 @@
 #ifndef POSTERN_ABI_RING_END_H
 #define POSTERN_ABI_RING_END_H
 
+#include "abi/access.h"
 #include "abi/ring.h"
-
-#if defined(POSTERN_LOAD)
-/* A test has put its own accesses here, to watch them. */
-#include <stdbool.h>
-#include <stddef.h>
-#elif defined(__KERNEL__)
-#include <linux/compiler.h>
-#include <asm/barrier.h>
-/* The virt_ forms: a kernel for one CPU also talks to a peer on another CPU. */
-#define POSTERN_LOAD(p)             READ_ONCE(*(p))
-#define POSTERN_STORE(p, value)     WRITE_ONCE(*(p), value)
-#define POSTERN_LOAD_ACQUIRE(p)     virt_load_acquire(p)
-#define POSTERN_STORE_RELEASE(p, v) virt_store_release(p, v)
-#define POSTERN_FULL_BARRIER()      virt_mb()
-#else
-#include <stdbool.h>
-#include <stddef.h>
-#define POSTERN_LOAD(p)             __atomic_load_n(p, __ATOMIC_RELAXED)
-#define POSTERN_STORE(p, value)     __atomic_store_n(p, value, __ATOMIC_RELAXED)
-#define POSTERN_LOAD_ACQUIRE(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define POSTERN_STORE_RELEASE(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define POSTERN_FULL_BARRIER()      __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#endif
 
 /* What the peer did that no honest peer does. */
 enum postern_ring_fault {
@@ -139,15 +117,17 @@ static inline void postern_ring_set_mtu(struct postern_ring *ring, uint32_t mtu)
 
 /*
  * Opens this end with a new generation, whatever was there before; a doorbell is due, and a sync.
- * `seed` is any number that differs from run to run (a clock's): it begins the count of generations
- * in a section that nobody has used yet, so that a section that was cleared does not repeat them.
+ * `seed` is any number that differs from opening to opening (a clock's). It is how far the number
+ * of this generation is from the last one's, so nobody can have claimed that number before, nor is
+ * it repeated in a section that was cleared.
  */
 static inline void postern_ring_open(struct postern_ring *ring, uint32_t mtu, uint32_t seed)
 {
     struct postern_ring_header *own = ring->own;
     uint32_t last = POSTERN_LOAD(&own->last);
 
-    ring->generation = (last == 0 ? seed : last) + 1;
+    /* Never the last one again: the step is 1 to 2^31. */
+    ring->generation = last + 1 + (seed >> 1);
     if (ring->generation == 0) {
         ring->generation = 1;
     }

@@ -217,6 +217,16 @@ static inline bool postern_ring_release(struct postern_ring *ring)
     return postern_ring_passes(old_tail, ring->tail, POSTERN_LOAD(&ring->peer->tx_event));
 }
 
+/* Consumer, when it has released everything: whether the peer has nothing for it, no news either.
+ * Looks for itself, after what the caller has made sure that it cannot miss. */
+static inline bool postern_ring_is_idle(const struct postern_ring *ring)
+{
+    if (postern_ring_sync_needed(ring)) {
+        return false;
+    }
+    return !postern_ring_works(ring) || POSTERN_LOAD(&ring->peer->head) == ring->tail;
+}
+
 /*
  * Consumer, when it has released everything: asks for a doorbell at the next record. Returns true
  * when there is nothing to do until a doorbell comes. False: sync, peek again; in an end that polls
@@ -230,10 +240,7 @@ static inline bool postern_ring_arm_rx(struct postern_ring *ring)
     POSTERN_STORE(&ring->own->rx_event, ring->tail);
     /* The event before the head is read. Partner: the full barrier in postern_ring_publish. */
     POSTERN_FULL_BARRIER();
-    if (postern_ring_sync_needed(ring)) {
-        return false;
-    }
-    return !postern_ring_works(ring) || POSTERN_LOAD(&ring->peer->head) == ring->tail;
+    return postern_ring_is_idle(ring);
 }
 
 #endif

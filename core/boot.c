@@ -125,6 +125,10 @@ static status_t check_memory(void)
     for (uint32_t i = 0; i < config.link_count; i++) {
         needed += 2 * config.links[i].window;
     }
+    for (uint32_t i = 0; i < config.network_count; i++) {
+        /* Each member's section, and the hypervisor's. */
+        needed += (config.networks[i].member_count + 1) * config.networks[i].window;
+    }
     if (needed > free) {
         log_error("the configuration needs %llu MiB of memory, this machine has %llu MiB free",
                   (unsigned long long)(needed >> 20), (unsigned long long)(free >> 20));

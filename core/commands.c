@@ -4,19 +4,13 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/pcpu.h"
 #include "arch/x86/uefi/runtime.h"
+#include "core/commands_parts.h"
 #include "core/exits.h"
 #include "core/line.h"
 #include "core/link.h"
 #include "core/machine.h"
 #include "core/scheduler.h"
 #include "lib/string.h"
-
-struct output {
-    format_sink_t sink;
-    void *context;
-};
-
-#define print(out, ...) format_to((out)->sink, (out)->context, __VA_ARGS__)
 
 static struct vm *find_vm(const char *name, const struct output *out)
 {
@@ -103,6 +97,8 @@ static status_t caps(const char *argument, const struct output *out)
     vmx_caps_report(&machine_get()->raw, false, out->sink, out->context);
     print(out, "virtual interrupts are %s\n",
           chosen->virtual_interrupt_delivery ? "delivered by the CPU" : "injected at entries");
+    print(out, "interrupts from other CPUs are %s\n",
+          chosen->posted_interrupts ? "posted" : "told by a kick");
     print(out, "views change by %s\n", chosen->eptp_switching ? "VMFUNC" : "exits");
     print(out, "violations come by %s\n", chosen->virtualization_exceptions ? "#VE" : "exits");
     return STATUS_OK;
@@ -117,7 +113,7 @@ static void print_views(const struct output *out)
         for (uint32_t p = 0; p < vm->port_count; p++) {
             const struct port *port = vm->ports[p];
             if (port->view != 0) {
-                print(out, "view.%s.%s_kib\t%u\n", vm->config->name, port->link->config->name,
+                print(out, "view.%s.%s_kib\t%u\n", vm->config->name, port->name,
                       views_pages(&vm->views, port->view) * (unsigned)(PAGE_SIZE >> 10));
             }
         }
@@ -153,6 +149,12 @@ static status_t info(const char *argument, const struct output *out)
     return STATUS_OK;
 }
 
+static unsigned long long count_of(const struct port *port, unsigned number)
+{
+    return atomic_load_explicit(&port->counts[number], memory_order_relaxed);
+}
+
+/* Two tables: the links, and what exits have had to do for each of their ends. */
 static status_t links(const char *argument, const struct output *out)
 {
     (void)argument;
@@ -160,14 +162,22 @@ static status_t links(const char *argument, const struct output *out)
                "held0\theld1\n");
     for (uint32_t i = 0; i < link_count(); i++) {
         const struct link *link = link_get(i);
+        const struct port *ports = link->ports;
         print(out, "%s\t%s\t%s\t%s\t%llu\t%u\t%llu\t%llu\t%llu\t%llu\n", link->config->name,
-              link->config->mode == CONFIG_LINK_GATED ? "gated" : "open",
-              link->ports[0].vm->config->name, link->ports[1].vm->config->name,
-              (unsigned long long)(link->config->window >> 10), link->config->queues,
-              (unsigned long long)link->ports[0].doorbells_sent,
-              (unsigned long long)link->ports[1].doorbells_sent,
-              (unsigned long long)link->ports[0].doorbells_held,
-              (unsigned long long)link->ports[1].doorbells_held);
+              link->config->mode == CONFIG_LINK_GATED ? "gated" : "open", ports[0].vm->config->name,
+              ports[1].vm->config->name, (unsigned long long)(link->config->window >> 10),
+              link->config->queues, count_of(&ports[0], POSTERN_PORT_DOORBELLS),
+              count_of(&ports[1], POSTERN_PORT_DOORBELLS),
+              (unsigned long long)atomic_load(&ports[0].doorbells_held),
+              (unsigned long long)atomic_load(&ports[1].doorbells_held));
+    }
+    print(out, "\nlink\tvm\tinterrupts\tresumed\taborted\tswitches\tviolations\n");
+    for (uint32_t i = 0; i < 2 * link_count(); i++) {
+        const struct port *port = &link_get(i / 2)->ports[i % 2];
+        print(out, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\n", port->link->config->name,
+              port->vm->config->name, count_of(port, POSTERN_PORT_INTERRUPTS),
+              count_of(port, POSTERN_PORT_RESUMED), count_of(port, POSTERN_PORT_ABORTED),
+              count_of(port, POSTERN_PORT_SWITCHES), count_of(port, POSTERN_PORT_VIOLATIONS));
     }
     return STATUS_OK;
 }
@@ -220,6 +230,8 @@ static const struct command {
     {"list", "list", "the VMs and their states", false, list},
     {"stats", "stats VM", "exits by reason, per vCPU", true, stats},
     {"links", "links", "the links between VMs", false, links},
+    {"networks", "networks", "the networks and their members", false, command_networks},
+    {"fdb", "fdb NETWORK", "what a network's switch has learned", true, command_fdb},
     {"caps", "caps", "what VMX offers here, and what is done without", false, caps},
     {"info", "info", "CPUs, memory and time", false, info},
     {"start", "start VM", "start a VM that is off", true, start},

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parser of the configuration: lines of a keyword and its value, in blocks that "vm NAME" and
- * "link NAME" open. */
-#include "core/config.h"
+/* The parser of the configuration: lines of a keyword and its value, in blocks that "vm NAME",
+ * "link NAME" and "network NAME" open. */
+#include "core/config_parts.h"
 
 #include "lib/bits.h"
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define MEMORY_DEFAULT    (256ull << 20)
-#define WINDOW_DEFAULT    (4ull << 20)
-#define MEMORY_MULTIPLE   (2ull << 20)
-#define DOORBELLS_DEFAULT 100000u
+#define MEMORY_DEFAULT  (256ull << 20)
+#define MEMORY_MULTIPLE (2ull << 20)
 
-struct parser {
-    struct config *config;
-    struct config_error *error;
-    uint32_t line;
-    /* The open block: at most one of them. */
-    struct config_vm *vm;
-    struct config_link *link;
-    uint32_t seen; /* of the open block: a bit per row of its table of keywords */
-    uint32_t pcpu_count;
-};
-
-static status_t fail(struct parser *parser, const char *format, ...) PRINTF(2, 3);
-
-static status_t fail(struct parser *parser, const char *format, ...)
+status_t config_fail(struct parser *parser, const char *format, ...)
 {
     va_list arguments;
 
@@ -41,8 +26,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* A number with an optional K, M or G. */
-static bool parse_size(const char *text, uint64_t *value)
+bool config_parse_size(const char *text, uint64_t *value)
 {
     char digits[24];
     size_t length = strlen(text);
@@ -75,8 +59,7 @@ static bool parse_size(const char *text, uint64_t *value)
     return true;
 }
 
-/* Takes the next word of `*text` out, terminated; NULL at the end. */
-static char *next_word(char **text)
+char *config_next_word(char **text)
 {
     char *word = *text;
 
@@ -98,10 +81,11 @@ static char *next_word(char **text)
 static status_t set_path(struct parser *parser, char *path, const char *value)
 {
     if (value[0] != '/') {
-        return fail(parser, "\"%s\" is no path on the boot volume: it must begin with '/'", value);
+        return config_fail(parser, "\"%s\" is no path on the boot volume: it must begin with '/'",
+                           value);
     }
     if (!string_copy(path, CONFIG_PATH_SIZE, value)) {
-        return fail(parser, "the path is longer than %u characters", CONFIG_PATH_SIZE - 1);
+        return config_fail(parser, "the path is longer than %u characters", CONFIG_PATH_SIZE - 1);
     }
     return STATUS_OK;
 }
@@ -119,7 +103,8 @@ static status_t set_initrd(struct parser *parser, char *value)
 static status_t set_cmdline(struct parser *parser, char *value)
 {
     if (!string_copy(parser->vm->cmdline, sizeof(parser->vm->cmdline), value)) {
-        return fail(parser, "the command line is longer than %u characters", CONFIG_LINE_SIZE - 1);
+        return config_fail(parser, "the command line is longer than %u characters",
+                           CONFIG_LINE_SIZE - 1);
     }
     return STATUS_OK;
 }
@@ -128,10 +113,10 @@ static status_t set_memory(struct parser *parser, char *value)
 {
     uint64_t size = 0;
 
-    if (!parse_size(value, &size) || size < CONFIG_MEMORY_MIN || size > CONFIG_MEMORY_MAX ||
+    if (!config_parse_size(value, &size) || size < CONFIG_MEMORY_MIN || size > CONFIG_MEMORY_MAX ||
         !is_aligned(size, MEMORY_MULTIPLE)) {
-        return fail(parser, "memory \"%s\": a multiple of 2M from %lluM to %lluM is wanted", value,
-                    CONFIG_MEMORY_MIN >> 20, CONFIG_MEMORY_MAX >> 20);
+        return config_fail(parser, "memory \"%s\": a multiple of 2M from %lluM to %lluM is wanted",
+                           value, CONFIG_MEMORY_MIN >> 20, CONFIG_MEMORY_MAX >> 20);
     }
     parser->vm->memory = size;
     return STATUS_OK;
@@ -142,8 +127,8 @@ static status_t set_vcpus(struct parser *parser, char *value)
     uint64_t count = 0;
 
     if (!string_to_u64(value, &count) || count == 0 || count > CONFIG_MAX_VCPUS) {
-        return fail(parser, "vcpus \"%s\": a number from 1 to %u is wanted", value,
-                    CONFIG_MAX_VCPUS);
+        return config_fail(parser, "vcpus \"%s\": a number from 1 to %u is wanted", value,
+                           CONFIG_MAX_VCPUS);
     }
     parser->vm->vcpus = (uint32_t)count;
     return STATUS_OK;
@@ -151,13 +136,13 @@ static status_t set_vcpus(struct parser *parser, char *value)
 
 static status_t set_pcpus(struct parser *parser, char *value)
 {
-    for (char *word = next_word(&value); word != NULL; word = next_word(&value)) {
+    for (char *word = config_next_word(&value); word != NULL; word = config_next_word(&value)) {
         uint64_t number = 0;
         if (!string_to_u64(word, &number) || number > UINT32_MAX) {
-            return fail(parser, "pcpus: \"%s\" is not a number", word);
+            return config_fail(parser, "pcpus: \"%s\" is not a number", word);
         }
         if (parser->pcpu_count == CONFIG_MAX_VCPUS) {
-            return fail(parser, "pcpus: more than %u numbers", CONFIG_MAX_VCPUS);
+            return config_fail(parser, "pcpus: more than %u numbers", CONFIG_MAX_VCPUS);
         }
         parser->vm->pcpus[parser->pcpu_count++] = (uint32_t)number;
     }
@@ -171,7 +156,7 @@ static status_t parse_policy(struct parser *parser, const char *value, enum conf
     } else if (strcmp(value, "restart") == 0) {
         *policy = CONFIG_RESTART;
     } else {
-        return fail(parser, "\"%s\": stop or restart is wanted", value);
+        return config_fail(parser, "\"%s\": stop or restart is wanted", value);
     }
     return STATUS_OK;
 }
@@ -186,17 +171,33 @@ static status_t set_on_crash(struct parser *parser, char *value)
     return parse_policy(parser, value, &parser->vm->on_crash);
 }
 
+uint32_t config_find_vm(const struct config *config, const char *name)
+{
+    uint32_t i = 0;
+
+    while (i < config->vm_count && strcmp(config->vms[i].name, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static status_t set_mwait(struct parser *parser, char *value)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
+        return config_fail(parser, "mwait \"%s\": on or off is wanted", value);
+    }
+    parser->vm->mwait = strcmp(value, "on") == 0;
+    return STATUS_OK;
+}
+
 static status_t set_ends(struct parser *parser, char *value)
 {
     unsigned count = 0;
 
-    for (char *word = next_word(&value); word != NULL; word = next_word(&value)) {
-        uint32_t i = 0;
-        while (i < parser->config->vm_count && strcmp(parser->config->vms[i].name, word) != 0) {
-            i++;
-        }
+    for (char *word = config_next_word(&value); word != NULL; word = config_next_word(&value)) {
+        uint32_t i = config_find_vm(parser->config, word);
         if (i == parser->config->vm_count) {
-            return fail(parser, "ends: no vm \"%s\" is declared above", word);
+            return config_fail(parser, "ends: no vm \"%s\" is declared above", word);
         }
         if (count < 2) {
             parser->link->ends[count] = i;
@@ -204,34 +205,44 @@ static status_t set_ends(struct parser *parser, char *value)
         count++;
     }
     if (count != 2 || parser->link->ends[0] == parser->link->ends[1]) {
-        return fail(parser, "ends: the names of two different VMs are wanted");
+        return config_fail(parser, "ends: the names of two different VMs are wanted");
     }
+    return STATUS_OK;
+}
+
+status_t config_parse_mode(struct parser *parser, const char *value, enum config_link_mode *mode)
+{
+    if (strcmp(value, "open") == 0) {
+        *mode = CONFIG_LINK_OPEN;
+    } else if (strcmp(value, "gated") == 0) {
+        *mode = CONFIG_LINK_GATED;
+    } else {
+        return config_fail(parser, "mode \"%s\": open or gated is wanted", value);
+    }
+    return STATUS_OK;
+}
+
+status_t config_parse_window(struct parser *parser, const char *value, uint64_t *window)
+{
+    uint64_t size = 0;
+
+    if (!config_parse_size(value, &size) || size < CONFIG_WINDOW_MIN || size > CONFIG_WINDOW_MAX ||
+        !is_power_of_two(size)) {
+        return config_fail(parser, "window \"%s\": a power of two from %lluK to %lluM is wanted",
+                           value, CONFIG_WINDOW_MIN >> 10, CONFIG_WINDOW_MAX >> 20);
+    }
+    *window = size;
     return STATUS_OK;
 }
 
 static status_t set_mode(struct parser *parser, char *value)
 {
-    if (strcmp(value, "open") == 0) {
-        parser->link->mode = CONFIG_LINK_OPEN;
-    } else if (strcmp(value, "gated") == 0) {
-        parser->link->mode = CONFIG_LINK_GATED;
-    } else {
-        return fail(parser, "mode \"%s\": open or gated is wanted", value);
-    }
-    return STATUS_OK;
+    return config_parse_mode(parser, value, &parser->link->mode);
 }
 
 static status_t set_window(struct parser *parser, char *value)
 {
-    uint64_t size = 0;
-
-    if (!parse_size(value, &size) || size < CONFIG_WINDOW_MIN || size > CONFIG_WINDOW_MAX ||
-        !is_power_of_two(size)) {
-        return fail(parser, "window \"%s\": a power of two from %lluK to %lluM is wanted", value,
-                    CONFIG_WINDOW_MIN >> 10, CONFIG_WINDOW_MAX >> 20);
-    }
-    parser->link->window = size;
-    return STATUS_OK;
+    return config_parse_window(parser, value, &parser->link->window);
 }
 
 static status_t set_queues(struct parser *parser, char *value)
@@ -239,92 +250,98 @@ static status_t set_queues(struct parser *parser, char *value)
     uint64_t count = 0;
 
     if (!string_to_u64(value, &count) || count > CONFIG_QUEUES_MAX || !is_power_of_two(count)) {
-        return fail(parser, "queues \"%s\": a power of two from 1 to %u is wanted", value,
-                    CONFIG_QUEUES_MAX);
+        return config_fail(parser, "queues \"%s\": a power of two from 1 to %u is wanted", value,
+                           CONFIG_QUEUES_MAX);
     }
     parser->link->queues = (uint32_t)count;
     return STATUS_OK;
 }
 
-static status_t set_doorbells(struct parser *parser, char *value)
+status_t config_parse_doorbells(struct parser *parser, const char *value, uint32_t *doorbells)
 {
     uint64_t count = 0;
 
     if (!string_to_u64(value, &count) || count == 0 || count > CONFIG_DOORBELLS_MAX) {
-        return fail(parser, "doorbells \"%s\": a number from 1 to %u is wanted, in a second", value,
-                    CONFIG_DOORBELLS_MAX);
+        return config_fail(parser, "doorbells \"%s\": a number from 1 to %u is wanted, in a second",
+                           value, CONFIG_DOORBELLS_MAX);
     }
-    parser->link->doorbells = (uint32_t)count;
+    *doorbells = (uint32_t)count;
     return STATUS_OK;
 }
 
-struct keyword {
-    const char *name;
-    bool required;
-    status_t (*set)(struct parser *parser, char *value);
-};
-
-static const struct keyword vm_keywords[] = {
-    {"kernel", true, set_kernel},        {"initrd", false, set_initrd},
-    {"cmdline", false, set_cmdline},     {"memory", false, set_memory},
-    {"vcpus", false, set_vcpus},         {"pcpus", true, set_pcpus},
-    {"on_reboot", false, set_on_reboot}, {"on_crash", false, set_on_crash},
-};
-
-static const struct keyword link_keywords[] = {
-    {"ends", true, set_ends},
-    {"mode", false, set_mode},
-    {"window", false, set_window},
-    {"queues", false, set_queues},
-    {"doorbells", false, set_doorbells},
-};
-
-static status_t check_required(struct parser *parser, const struct keyword *keywords, size_t count,
-                               const char *kind, const char *name, uint32_t line)
+static status_t set_doorbells(struct parser *parser, char *value)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (keywords[i].required && (parser->seen & BIT32(i)) == 0) {
-            parser->line = line;
-            return fail(parser, "%s %s: \"%s\" is missing", kind, name, keywords[i].name);
-        }
-    }
-    return STATUS_OK;
+    return config_parse_doorbells(parser, value, &parser->link->doorbells);
 }
 
-/* Ends the open block, if there is one: what must be in it is. */
-static status_t close_block(struct parser *parser)
+static const struct config_keyword vm_keywords[] = {
+    {"kernel", true, false, set_kernel},        {"initrd", false, false, set_initrd},
+    {"cmdline", false, false, set_cmdline},     {"memory", false, false, set_memory},
+    {"vcpus", false, false, set_vcpus},         {"pcpus", true, false, set_pcpus},
+    {"on_reboot", false, false, set_on_reboot}, {"on_crash", false, false, set_on_crash},
+    {"mwait", false, false, set_mwait},
+};
+
+static const struct config_keyword link_keywords[] = {
+    {"ends", true, false, set_ends},
+    {"mode", false, false, set_mode},
+    {"window", false, false, set_window},
+    {"queues", false, false, set_queues},
+    {"doorbells", false, false, set_doorbells},
+};
+
+static status_t close_vm(struct parser *parser)
 {
     struct config_vm *vm = parser->vm;
-    struct config_link *link = parser->link;
-    status_t status = STATUS_OK;
 
-    if (vm != NULL) {
-        status =
-            check_required(parser, vm_keywords, ARRAY_SIZE(vm_keywords), "vm", vm->name, vm->line);
-        if (status == STATUS_OK && parser->pcpu_count != 1 && parser->pcpu_count != vm->vcpus) {
-            parser->line = vm->line;
-            status = fail(parser,
-                          "vm %s: pcpus has %u numbers; one for each of its %u vcpus is "
-                          "wanted, or one for all",
-                          vm->name, parser->pcpu_count, vm->vcpus);
-        }
-        for (uint32_t i = 1; i < vm->vcpus && parser->pcpu_count == 1; i++) {
-            vm->pcpus[i] = vm->pcpus[0];
-        }
-    } else if (link != NULL) {
-        status = check_required(parser, link_keywords, ARRAY_SIZE(link_keywords), "link",
-                                link->name, link->line);
-        if (status == STATUS_OK && link->window / link->queues < CONFIG_WINDOW_MIN) {
-            parser->line = link->line;
-            status = fail(parser,
-                          "link %s: a window of %lluK has no room for %u queues: each takes %lluK "
-                          "or more",
-                          link->name, (unsigned long long)(link->window >> 10), link->queues,
-                          CONFIG_WINDOW_MIN >> 10);
+    if (parser->pcpu_count != 1 && parser->pcpu_count != vm->vcpus) {
+        return config_fail(parser,
+                           "vm %s: pcpus has %u numbers; one for each of its %u vcpus is wanted, "
+                           "or one for all",
+                           vm->name, parser->pcpu_count, vm->vcpus);
+    }
+    for (uint32_t i = 1; i < vm->vcpus && parser->pcpu_count == 1; i++) {
+        vm->pcpus[i] = vm->pcpus[0];
+    }
+    return STATUS_OK;
+}
+
+static status_t close_link(struct parser *parser)
+{
+    const struct config_link *link = parser->link;
+
+    if (link->window / link->queues < CONFIG_WINDOW_MIN) {
+        return config_fail(parser,
+                           "link %s: a window of %lluK has no room for %u queues: each takes %lluK "
+                           "or more",
+                           link->name, (unsigned long long)(link->window >> 10), link->queues,
+                           CONFIG_WINDOW_MIN >> 10);
+    }
+    return STATUS_OK;
+}
+
+/* Ends the open block, if there is one: what must be in it is. Mistakes are those of its first
+ * line. */
+static status_t close_block(struct parser *parser)
+{
+    const struct config_block *block = parser->block;
+    uint32_t line = parser->line;
+
+    if (block == NULL) {
+        return STATUS_OK;
+    }
+    parser->line = parser->block_line;
+    for (size_t i = 0; i < block->keyword_count; i++) {
+        if (block->keywords[i].required && (parser->seen & BIT32(i)) == 0) {
+            return config_fail(parser, "%s %s: \"%s\" is missing", block->kind, parser->name,
+                               block->keywords[i].name);
         }
     }
-    parser->vm = NULL;
-    parser->link = NULL;
+    status_t status = block->close(parser);
+    if (status == STATUS_OK) {
+        parser->line = line;
+    }
+    parser->block = NULL;
     parser->seen = 0;
     parser->pcpu_count = 0;
     return status;
@@ -345,8 +362,9 @@ static bool is_name(const char *text)
 static status_t check_name(struct parser *parser, const char *name)
 {
     if (!is_name(name)) {
-        return fail(parser, "\"%s\" is no name: 1 to %u letters, digits, '-', '_' and '.' are",
-                    name, CONFIG_NAME_SIZE - 1);
+        return config_fail(parser,
+                           "\"%s\" is no name: 1 to %u letters, digits, '-', '_' and '.' are", name,
+                           CONFIG_NAME_SIZE - 1);
     }
     return STATUS_OK;
 }
@@ -354,18 +372,15 @@ static status_t check_name(struct parser *parser, const char *name)
 static status_t open_vm(struct parser *parser, const char *name)
 {
     struct config *config = parser->config;
-    status_t status = check_name(parser, name);
 
-    if (status != STATUS_OK) {
-        return status;
-    }
     for (uint32_t i = 0; i < config->vm_count; i++) {
         if (strcmp(config->vms[i].name, name) == 0) {
-            return fail(parser, "vm %s is declared in line %u already", name, config->vms[i].line);
+            return config_fail(parser, "vm %s is declared in line %u already", name,
+                               config->vms[i].line);
         }
     }
     if (config->vm_count == CONFIG_MAX_VMS) {
-        return fail(parser, "more than %u VMs", CONFIG_MAX_VMS);
+        return config_fail(parser, "more than %u VMs", CONFIG_MAX_VMS);
     }
     parser->vm = &config->vms[config->vm_count++];
     *parser->vm = (struct config_vm){.memory = MEMORY_DEFAULT,
@@ -374,80 +389,99 @@ static status_t open_vm(struct parser *parser, const char *name)
                                      .on_crash = CONFIG_STOP,
                                      .line = parser->line};
     (void)string_copy(parser->vm->name, sizeof(parser->vm->name), name);
+    parser->name = parser->vm->name;
     return STATUS_OK;
 }
 
 static status_t open_link(struct parser *parser, const char *name)
 {
     struct config *config = parser->config;
-    status_t status = check_name(parser, name);
 
-    if (status != STATUS_OK) {
-        return status;
-    }
     for (uint32_t i = 0; i < config->link_count; i++) {
         if (strcmp(config->links[i].name, name) == 0) {
-            return fail(parser, "link %s is declared in line %u already", name,
-                        config->links[i].line);
+            return config_fail(parser, "link %s is declared in line %u already", name,
+                               config->links[i].line);
         }
     }
     if (config->link_count == CONFIG_MAX_LINKS) {
-        return fail(parser, "more than %u links", CONFIG_MAX_LINKS);
+        return config_fail(parser, "more than %u links", CONFIG_MAX_LINKS);
     }
     parser->link = &config->links[config->link_count++];
     *parser->link = (struct config_link){.mode = CONFIG_LINK_OPEN,
-                                         .window = WINDOW_DEFAULT,
+                                         .window = CONFIG_WINDOW_DEFAULT,
                                          .queues = 1,
-                                         .doorbells = DOORBELLS_DEFAULT,
+                                         .doorbells = CONFIG_DOORBELLS_DEFAULT,
                                          .line = parser->line};
     (void)string_copy(parser->link->name, sizeof(parser->link->name), name);
+    parser->name = parser->link->name;
     return STATUS_OK;
 }
 
+static const struct config_block vm_block = {"vm", vm_keywords, ARRAY_SIZE(vm_keywords), open_vm,
+                                             close_vm};
+static const struct config_block link_block = {"link", link_keywords, ARRAY_SIZE(link_keywords),
+                                               open_link, close_link};
+static const struct config_block *const blocks[] = {&vm_block, &link_block, &config_network_block};
+
 static status_t set_keyword(struct parser *parser, const char *name, char *value)
 {
-    const struct keyword *keywords = parser->vm != NULL ? vm_keywords : link_keywords;
-    size_t count = parser->vm != NULL ? ARRAY_SIZE(vm_keywords) : ARRAY_SIZE(link_keywords);
+    const struct config_block *block = parser->block;
 
-    if (parser->vm == NULL && parser->link == NULL) {
-        return fail(parser,
-                    "\"%s\" stands outside a block: begin with \"vm NAME\" or \"link NAME\"", name);
+    if (block == NULL) {
+        return config_fail(
+            parser,
+            "\"%s\" stands outside a block: begin with \"vm NAME\", \"link NAME\" or "
+            "\"network NAME\"",
+            name);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(keywords[i].name, name) != 0) {
+    for (size_t i = 0; i < block->keyword_count; i++) {
+        const struct config_keyword *keyword = &block->keywords[i];
+        if (strcmp(keyword->name, name) != 0) {
             continue;
         }
-        if ((parser->seen & BIT32(i)) != 0) {
-            return fail(parser, "\"%s\" is given twice", name);
+        if ((parser->seen & BIT32(i)) != 0 && !keyword->repeats) {
+            return config_fail(parser, "\"%s\" is given twice", name);
         }
         parser->seen |= BIT32(i);
         if (value[0] == '\0') {
-            return fail(parser, "\"%s\" lacks its value", name);
+            return config_fail(parser, "\"%s\" lacks its value", name);
         }
-        return keywords[i].set(parser, value);
+        return keyword->set(parser, value);
     }
-    return fail(parser, "\"%s\" is nothing that a %s has", name,
-                parser->vm != NULL ? "vm" : "link");
+    return config_fail(parser, "\"%s\" is nothing that a %s has", name, block->kind);
+}
+
+static status_t open_block(struct parser *parser, const struct config_block *block,
+                           const char *name)
+{
+    status_t status = close_block(parser);
+
+    if (status == STATUS_OK) {
+        status = check_name(parser, name);
+    }
+    if (status == STATUS_OK) {
+        status = block->open(parser, name);
+    }
+    parser->block = block;
+    parser->block_line = parser->line;
+    return status;
 }
 
 /* A line without its comment and the blanks around it, never empty. */
 static status_t parse_line(struct parser *parser, char *line)
 {
     char *value = line;
-    char *name = next_word(&value);
+    char *name = config_next_word(&value);
 
     while (is_blank(*value)) {
         value++;
     }
-    bool vm = strcmp(name, "vm") == 0;
-    if (!vm && strcmp(name, "link") != 0) {
-        return set_keyword(parser, name, value);
+    for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
+        if (strcmp(name, blocks[i]->kind) == 0) {
+            return open_block(parser, blocks[i], value);
+        }
     }
-    status_t status = close_block(parser);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    return vm ? open_vm(parser, value) : open_link(parser, value);
+    return set_keyword(parser, name, value);
 }
 
 /* Copies the next line of `text` into `line`, without comment and blanks around. A '#' begins a
@@ -487,12 +521,14 @@ status_t config_parse(const char *text, size_t size, struct config *config,
 
     config->vm_count = 0;
     config->link_count = 0;
+    config->network_count = 0;
     while (at < size && status == STATUS_OK) {
         parser.line++;
         size_t passed = take_line(text + at, size - at, line, sizeof(line));
         if (passed == 0) {
-            return fail(&parser, "the line has bytes that are no text, or more than %u of them",
-                        (unsigned)sizeof(line) - 1);
+            return config_fail(&parser,
+                               "the line has bytes that are no text, or more than %u of them",
+                               (unsigned)sizeof(line) - 1);
         }
         at += passed;
         if (line[0] != '\0') {
@@ -504,7 +540,7 @@ status_t config_parse(const char *text, size_t size, struct config *config,
     }
     if (status == STATUS_OK && config->vm_count == 0) {
         parser.line = 0;
-        status = fail(&parser, "no VM is declared");
+        status = config_fail(&parser, "no VM is declared");
     }
     return status;
 }

@@ -11,6 +11,12 @@
 #define CONFIG_MAX_VMS       8u
 #define CONFIG_MAX_VCPUS     8u
 #define CONFIG_MAX_LINKS     16u
+#define CONFIG_MAX_NETWORKS  8u
+#define CONFIG_MAX_PORTS     (CONFIG_MAX_LINKS + CONFIG_MAX_NETWORKS) /* of a VM */
+#define CONFIG_MAX_MEMBERS   8u
+#define CONFIG_MAX_VLANS     64u
+#define CONFIG_MAX_DROPS     16u
+#define CONFIG_RATE_MAX      100000000000ull
 #define CONFIG_NAME_SIZE     32u
 #define CONFIG_PATH_SIZE     128u
 #define CONFIG_LINE_SIZE     2048u /* a Linux command line, NUL included */
@@ -33,6 +39,7 @@ struct config_vm {
     uint32_t pcpus[CONFIG_MAX_VCPUS]; /* of each vCPU: an index into boot_info.cpus */
     enum config_policy on_reboot;     /* default: restart */
     enum config_policy on_crash;      /* default: stop */
+    bool mwait;                       /* MONITOR and MWAIT are shown; default: no */
     uint32_t line;                    /* where it was declared, for messages */
 };
 
@@ -48,11 +55,55 @@ struct config_link {
     uint32_t line;
 };
 
+/* Who switches a network, if no member does. */
+#define CONFIG_BY_HYPERVISOR CONFIG_MAX_MEMBERS
+
+/* Members of a network are numbers from 0, in the order in which they are declared. */
+struct config_vlan {
+    uint32_t member;
+    uint32_t vlan; /* 1 to 4094 */
+    bool tagged;
+};
+
+struct config_drop {
+    uint32_t from, to;  /* a bit for each member */
+    uint32_t ethertype; /* 0: any */
+};
+
+struct config_network {
+    char name[CONFIG_NAME_SIZE];
+    uint32_t member_count;                /* 2 and more */
+    uint32_t members[CONFIG_MAX_MEMBERS]; /* indices into vms; no two are equal */
+    enum config_link_mode mode;
+    uint64_t window;      /* bytes of a member's section: a power of two */
+    uint32_t doorbells;   /* in a second, that each member may ring */
+    uint32_t switched_by; /* a member, or CONFIG_BY_HYPERVISOR */
+    /* For the hypervisor's switch. */
+    bool fixed_macs;                     /* a port has its NIC's address and no other */
+    uint64_t floods;                     /* frames in a second that a port may flood; 0: any */
+    uint64_t limits[CONFIG_MAX_MEMBERS]; /* bytes in a second that a port may send; 0: any */
+    uint32_t mirrored;                   /* a bit for each member, and to whom the copies go */
+    uint32_t mirror_to;
+    uint32_t vlan_count;
+    uint32_t drop_count;
+    struct config_vlan vlans[CONFIG_MAX_VLANS];
+    struct config_drop drops[CONFIG_MAX_DROPS];
+    uint32_t line;
+};
+
+/* Into how many slices a member's section is divided: one for each member, a power of two. */
+static inline uint32_t config_network_lanes(const struct config_network *network)
+{
+    return network->member_count > 4 ? 8 : network->member_count > 2 ? 4 : 2;
+}
+
 struct config {
     uint32_t vm_count;
     uint32_t link_count;
+    uint32_t network_count;
     struct config_vm vms[CONFIG_MAX_VMS];
     struct config_link links[CONFIG_MAX_LINKS];
+    struct config_network networks[CONFIG_MAX_NETWORKS];
 };
 
 struct config_error {

@@ -46,6 +46,8 @@ enum exit_result exit_cpuid(struct vcpu *vcpu);
 enum exit_result exit_cr_access(struct vcpu *vcpu);
 enum exit_result exit_xsetbv(struct vcpu *vcpu);
 enum exit_result exit_wbinvd(struct vcpu *vcpu);
+enum exit_result exit_monitor(struct vcpu *vcpu);
+enum exit_result exit_mwait(struct vcpu *vcpu);
 enum exit_result exit_undefined(struct vcpu *vcpu);
 enum exit_result exit_general_protection(struct vcpu *vcpu);
 

@@ -18,6 +18,8 @@
 #define CR_CLTS     2u
 #define CR_LMSW     3u
 #define CR8_MAX     15u
+/* In MWAIT's ECX: interrupts end it even where they are masked. */
+#define MWAIT_BREAK_ON_MASKED BIT(0)
 
 /* Of the entries of PAE paging's first level; and the bits of CR4 whose change loads them. */
 #define PDPTE_PRESENT       BIT(0)
@@ -269,4 +271,32 @@ enum exit_result exit_general_protection(struct vcpu *vcpu)
 {
     vcpu_inject_exception(vcpu, EXCEPTION_GP, true, 0);
     return EXIT_DONE;
+}
+
+/* The extensions that MONITOR and MWAIT are given. */
+static uint64_t wait_extensions(const struct vcpu *vcpu)
+{
+    uint64_t rcx = vcpu->vmx.registers.rcx;
+
+    return vcpu_in_64bit_mode() ? rcx : (uint32_t)rcx;
+}
+
+/* MONITOR and MWAIT exit from a vCPU that shares its CPU, if it has them at all. It does not wait
+ * there: the CPU goes to the next one. A wait may end without a cause (SDM "MONITOR/MWAIT
+ * Instruction"), so nothing has to be watched. */
+enum exit_result exit_monitor(struct vcpu *vcpu)
+{
+    if (!vcpu->vm->cpuid.mwait) {
+        return exit_undefined(vcpu);
+    }
+    return wait_extensions(vcpu) == 0 ? EXIT_SKIP : exit_general_protection(vcpu);
+}
+
+enum exit_result exit_mwait(struct vcpu *vcpu)
+{
+    if (!vcpu->vm->cpuid.mwait) {
+        return exit_undefined(vcpu);
+    }
+    return (wait_extensions(vcpu) & ~MWAIT_BREAK_ON_MASKED) == 0 ? EXIT_SKIP_LEAVE
+                                                                 : exit_general_protection(vcpu);
 }

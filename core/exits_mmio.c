@@ -4,13 +4,12 @@
  * window's permissions. A trapped instruction is fetched through the guest's own page tables and
  * decoded; the address is the exit's.
  */
-#include "abi/pci.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
-#include "core/link.h"
+#include "core/port.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
 #include "lib/bits.h"
@@ -174,19 +173,6 @@ static enum exit_result emulate(struct vcpu *vcpu, uint64_t gpa)
     return EXIT_DONE;
 }
 
-/* Whether a window decodes `gpa`, mapped or not. */
-static bool is_window(struct vm *vm, uint64_t gpa)
-{
-    struct pci_function *function = NULL;
-    unsigned bar = 0;
-    uint64_t offset = 0;
-
-    spin_lock(&vm->lock);
-    bool found = pci_find_bar(&vm->pci, gpa, &function, &bar, &offset);
-    spin_unlock(&vm->lock);
-    return found && bar == POSTERN_BAR_WINDOW;
-}
-
 /* Whether a device may answer the access where no window is: not a fetch, nor a page walk's or an
  * event delivery's own. */
 static bool is_for_device(const struct vcpu *vcpu, uint64_t qualification)
@@ -243,13 +229,14 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
     if ((qualification & VIOLATION_MAPPED) != 0 && is_allowed(vcpu, qualification, gpa)) {
         return EXIT_DONE;
     }
-    bool window = is_window(vcpu->vm, gpa);
-    if (!window && is_for_device(vcpu, qualification)) {
+    struct port *port = port_of_window(vcpu->vm, gpa);
+    if (port == NULL && is_for_device(vcpu, qualification)) {
         return emulate(vcpu, gpa);
     }
     /* To code outside RAM, or with page tables there, or against a window's permissions: the
      * guest's own fault, told as its hardware would. */
-    vcpu_tell_violation(vcpu, qualification, gpa, 0, window);
+    port_count(port, POSTERN_PORT_VIOLATIONS);
+    vcpu_tell_violation(vcpu, qualification, gpa, 0, port != NULL);
     return EXIT_DONE;
 }
 

@@ -8,6 +8,7 @@
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
+#include "core/port.h"
 #include "core/vcpu_views.h"
 #include "lib/bits.h"
 #include "lib/string.h"
@@ -20,9 +21,9 @@ static bool is_canonical(uint64_t linear)
     return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
-/* Ends the crossing whose code is in the gate that begins at `gate` (a linear address), with
- * `error` as its result. The trampoline's abort takes the stack from R14. */
-static void abort_crossing(struct vcpu *vcpu, uint64_t gate, int64_t error)
+/* Ends the crossing into `view` whose code is in the gate that begins at `gate` (a linear address),
+ * with `error` as its result. The trampoline's abort takes the stack from R14. */
+static void abort_crossing(struct vcpu *vcpu, uint32_t view, uint64_t gate, int64_t error)
 {
     vcpu_leave_view(vcpu);
     /* Pages of the gate that lie around the hole in the linear addresses are no gate. */
@@ -31,6 +32,7 @@ static void abort_crossing(struct vcpu *vcpu, uint64_t gate, int64_t error)
         return;
     }
     vcpu->crossings_aborted++;
+    port_count(port_of_view(vcpu->vm, view), POSTERN_PORT_ABORTED);
     vmwrite(VMCS_GUEST_RIP, gate + GATE_ABORT_OFFSET);
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
             vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_SHADOW);
@@ -85,8 +87,9 @@ enum exit_result exit_violation_in_view(struct vcpu *vcpu, uint64_t qualificatio
         }
         return EXIT_DONE;
     }
+    port_count(port_of_window(vcpu->vm, gpa), POSTERN_PORT_VIOLATIONS);
     if (find_gate(vcpu, &gate)) {
-        abort_crossing(vcpu, gate, POSTERN_ERR_FAULT);
+        abort_crossing(vcpu, view, gate, POSTERN_ERR_FAULT);
     }
     /* Else the guest changes its page tables under way: it goes on with what they say now. */
     return EXIT_DONE;
@@ -95,13 +98,13 @@ enum exit_result exit_violation_in_view(struct vcpu *vcpu, uint64_t qualificatio
 enum exit_result exit_resume_crossing(struct vcpu *vcpu, uint32_t page)
 {
     uint64_t linear = vmread(VMCS_GUEST_LINEAR_ADDRESS);
-
     uint32_t view = (uint32_t)vcpu->vmx.registers.r15;
 
     if (view != 0 && vcpu_enter_view(vcpu, view)) {
         vcpu->crossings_resumed++;
+        port_count(port_of_view(vcpu->vm, view), POSTERN_PORT_RESUMED);
     } else {
-        abort_crossing(vcpu, align_down(linear, PAGE_SIZE) - page * PAGE_SIZE,
+        abort_crossing(vcpu, view, align_down(linear, PAGE_SIZE) - page * PAGE_SIZE,
                        POSTERN_ERR_NOT_OPEN);
     }
     return EXIT_DONE;
@@ -113,7 +116,7 @@ enum exit_result exit_view_not_open(struct vcpu *vcpu)
 
     vcpu_leave_view(vcpu);
     if (find_gate(vcpu, &gate)) {
-        abort_crossing(vcpu, gate, POSTERN_ERR_NOT_OPEN);
+        abort_crossing(vcpu, (uint32_t)vcpu->vmx.registers.rcx, gate, POSTERN_ERR_NOT_OPEN);
     } else {
         vcpu_inject_exception(vcpu, EXCEPTION_UD, false, 0);
     }

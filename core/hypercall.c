@@ -6,7 +6,7 @@
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
 #include "core/hypercall.h"
-#include "core/link.h"
+#include "core/port.h"
 #include "core/vcpu_views.h"
 
 static enum exit_result hypercall_version(struct vcpu *vcpu)
@@ -24,7 +24,7 @@ static enum exit_result hypercall_doorbell(struct vcpu *vcpu)
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     struct port *port = vcpu->vm->ports[number];
-    if (queue >= port->link->config->queues) {
+    if (queue >= port->queues) {
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     status_t status = port_doorbell(port, (uint32_t)queue);
@@ -37,8 +37,26 @@ static enum exit_result hypercall_doorbell(struct vcpu *vcpu)
 /* As VMFUNC, which takes the view from ECX, and from any CPL. */
 static enum exit_result hypercall_view_switch(struct vcpu *vcpu)
 {
-    return vcpu_enter_view(vcpu, (uint32_t)vcpu->vmx.registers.rcx) ? EXIT_SKIP
-                                                                    : exit_view_not_open(vcpu);
+    uint32_t view = (uint32_t)vcpu->vmx.registers.rcx;
+    uint64_t left = vmread(VMCS_EPT_POINTER);
+
+    if (!vcpu_enter_view(vcpu, view)) {
+        return exit_view_not_open(vcpu);
+    }
+    port_count(view != 0 ? port_of_view(vcpu->vm, view) : port_of_view_pointer(vcpu->vm, left),
+               POSTERN_PORT_SWITCHES);
+    return EXIT_SKIP;
+}
+
+static enum exit_result hypercall_port_exits(struct vcpu *vcpu)
+{
+    uint64_t number = vcpu->vmx.registers.rdi;
+    uint64_t which = vcpu->vmx.registers.rsi;
+
+    if (number >= vcpu->vm->port_count || which >= POSTERN_PORT_COUNTS) {
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
+    }
+    return hypercall_answer(vcpu, (int64_t)atomic_load(&vcpu->vm->ports[number]->counts[which]));
 }
 
 static bool tests_allowed;
@@ -59,9 +77,10 @@ static enum exit_result (*const hypercalls[])(struct vcpu *) = {
     [POSTERN_HC_WINDOW_GRANT] = hypercall_window_grant,
     [POSTERN_HC_VE] = hypercall_ve,
     [POSTERN_HC_EXITS] = hypercall_exits,
+    [POSTERN_HC_PORT_EXITS] = hypercall_port_exits,
 };
 
-_Static_assert(ARRAY_SIZE(hypercalls) == POSTERN_HC_EXITS + 1, "each number has its handler");
+_Static_assert(ARRAY_SIZE(hypercalls) == POSTERN_HC_PORT_EXITS + 1, "each number has its handler");
 
 /* What not every exit should pay for: calls for tests, and calls that are none. */
 static NOINLINE enum exit_result rare_call(struct vcpu *vcpu, uint64_t number)

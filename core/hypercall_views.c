@@ -3,6 +3,7 @@
 #include "abi/hypercall.h"
 
 #include "core/hypercall.h"
+#include "core/link.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
 #include "core/window.h"
@@ -120,7 +121,7 @@ enum exit_result hypercall_window_grant(struct vcpu *vcpu)
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     struct port *port = vm->ports[number];
-    if (port->link->config->mode != CONFIG_LINK_GATED) {
+    if (port->link == NULL || !port->gated) {
         return hypercall_answer(vcpu, POSTERN_ERR_MODE);
     }
     if (window_grant(port, granted == 1) == STATUS_BUSY) {

@@ -20,6 +20,7 @@
 #include "core/hypercall.h"
 #include "core/line.h"
 #include "core/link.h"
+#include "core/network.h"
 #include "core/machine.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
@@ -125,6 +126,12 @@ static void kick_interrupt(void)
     /* Its arrival is all that matters: the CPU left its guest, or its HLT. */
 }
 
+static void posted_interrupt(void)
+{
+    /* The vCPU that it was for has left its guest meanwhile, and sees to it before it goes back:
+     * vcpu_run(). */
+}
+
 static void take_over(const struct boot_info *info)
 {
     interrupts_off();
@@ -145,6 +152,7 @@ static void take_over(const struct boot_info *info)
     apic_enable();
     atomic_store(&pcpu_get(0)->online, true);
     interrupt_set_handler(VECTOR_KICK, kick_interrupt);
+    interrupt_set_handler(VECTOR_POSTED, posted_interrupt);
     interrupt_set_handler(VECTOR_TIMER, scheduler_timer_interrupt);
 }
 
@@ -165,6 +173,7 @@ static void create_guests(const struct boot_info *info, const struct config *con
     require(scheduler_create_all(), "no memory for the schedulers");
     require(vm_create_all(config, info), "the VMs cannot be created");
     require(link_create_all(config), "the links cannot be created");
+    require(network_create_all(config), "the networks cannot be created");
 }
 
 void hypervisor_start(const struct boot_info *info, const struct config *config,

@@ -19,14 +19,24 @@ void interrupts_nmi(struct vcpu *vcpu)
     vcpu_request(vcpu, VCPU_WORK_NMI);
 }
 
+static void post(struct vcpu *vcpu, uint8_t vector, bool level)
+{
+    if (!lapic_post(&vcpu->lapic, vector, level)) {
+        return;
+    }
+    if (level) {
+        vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
+    } else {
+        vcpu_request_posted(vcpu);
+    }
+}
+
 static void deliver_to(struct vcpu *vcpu, uint8_t mode, uint8_t vector, bool level)
 {
     switch (mode) {
     case DELIVER_FIXED:
     case DELIVER_LOWEST:
-        if (lapic_post(&vcpu->lapic, vector, level)) {
-            vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
-        }
+        post(vcpu, vector, level);
         break;
     case DELIVER_NMI:
         interrupts_nmi(vcpu);

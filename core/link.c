@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/link.h"
 
-#include "abi/pci.h"
-#include "arch/x86/cpu.h"
-#include "core/interrupts.h"
 #include "core/window.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/pages.h"
-#include "machine/guest_map.h"
 
-#define CLASS_ETHERNET 0x020000u
-#define LARGE_PAGE     MIB(2)
-#define DOORBELL_BURST 256u /* at once; over time the link's own limit holds */
-
-_Static_assert(CONFIG_QUEUES_MAX == POSTERN_QUEUES_MAX, "the configuration's queues");
-_Static_assert(POSTERN_VECTOR_LINK(POSTERN_QUEUES_MAX) < PCI_MSIX_VECTORS, "a vector for each");
+#define LARGE_PAGE MIB(2)
 
 static struct link *links;
 static uint32_t links_count;
@@ -30,159 +21,67 @@ const struct link *link_get(uint32_t index)
     return &links[index];
 }
 
-static bool runs(const struct vm *vm)
-{
-    return atomic_load_explicit(&vm->state, memory_order_relaxed) == VM_RUNNING;
-}
-
-/* Fires vector `vector` of `port`. The caller holds no VM's lock. */
-static void interrupt(struct port *port, unsigned vector)
-{
-    struct msi_message message;
-
-    spin_lock(&port->vm->lock);
-    bool fired = pci_msix_fire(&port->function, vector, &message);
-    spin_unlock(&port->vm->lock);
-    if (fired) {
-        interrupts_from_msi(port->vm, &message);
-    }
-}
-
-status_t port_doorbell(struct port *port, uint32_t queue)
+static status_t doorbell(struct port *port, uint32_t queue)
 {
     struct port *peer = port_peer(port);
 
-    if (!runs(peer->vm)) {
+    if (!port_vm_runs(peer->vm)) {
         return STATUS_NOT_FOUND;
     }
-    if (!token_bucket_take(&port->doorbells, rdtsc())) {
-        port->doorbells_held++;
+    if (!port_may_ring(port)) {
         return STATUS_BUSY;
     }
-    port->doorbells_sent++;
-    peer->doorbells_received++;
-    interrupt(peer, POSTERN_VECTOR_QUEUE(queue));
+    port_interrupt(peer, POSTERN_VECTOR_QUEUE(queue));
     return STATUS_OK;
+}
+
+static void state_changed(struct port *port)
+{
+    struct port *peer = port_peer(port);
+
+    if (port_vm_runs(peer->vm)) {
+        port_interrupt(peer, POSTERN_VECTOR_LINK(peer->queues));
+    }
+}
+
+static uint32_t read_register(const struct port *port, uint64_t offset)
+{
+    return offset == POSTERN_REG_LINK && port_vm_runs(port_peer(port)->vm) ? POSTERN_LINK_PEER_RUNS
+                                                                           : 0;
 }
 
 void link_grant_all(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++) {
-        (void)!window_grant(vm->ports[i], true); /* to grant is never too early */
-    }
-}
-
-void link_state_changed(struct vm *vm)
-{
-    for (uint32_t i = 0; i < vm->port_count; i++) {
-        struct port *peer = port_peer(vm->ports[i]);
-        if (runs(peer->vm)) {
-            interrupt(peer, POSTERN_VECTOR_LINK(peer->link->config->queues));
+        if (vm->ports[i]->link != NULL) {
+            (void)!window_grant(vm->ports[i], true); /* to grant is never too early */
         }
     }
 }
 
-static void bar_moved(struct pci_function *function, unsigned bar, uint64_t old, uint64_t now)
+static status_t create_port(struct link *link, uint32_t end)
 {
-    (void)old;
-    if (bar == POSTERN_BAR_WINDOW) {
-        window_move(function->context, now);
-    }
-}
+    static const struct port_ops ops = {doorbell, state_changed, read_register};
+    const struct config_link *config = link->config;
+    /* A local address: 02, "PO", 00, the link's number, the end. */
+    uint64_t mac = 0x004f5002u | (uint64_t)(link - links) << 32 | (uint64_t)(end + 1) << 40;
 
-static void unmasked(struct pci_function *function, const struct msi_message *message)
-{
-    const struct port *port = function->context;
-
-    interrupts_from_msi(port->vm, message);
-}
-
-/* Registers. */
-
-static uint32_t read_register(const struct port *port, uint64_t offset)
-{
-    const struct link *link = port->link;
-
-    switch (offset) {
-    case POSTERN_REG_MAGIC:
-        return POSTERN_NIC_MAGIC;
-    case POSTERN_REG_ABI:
-        return POSTERN_NIC_ABI;
-    case POSTERN_REG_PORT:
-        return port->number;
-    case POSTERN_REG_END:
-        return port->end;
-    case POSTERN_REG_MODE:
-        return link->config->mode == CONFIG_LINK_GATED ? POSTERN_MODE_GATED : POSTERN_MODE_OPEN;
-    case POSTERN_REG_SECTION_SIZE:
-        return (uint32_t)link->config->window;
-    case POSTERN_REG_MAC_LOW:
-        /* A local address: 02, "PO", 00, the link's number, the end. */
-        return 0x004f5002u;
-    case POSTERN_REG_MAC_HIGH:
-        return (uint32_t)(link - links) | (port->end + 1) << 8;
-    case POSTERN_REG_LINK:
-        return runs(port_peer(port)->vm) ? POSTERN_LINK_PEER_RUNS : 0;
-    case POSTERN_REG_QUEUES:
-        return link->config->queues;
-    default:
-        return 0;
-    }
-}
-
-uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset, unsigned size)
-{
-    if (bar != POSTERN_BAR_REGISTERS) {
-        return ~0ull;
-    }
-    if (offset >= POSTERN_MSIX_PENDING) {
-        return offset == POSTERN_MSIX_PENDING ? pci_msix_pending(function) : 0;
-    }
-    if (offset >= POSTERN_MSIX_TABLE) {
-        return pci_msix_read(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size);
-    }
-    return size == 4 ? read_register(function->context, offset) : ~0ull;
-}
-
-struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
-                             unsigned size, uint64_t value)
-{
-    struct port *port = function->context;
-
-    if (bar != POSTERN_BAR_REGISTERS) {
-        return NULL;
-    }
-    if (offset >= POSTERN_MSIX_TABLE && offset < POSTERN_MSIX_PENDING) {
-        pci_msix_write(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size, value);
-    }
-    return offset == POSTERN_REG_DOORBELL && value < port->link->config->queues ? port : NULL;
-}
-
-static status_t create_port(struct link *link, uint32_t end, struct vm *vm)
-{
-    static const struct pci_function_ops ops = {bar_moved, unmasked};
-    struct port *port = &link->ports[end];
-    uint64_t window = 2 * link->config->window;
-    /* Ports of one VM lie side by side, each aligned to the largest window. */
-    uint64_t high = GUEST_PCI_HIGH_BASE + vm->port_count * 2ull * CONFIG_WINDOW_MAX;
-    uint64_t low = GUEST_PCI_BASE + vm->port_count * (uint64_t)POSTERN_BAR_REGISTERS_SIZE;
-
-    port->link = link;
-    port->end = end;
-    port->vm = vm;
-    port->number = vm->port_count;
-    atomic_store(&port->granted, true);
-    token_bucket_init(&port->doorbells, vm->cpuid.tsc_hz, link->config->doorbells, DOORBELL_BURST,
-                      rdtsc());
-    pci_function_init(&port->function, &ops, port, POSTERN_PCI_VENDOR, POSTERN_PCI_NIC,
-                      CLASS_ETHERNET);
-    pci_add_bar(&port->function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE, low, false,
-                false);
-    pci_add_bar(&port->function, POSTERN_BAR_WINDOW, window, high, true, true);
-    pci_add_msix(&port->function, POSTERN_VECTOR_LINK(link->config->queues) + 1,
-                 POSTERN_BAR_REGISTERS, POSTERN_MSIX_TABLE, POSTERN_MSIX_PENDING);
-    vm->ports[vm->port_count++] = port;
-    return pci_attach(&vm->pci, &port->function);
+    link->ports[end] = (struct port){
+        .ops = &ops,
+        .name = config->name,
+        .vm = vm_get(config->ends[end]),
+        .link = link,
+        .end = end,
+        .queues = config->queues,
+        .gated = config->mode == CONFIG_LINK_GATED,
+        .section = config->window,
+        .own = link->sections[end],
+        .pieces = 1,
+        .others = {link->sections[1 - end]},
+        .mac = mac,
+        .doorbell_rate = config->doorbells,
+    };
+    return port_create(&link->ports[end]);
 }
 
 static status_t create(struct link *link, const struct config_link *config)
@@ -200,7 +99,7 @@ static status_t create(struct link *link, const struct config_link *config)
         }
     }
     for (uint32_t end = 0; end < 2 && status == STATUS_OK; end++) {
-        status = create_port(link, end, vm_get(config->ends[end]));
+        status = create_port(link, end);
     }
     return status;
 }

@@ -1,35 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Links: point-to-point channels between two VMs. A link's window is two sections of shared memory;
- * each end may write its own section and only read its peer's, by EPT permission. Each end is a
- * port: a PCI function of its VM (abi/pci.h), whose BAR 2 shows the window.
+ * Links: point-to-point channels between two VMs, each with a port at either end. A link's window
+ * is two sections of shared memory; each end may write its own and only read its peer's.
  */
 #ifndef POSTERN_CORE_LINK_H
 #define POSTERN_CORE_LINK_H
 
-#include "core/vm.h"
-#include "lib/token_bucket.h"
-
-struct link;
-
-struct port {
-    struct link *link;
-    uint32_t end;    /* 0 or 1 */
-    uint32_t number; /* in its VM: the doorbell's argument */
-    struct vm *vm;
-    struct pci_function function; /* under the VM's lock */
-    uint64_t window_at;           /* guest-physical, where BAR 2 decodes; 0: nowhere */
-    bool mapped;                  /* the window, in the view that has it */
-    uint32_t view;                /* index of the protected view; 0: none yet */
-    _Atomic(bool) granted;        /* whether the peer may see this end's section */
-    _Atomic(uint64_t) revocable;  /* the TSC at which it may be revoked again */
-    uint64_t unmappable;    /* how often the window could not be mapped where the guest put it */
-    uint64_t inconvertible; /* ... and its violations not be made #VE */
-    struct token_bucket doorbells; /* how often this port may ring */
-    uint64_t doorbells_sent; /* by this port; written by its VM's vCPUs under no lock: a figure */
-    uint64_t doorbells_held; /* ... likewise: exits that found no token */
-    uint64_t doorbells_received;
-};
+#include "core/port.h"
 
 struct link {
     const struct config_link *config;
@@ -37,7 +14,7 @@ struct link {
     struct port ports[2];
 };
 
-/* The other end of the link. */
+/* The other end of the link that a port belongs to. */
 static inline struct port *port_peer(const struct port *port)
 {
     return &port->link->ports[1 - port->end];
@@ -49,24 +26,8 @@ status_t link_create_all(const struct config *config) MUST_CHECK;
 uint32_t link_count(void);
 const struct link *link_get(uint32_t index);
 
-/* Interrupts the other end of `port` on the vector of queue `queue`, which it has. STATUS_NOT_FOUND
- * when its VM is not running; STATUS_BUSY, and nothing has happened, when the port has rung as
- * often as its link allows: the guest is to execute its instruction again. Takes the peer VM's
- * lock: the caller holds none. */
-status_t port_doorbell(struct port *port, uint32_t queue);
-
-/* Lets the peers of all ports of `vm` see its sections: what it revoked is forgotten when it starts
+/* Lets the peers of all links of `vm` see its sections: what it revoked is forgotten when it starts
  * anew. The caller holds no lock. */
 void link_grant_all(struct vm *vm);
-
-/* Tells the peers of all ports of `vm` that its state has changed. The caller holds no lock. */
-void link_state_changed(struct vm *vm);
-
-/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A write that rings a
- * doorbell returns the port to ring once the lock is released, else NULL; `value` is the queue. */
-uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset,
-                        unsigned size);
-struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
-                             unsigned size, uint64_t value);
 
 #endif

@@ -81,6 +81,22 @@ void vcpu_request(struct vcpu *vcpu, uint32_t work)
     }
 }
 
+void vcpu_request_posted(struct vcpu *vcpu)
+{
+    struct pcpu *owner = vcpu->scheduler->pcpu;
+    enum posted_next next = POSTED_REQUEST;
+
+    /* Here it is out of its guest, even if it goes back there at once: the work bit is enough. */
+    if (vcpu_caps()->posted_interrupts && owner != this_pcpu()) {
+        next = posted_notify(&vcpu->lapic.posted);
+    }
+    if (next == POSTED_NOTIFY) {
+        apic_send(owner->apic_id, VECTOR_POSTED);
+    } else if (next == POSTED_REQUEST) {
+        vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
+    }
+}
+
 static uint64_t earliest_deadline(const struct scheduler *scheduler)
 {
     uint64_t earliest = scheduler->pcpu->index == 0 ? service_due : NO_TIMER;

@@ -43,6 +43,10 @@ NORETURN void scheduler_run(struct scheduler *scheduler);
 /* Sets bits of vcpu->work and, if another pCPU owns the vCPU, interrupts that one. Any CPU. */
 void vcpu_request(struct vcpu *vcpu, uint32_t work);
 
+/* Has `vcpu` look at an edge-triggered interrupt that was posted to it. Where the CPU can take it
+ * while it is in its guest that is no exit there. Any CPU. */
+void vcpu_request_posted(struct vcpu *vcpu);
+
 /* Sets this pCPU's timer to its vCPUs' earliest deadline, after one has changed. */
 void scheduler_update_timer(struct scheduler *scheduler);
 

@@ -138,6 +138,32 @@ void vcpu_pass_timer(struct vcpu *vcpu, bool pass)
     vmwrite(VMCS_MSR_BITMAP, (uint64_t)(pass ? vm->msr_bitmap_timer : vm->msr_bitmap));
 }
 
+/*
+ * vmx_run(), with the CPU taking posted interrupts where it can. They come in three ways, and none
+ * is lost:
+ *
+ * - Before the guest is entered and after it was left, whoever posts sees SN set and requests
+ *   attention by vcpu->work and a kick. The kick of a request that came after the last look at
+ *   vcpu->work is pending at the entry, since interrupts are off, and exits at once.
+ * - In between he sees SN clear and sends the notification. In the guest the CPU takes it. While an
+ *   exit is handled it stays pending, and the CPU takes it right behind the entry that follows.
+ * - Or the exit is one that leaves. Then the notification finds this CPU in its HLT, which it ends,
+ *   or in another guest, whose own requests it has the CPU look at. It is the look behind SN that
+ *   finds the request, and turns it into a request for attention.
+ */
+static bool enter_guest(struct vcpu *vcpu, uint32_t *error)
+{
+    if (!caps->posted_interrupts) {
+        return vmx_run(&vcpu->vmx, error);
+    }
+    posted_allow(&vcpu->lapic.posted);
+    bool entered = vmx_run(&vcpu->vmx, error);
+    if (posted_suppress(&vcpu->lapic.posted)) {
+        atomic_fetch_or_explicit(&vcpu->work, VCPU_WORK_INTERRUPT, memory_order_relaxed);
+    }
+    return entered;
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
     uint32_t error = 0;
@@ -151,7 +177,7 @@ void vcpu_run(struct vcpu *vcpu)
             return;
         }
     }
-    if (!vmx_run(&vcpu->vmx, &error)) {
+    if (!enter_guest(vcpu, &error)) {
         log_error("%s/%u: the CPU refuses the VM entry, VM-instruction error %u",
                   vcpu->vm->config->name, vcpu->id, error);
         vcpu_dump(vcpu);

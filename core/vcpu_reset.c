@@ -5,6 +5,7 @@
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/defs/vmx_controls.h"
+#include "arch/x86/exceptions.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
@@ -69,6 +70,19 @@ static void set_controls(struct vcpu *vcpu)
         }
         vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
     }
+    posted_set_target(&vcpu->lapic.posted, VECTOR_POSTED, vcpu->scheduler->pcpu->apic_id);
+    if (caps->posted_interrupts) {
+        vmwrite(VMCS_POSTED_INTERRUPT_VECTOR, VECTOR_POSTED);
+        vmwrite(VMCS_POSTED_INTERRUPT_DESCRIPTOR, (uint64_t)&vcpu->lapic.posted);
+    }
+}
+
+/* Where nobody else is to have this CPU the guest may wait on it itself, as long as it likes. */
+static uint32_t proc_controls(const struct vcpu *vcpu)
+{
+    bool waits = vcpu->vm->cpuid.mwait && vcpu->scheduler->count == 1;
+
+    return vcpu_caps()->proc & ~(waits ? PROC_MWAIT_EXITING | PROC_MONITOR_EXITING : 0);
 }
 
 static void set_common_state(struct vcpu *vcpu)
@@ -90,7 +104,7 @@ static void set_common_state(struct vcpu *vcpu)
     vcpu->event = 0;
     vcpu->nmis_pending = 0;
     /* A window that was open is closed. */
-    vmwrite(VMCS_PROC_CONTROLS, vcpu_caps()->proc);
+    vmwrite(VMCS_PROC_CONTROLS, proc_controls(vcpu));
     vcpu->window_open = false;
     vcpu->nmi_window_open = false;
     memset(&vcpu->vmx.registers, 0, sizeof(vcpu->vmx.registers));
@@ -179,7 +193,7 @@ void vcpu_reset(struct vcpu *vcpu)
     }
     atomic_store(&vcpu->nmis_posted, 0);
     lapic_reset(&vcpu->lapic, LAPIC_X2APIC);
-    msr_state_reset(&vcpu->msrs, vcpu->id == 0);
+    msr_state_reset(&vcpu->msrs, vcpu->id == 0, vcpu->vm->cpuid.mwait);
     if (vcpu->id == 0) {
         set_kernel_entry(vcpu);
         atomic_store(&vcpu->state, VCPU_RUNNABLE);

@@ -110,6 +110,16 @@ static struct cpuid_regs ask_cpu(uint32_t leaf)
     return (struct cpuid_regs){r.eax, r.ebx, r.ecx, r.edx};
 }
 
+/* Whether the CPU can let guests wait: with masked interrupts as events too, and timers that go on
+ * in whatever state they wait. */
+static bool cpu_has_mwait(const struct vmx_caps *caps)
+{
+    const uint32_t events = 3, arat = BIT32(2);
+
+    return caps->mwait && (ask_cpu(1).ecx & BIT32(3)) != 0 && (ask_cpu(5).ecx & events) == events &&
+           (ask_cpu(6).eax & arat) != 0;
+}
+
 static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
 {
     struct cpuid_regs structured = ask_cpu(7);
@@ -121,14 +131,19 @@ static void set_cpuid(struct vm *vm, const struct vmx_caps *caps)
         .rdtscp = caps->rdtscp,
         .invpcid = caps->invpcid,
         .xsaves = caps->xsaves,
+        .mwait = vm->config->mwait && cpu_has_mwait(caps),
         .native = (caps->eptp_switching ? POSTERN_NATIVE_VMFUNC : 0) |
                   (caps->virtualization_exceptions ? POSTERN_NATIVE_VE : 0),
     };
+    if (vm->config->mwait && !vm->cpuid.mwait) {
+        log_warning("%s: mwait is on, but this CPU has no MONITOR and MWAIT for guests",
+                    vm->config->name);
+    }
     cpuid_env_limits(&vm->cpuid, &structured, (uint64_t)xsave.edx << 32 | xsave.eax);
     cpuid_cache_fill(&vm->cpuid_cache, &vm->cpuid, ask_cpu);
 }
 
-static status_t create(struct vm *vm, const struct config_vm *config, uint32_t links)
+static status_t create(struct vm *vm, const struct config_vm *config, uint32_t ports)
 {
     const struct vmx_caps *caps = vcpu_caps();
 
@@ -149,7 +164,7 @@ static status_t create(struct vm *vm, const struct config_vm *config, uint32_t l
     msr_policy_pass_timer(vm->msr_bitmap_timer);
     pci_init(&vm->pci);
     status_t status = create_vcpus(vm);
-    return status == STATUS_OK ? guest_memory_create(vm, caps, links) : status;
+    return status == STATUS_OK ? guest_memory_create(vm, caps, ports) : status;
 }
 
 status_t vm_create_all(const struct config *config, const struct boot_info *info)
@@ -159,9 +174,12 @@ status_t vm_create_all(const struct config *config, const struct boot_info *info
     if (vms == NULL) {
         return STATUS_NO_MEMORY;
     }
+    /* A network's port shows pieces of several sections, and the database. */
+    uint32_t ports = config->link_count + 2 * config->network_count;
+
     for (uint32_t i = 0; i < config->vm_count; i++) {
         vms[i].id = i;
-        status_t status = create(&vms[i], &config->vms[i], config->link_count);
+        status_t status = create(&vms[i], &config->vms[i], ports);
         if (status != STATUS_OK) {
             log_error("%s: cannot be created: %s", config->vms[i].name, status_name(status));
             return status;
@@ -257,7 +275,7 @@ status_t vm_start(struct vm *vm)
     }
     log_info("%s: starts with %u vCPU, %llu MiB", vm->config->name, vm->vcpu_count,
              (unsigned long long)(vm->ram_size >> 20));
-    link_state_changed(vm);
+    port_state_changed(vm);
     return STATUS_OK;
 }
 
@@ -283,8 +301,9 @@ void vm_vcpu_parked(struct vm *vm)
     /* Once the VM is off somebody else may start it, and it may end again. */
     enum config_policy after = vm->after;
     log_info("%s: has %s", vm->config->name, vm->crashed ? "crashed" : "ended");
+    /* While nobody can start it. */
+    port_state_changed(vm);
     atomic_store(&vm->state, vm->crashed ? VM_CRASHED : VM_OFF);
-    link_state_changed(vm);
     if (after == CONFIG_RESTART) {
         status_t status = vm_start(vm);
         if (status != STATUS_OK && status != STATUS_BUSY) {

@@ -107,7 +107,7 @@ struct vm {
     uint32_t vcpu_count;
     struct vcpu *vcpus;
     uint32_t port_count;
-    struct port *ports[CONFIG_MAX_LINKS];
+    struct port *ports[CONFIG_MAX_PORTS];
     struct cpuid_cache cpuid_cache;
     struct cpuid_env cpuid;   /* what all vCPUs share; the APIC id and OSXSAVE are filled in */
     struct guest_entry entry; /* of the kernel that was loaded last */

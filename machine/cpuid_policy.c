@@ -15,12 +15,13 @@
 #define CR4_SHOWN \
     (MASK(10, 0) | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
 
-/* Leaf 1. Hidden in ECX: DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, CNXT-ID, SDBG, xTPR, PDCM,
- * DCA. In EDX: MCE, MCA, PSN, DS, ACPI thermal, SS, TM, PBE. */
+/* Leaf 1. MONITOR is shown to who may use it. Hidden in ECX: DTES64, DS-CPL, VMX, SMX, EIST, TM2,
+ * CNXT-ID, SDBG, xTPR, PDCM, DCA. In EDX: MCE, MCA, PSN, DS, ACPI thermal, SS, TM, PBE. */
 #define LEAF1_ECX                                                                                 \
     (BIT32(0) | BIT32(1) | BIT32(9) | BIT32(12) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) | \
      BIT32(21) | BIT32(22) | BIT32(23) | BIT32(24) | BIT32(25) | BIT32(26) | BIT32(28) |          \
      BIT32(29) | BIT32(30))
+#define LEAF1_ECX_MONITOR    BIT32(3)
 #define LEAF1_ECX_OSXSAVE    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR BIT32(31)
 #define LEAF1_EDX            (0x078bfbffu & ~(BIT32(7) | BIT32(14)))
@@ -44,6 +45,10 @@
 /* FSRM. Hidden: the speculation controls, whose MSRs are not offered. */
 #define LEAF7_EDX     BIT32(4)
 
+#define LEAF5_LINE    0xffffu /* bytes of a monitored line, in EAX and EBX */
+#define LEAF5_BREAKS  0x3u    /* extensions are told; masked interrupts may break */
+#define LEAF5_C1      0xf0u   /* in EDX: the sub-states of C1 */
+#define LEAF5_ONE_C1  0x10u
 #define LEAF6_ARAT    BIT32(2)
 #define XSAVE_XSAVEC  0x7u /* XSAVEOPT, XSAVEC, XGETBV1 */
 #define XSAVE_XSAVES  BIT32(3)
@@ -77,7 +82,8 @@ static void features(const struct cpuid_env *env, uint32_t subleaf, struct cpuid
 {
     (void)subleaf;
     r->ebx = (r->ebx & 0x0000ff00u) | env->vcpus << 16 | env->apic_id << 24;
-    r->ecx = (r->ecx & LEAF1_ECX) | LEAF1_ECX_HYPERVISOR | (env->osxsave ? LEAF1_ECX_OSXSAVE : 0);
+    r->ecx = (r->ecx & (LEAF1_ECX | (env->mwait ? LEAF1_ECX_MONITOR : 0))) | LEAF1_ECX_HYPERVISOR |
+             (env->osxsave ? LEAF1_ECX_OSXSAVE : 0);
     r->edx = (r->edx & LEAF1_EDX & ~(env->apic_off ? LEAF1_EDX_APIC : 0)) |
              (env->vcpus > 1 ? LEAF1_EDX_HTT : 0);
 }
@@ -92,6 +98,18 @@ static void caches(const struct cpuid_env *env, uint32_t subleaf, struct cpuid_r
     }
     uint32_t sharing = (r->eax >> 5 & 7) >= 3 ? env->vcpus - 1 : 0;
     r->eax = (r->eax & 0x3fff) | sharing << 14 | (env->vcpus - 1) << 26;
+}
+
+/* Deeper states than C1 are hidden: there the VMX-preemption timer stands still. */
+static void monitor(const struct cpuid_env *env, uint32_t subleaf, struct cpuid_regs *r)
+{
+    (void)subleaf;
+    if (env->mwait) {
+        set(r, r->eax & LEAF5_LINE, r->ebx & LEAF5_LINE, r->ecx & LEAF5_BREAKS,
+            (r->edx & LEAF5_C1) != 0 ? LEAF5_ONE_C1 : 0);
+    } else {
+        set(r, 0, 0, 0, 0);
+    }
 }
 
 static void thermal(const struct cpuid_env *env, uint32_t subleaf, struct cpuid_regs *r)
@@ -240,6 +258,7 @@ static const struct row {
     {0x1, 0x1, false, false, features},
     {0x2, 0x2, false, false, as_it_is},
     {0x4, 0x4, false, false, caches},
+    {0x5, 0x5, false, true, monitor},
     {0x6, 0x6, true, true, thermal},
     {0x7, 0x7, false, false, structured},
     {0xb, 0xb, true, false, topology},

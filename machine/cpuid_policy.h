@@ -19,6 +19,7 @@ struct cpuid_env {
     bool osxsave;  /* the guest's CR4.OSXSAVE */
     bool apic_off; /* the local APIC is off by IA32_APIC_BASE */
     bool rdtscp, invpcid, xsaves;
+    bool mwait;            /* MONITOR and MWAIT, where the CPU has them */
     uint32_t native;       /* POSTERN_NATIVE_ bits: what of the views the CPU does itself */
     uint64_t xcr0_allowed; /* state components that the guest may turn on */
     uint64_t cr4_hidden;   /* bits of CR4 whose features are hidden: setting them is #GP */

@@ -68,6 +68,7 @@ void lapic_init(struct lapic *lapic, const struct lapic_ops *ops, void *context,
     lapic->id = id;
     lapic->tsc_per_tick = tsc_per_tick;
     lapic->deadline = NEVER;
+    posted_set_target(&lapic->posted, 0, 0);
     lapic_set_mode(lapic, LAPIC_X2APIC);
 }
 
@@ -89,8 +90,8 @@ void lapic_reset(struct lapic *lapic, enum lapic_mode mode)
     for (unsigned i = 0; i < ARRAY_SIZE(lvt); i++) {
         *reg(lapic, lvt[i]) = LVT_MASKED;
     }
-    for (unsigned i = 0; i < 4; i++) {
-        atomic_store(&lapic->posted[i], 0);
+    posted_clear(&lapic->posted);
+    for (unsigned i = 0; i < POSTED_WORDS; i++) {
         atomic_store(&lapic->posted_level[i], 0);
     }
     lapic_set_mode(lapic, mode);
@@ -132,31 +133,40 @@ bool lapic_post(struct lapic *lapic, uint8_t vector, bool level)
 {
     uint64_t bit = BIT(vector % 64);
 
-    if (level) {
-        atomic_fetch_or_explicit(&lapic->posted_level[vector / 64], bit, memory_order_relaxed);
+    if (!level) {
+        return posted_request(&lapic->posted, vector);
     }
-    /* Release: pairs with the acquire in lapic_sync_posted(); the device's state and the level bit
-     * are seen with the interrupt. */
-    return (atomic_fetch_or_explicit(&lapic->posted[vector / 64], bit, memory_order_release) &
+    /* Release: pairs with the acquire in take_level(); the device's state is seen with the
+     * interrupt. */
+    return (atomic_fetch_or_explicit(&lapic->posted_level[vector / 64], bit, memory_order_release) &
             bit) == 0;
+}
+
+static uint64_t take_level(struct lapic *lapic, unsigned word)
+{
+    if (atomic_load_explicit(&lapic->posted_level[word], memory_order_relaxed) == 0) {
+        return 0;
+    }
+    /* Acquire: pairs with the release in lapic_post(). */
+    return atomic_exchange_explicit(&lapic->posted_level[word], 0, memory_order_acquire);
 }
 
 void lapic_sync_posted(struct lapic *lapic)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        if (atomic_load_explicit(&lapic->posted[i], memory_order_relaxed) == 0) {
+    uint64_t edge[POSTED_WORDS];
+
+    posted_take(&lapic->posted, edge);
+    for (unsigned i = 0; i < POSTED_WORDS; i++) {
+        uint64_t level = take_level(lapic, i);
+        if ((edge[i] | level) == 0) {
             continue;
         }
-        /* Acquire: pairs with the release in lapic_post(). */
-        uint64_t bits = atomic_exchange_explicit(&lapic->posted[i], 0, memory_order_acquire);
-        uint64_t level =
-            atomic_fetch_and_explicit(&lapic->posted_level[i], ~bits, memory_order_relaxed);
         for (unsigned half = 0; half < 2; half++) {
-            uint32_t word = (uint32_t)(bits >> 32 * half);
-            uint32_t levels = (uint32_t)(level >> 32 * half) & word;
+            uint32_t edges = (uint32_t)(edge[i] >> 32 * half);
+            uint32_t levels = (uint32_t)(level >> 32 * half);
             uint32_t offset = (2 * i + half) * 16;
-            *reg(lapic, REG_TMR + offset) = (*reg(lapic, REG_TMR + offset) & ~word) | levels;
-            *reg(lapic, REG_IRR + offset) |= word;
+            *reg(lapic, REG_TMR + offset) = (*reg(lapic, REG_TMR + offset) & ~edges) | levels;
+            *reg(lapic, REG_IRR + offset) |= edges | levels;
         }
     }
 }

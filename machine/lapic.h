@@ -12,6 +12,7 @@
 #define POSTERN_MACHINE_LAPIC_H
 
 #include "lib/types.h"
+#include "machine/posted_interrupt.h"
 
 enum lapic_shorthand {
     LAPIC_SHORTHAND_NONE,
@@ -49,9 +50,10 @@ struct lapic {
     _Atomic(enum lapic_mode) mode;
     _Atomic uint32_t ldr, dfr;
 
-    /* Interrupts on their way, set by any CPU. */
-    _Atomic uint64_t posted[4];
-    _Atomic uint64_t posted_level[4];
+    /* Interrupts on their way, set by any CPU. Level-triggered ones are apart, where the CPU does
+     * not take them in by itself: first it must be told to exit at their end. */
+    struct posted_interrupts posted;
+    _Atomic uint64_t posted_level[POSTED_WORDS];
 
     /* The timer: when it expires next, UINT64_MAX if never, and its period in TSC ticks. */
     uint64_t deadline;
@@ -79,7 +81,8 @@ bool lapic_write_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t v
 uint64_t lapic_read_tsc_deadline(const struct lapic *lapic);
 void lapic_write_tsc_deadline(struct lapic *lapic, uint64_t value);
 
-/* Has `vector` become pending. True if the vCPU's pCPU must be told to look. */
+/* Has `vector` become pending. True if the vCPU's pCPU must be told to look: by what
+ * posted_notify(&lapic->posted) says if it is edge-triggered, else by a request. */
 bool lapic_post(struct lapic *lapic, uint8_t vector, bool level);
 
 /* Takes the posted interrupts into the IRR. */

@@ -9,6 +9,7 @@
 #define MISC_ENABLE_STRINGS BIT(0)
 #define MISC_ENABLE_NO_BTS  BIT(11)
 #define MISC_ENABLE_NO_PEBS BIT(12)
+#define MISC_ENABLE_MONITOR BIT(18)
 #define MTRR_WRITE_BACK     6u
 #define MTRR_ENABLED        BIT(11)
 #define MTRR_DEF_WRITABLE   (MTRR_ENABLED | BIT(10) | 0xffull)
@@ -60,12 +61,13 @@ static const struct rule {
     {MSR_IA32_FS_BASE, MSR_IA32_KERNEL_GS_BASE, PASS, 0, 0},
 };
 
-void msr_state_reset(struct msr_state *state, bool first)
+void msr_state_reset(struct msr_state *state, bool first, bool mwait)
 {
     *state = (struct msr_state){
         .apic_base =
             APIC_BASE_ADDRESS | APIC_BASE_ENABLE | APIC_BASE_X2APIC | (first ? APIC_BASE_BSP : 0),
-        .misc_enable = MISC_ENABLE_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS,
+        .misc_enable = MISC_ENABLE_STRINGS | MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS |
+                       (mwait ? MISC_ENABLE_MONITOR : 0),
         .mtrr_def_type = MTRR_ENABLED | MTRR_WRITE_BACK,
     };
 }

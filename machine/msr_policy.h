@@ -18,8 +18,8 @@ struct msr_state {
     uint64_t tsc_adjust;
 };
 
-/* The state after reset; `first`: of the vCPU that boots. */
-void msr_state_reset(struct msr_state *state, bool first);
+/* The state after reset; `first`: of the vCPU that boots; `mwait`: CPUID shows MONITOR. */
+void msr_state_reset(struct msr_state *state, bool first, bool mwait);
 
 /* RDMSR and WRMSR of what is emulated by value. False: #GP. The x2APIC range, IA32_TSC_DEADLINE and
  * IA32_XSS are the vCPU's and #GP here. */

@@ -189,7 +189,7 @@ static void send_pending(struct pci_function *function)
         if (function->msix[vector].pending && vector_open(function, vector)) {
             struct msi_message message = message_of(function, vector);
             function->msix[vector].pending = false;
-            function->ops->interrupt(function, &message);
+            function->ops->interrupt(function, vector, &message);
         }
     }
 }

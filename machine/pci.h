@@ -32,7 +32,8 @@ struct pci_function_ops {
     /* The BAR's decoded address has changed: 0 means that it decodes nothing. */
     void (*bar_moved)(struct pci_function *function, unsigned bar, uint64_t old, uint64_t now);
     /* An interrupt is due: a pending one was unmasked. */
-    void (*interrupt)(struct pci_function *function, const struct msi_message *message);
+    void (*interrupt)(struct pci_function *function, unsigned vector,
+                      const struct msi_message *message);
 };
 
 struct pci_bar {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs all tests and adds up their results: host unit tests, the checks of the sources, the ring's
-model, fuzzers, hvctl on a monitor without a machine, whole machines in emulators.
+"""Runs all tests and adds up their results: host unit tests, the checks of the sources, the models, the
+ring's soak, fuzzers, hvctl on a monitor without a machine, whole machines in emulators.
 
 The last line is "N passed, M failed", with ", K skipped" where some were; each skip's reason is
 above it. Exit code 0 only if none failed and some passed.
@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ElementTree
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", "build")
 FUZZ_SECONDS = 15  # of each; `make fuzz` takes longer
+SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
 
 GROUPS = [
     ("two", ["tests/boot/test_two_guests.py"]),
@@ -28,8 +29,10 @@ GROUPS = [
     ("apicv", ["tests/boot/test_apicv.py"]),
     ("claims", ["tests/boot/test_claims.py"]),
     ("views", ["tests/boot/test_views.py"]),
+    ("network", ["tests/boot/test_network.py"]),
     ("lwip", ["tests/boot/test_lwip.py", "tests/boot/test_lwip_open.py"]),
     ("attack", ["tests/boot/test_attack.py"]),
+    ("dpdk", ["tests/boot/test_dpdk.py"]),
     ("hvctl", ["tests/hvctl"]),
 ]
 # They are run once more with views and #VE by exits, as on a CPU that has neither.
@@ -153,7 +156,10 @@ def main():
     for source in sorted(glob.glob("tests/unit/test_*.c")):
         run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
     run_check(totals)
-    run_script("the ring's model", ["tests/model/check.py"], totals)
+    run_script("the models of the ring and of the forwarding database", ["tests/model/check.py"], totals)
+    run_script("the soak", [os.path.join(BUILD, "soak", "soak")], totals)
+    run_script("the soak, with sanitizers",
+               [os.path.join(BUILD, "soak", "soak-sanitized"), *SOAK_SANITIZED], totals)
     run_script("the fuzzers", ["tests/fuzz/run.py", "--seconds", str(FUZZ_SECONDS)], totals)
     title("whole machines in emulators, and hvctl on a monitor without one")
     run_groups(totals)

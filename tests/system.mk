@@ -5,11 +5,11 @@
 TESTS ?= tests/boot
 BENCH_NEEDS := image hvctl
 
-test: deps ## run all tests: host units, checks, model, fuzzers, whole machines in emulators
-	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs fuzzers
+test: deps ## run all tests: host units, checks, model, soak, fuzzers, whole machines in emulators
+	$(Q)$(MAKE) image hvctl kit $(BUILD)/monitor-server unit-programs soak-programs fuzzers
 	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) tests/run.py
 
-model: ## check the ring's model, and that it notices missing barriers
+model: ## check the models of ring and fdb, and that they notice missing barriers
 	$(Q)tests/model/check.py
 
 system: image hvctl kit ## run the tests of whole machines only (TESTS=tests/boot/FILE)

@@ -12,6 +12,7 @@
 #define VECTOR_KICK     0xf0u
 #define VECTOR_TIMER    0xf1u
 #define VECTOR_UART     0xf2u
+#define VECTOR_POSTED   0xf3u /* notifies of posted interrupts: a guest's CPU takes it itself */
 #define VECTOR_SPURIOUS 0xffu
 
 typedef void (*interrupt_handler_t)(void);

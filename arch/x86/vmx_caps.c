@@ -160,6 +160,11 @@ static void choose_apic(const struct vmx_raw *raw, bool no_apicv, struct vmx_cap
     /* All or nothing: each part alone would need a path of its own through the local APIC. */
     caps->x2apic_virtualization = offered && !no_apicv;
     caps->virtual_interrupt_delivery = offered && !no_apicv;
+    /* The entry wants to see it together with virtual-interrupt delivery and "acknowledge interrupt
+     * on exit", which is required (SDM "Checks on VMX Controls"). */
+    caps->posted_interrupts =
+        caps->virtual_interrupt_delivery && ((raw->pin >> 32) & PIN_POSTED_INTERRUPTS) != 0;
+    caps->pin |= caps->posted_interrupts ? PIN_POSTED_INTERRUPTS : 0;
     if (caps->x2apic_virtualization) {
         caps->proc |= PROC_TPR_SHADOW;
         caps->proc2 |= virtual_apic;
@@ -188,6 +193,7 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
         .rdtscp = (offered2 & PROC2_RDTSCP) != 0,
         .invpcid = (offered2 & PROC2_INVPCID) != 0,
         .xsaves = (offered2 & PROC2_XSAVES) != 0,
+        .mwait = ((uint32_t)raw->proc & (PROC_MWAIT_EXITING | PROC_MONITOR_EXITING)) == 0,
         .ept_1g = (raw->ept_vpid & EPT_CAP_1G) != 0,
         .ept_execute_only = (raw->ept_vpid & EPT_CAP_EXECUTE_ONLY) != 0,
         .ept_accessed_dirty = (raw->ept_vpid & EPT_CAP_ACCESSED_DIRTY) != 0,

@@ -28,6 +28,8 @@ struct vmx_caps {
     bool vpid, xsaves, rdtscp, invpcid;
     bool x2apic_virtualization; /* with APIC-register virtualization */
     bool virtual_interrupt_delivery;
+    bool posted_interrupts; /* only with virtual_interrupt_delivery */
+    bool mwait;             /* guests may be let execute MONITOR and MWAIT */
     bool ept_1g, ept_execute_only, ept_accessed_dirty;
     bool eptp_switching, virtualization_exceptions, pml, tsc_scaling; /* there, for later use */
 };

@@ -1,13 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# build.sh OUTPUT PROGRAMS [MODULE.ko...]: makes a guest's initramfs from Debian's BusyBox and iperf3,
-# the files beside this script, the programs in the folder PROGRAMS and the modules, which the guest
-# loads in the order given; postern_bench is carried but not loaded. The same inputs give the same bytes.
+# build.sh OUTPUT PROGRAMS [-t TREE] [MODULE.ko...]: makes a guest's initramfs from Debian's BusyBox and
+# iperf3, the files beside this script, the programs in the folder PROGRAMS, all of the folder TREE and
+# the modules, which the guest loads in the order given; postern_bench is carried but not loaded. The same
+# inputs give the same bytes.
 set -eu
 
 output=$1
 programs=$2
 shift 2
+tree=
+if [ "${1:-}" = -t ]; then
+    tree=$2
+    shift 2
+fi
 here=$(dirname -- "$0")
 epoch=${SOURCE_DATE_EPOCH:-1735689600}
 export LC_ALL=C TZ=UTC
@@ -35,6 +41,7 @@ ldd "$iperf3" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while re
 done
 
 cp "$programs"/* "$root/bin/"
+[ -z "$tree" ] || cp -a "$tree/." "$root/"
 cp "$here/init" "$root/init"
 cp "$here/inittab" "$here/shell" "$root/etc/"
 chmod 755 "$root/init"
@@ -46,7 +53,8 @@ for module in "$@"; do
 done
 
 find "$root" -exec touch -h -d "@$epoch" {} +
-(cd "$root" && find . -mindepth 1 | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) \
+chmod 755 "$root" # what the kernel makes by itself, all may write to
+(cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible) \
     > "$output.cpio"
 # LZ4: the file is read once and unpacked by each guest, which costs an emulator more than reading.
 lz4 -q -f -l -9 "$output.cpio" "$output.new"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * /dev/postern (abi/dev.h): a gated port for a program, instead of the network interface. What a
- * file has taken it has under rtnl, as the interface's up and down.
+ * /dev/postern (abi/dev.h): a port for a program, instead of the network interface. What a file
+ * has taken it has under rtnl, as the interface's up and down.
  */
+#include <linux/etherdevice.h>
 #include <linux/fs.h>
+#include <linux/io.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -12,6 +14,7 @@
 #include <linux/uaccess.h>
 
 #include "abi/dev.h"
+#include "abi/pci.h"
 #include "postern_gate.h"
 #include "postern_hypercall.h"
 #include "postern_nic.h"
@@ -25,33 +28,57 @@ void postern_dev_detach(struct postern_nic *nic)
 	ASSERT_RTNL();
 	if (!nic->user)
 		return;
-	postern_view_close(nic->number);
+	/* The program may have ended as it was. */
+	postern_port_close(&nic->queues[0].port);
+	postern_doorbell(&nic->queues[0], POSTERN_LINK_DOORBELLS);
+	if (nic->gated)
+		postern_view_close(nic->number);
 	nic->user->nic = NULL;
 	nic->user = NULL;
+}
+
+/* Opens the view of a gated port; of another there is nothing to open. */
+static int postern_dev_open_view(struct postern_nic *nic, struct postern_dev_port *port)
+{
+	unsigned int gate_pages;
+	int view;
+
+	port->view = 0;
+	port->gate_size = 0;
+	if (!nic->gated)
+		return 0;
+	if (!postern_gate_home(&gate_pages))
+		return -ENODEV;
+	view = postern_view_open(nic->number);
+	if (view < 0)
+		return view;
+	nic->queues[0].port.view = view;
+	port->view = view;
+	port->gate_size = gate_pages * PAGE_SIZE;
+	return 0;
 }
 
 static int postern_dev_take(struct postern_file *file, struct postern_dev_port *port)
 {
 	struct postern_nic *nic;
-	unsigned int gate_pages;
-	int view;
+	int err;
 
 	if (file->nic)
 		return -EBUSY;
 	nic = postern_find_nic(port->port);
-	if (!nic || !postern_gate_home(&gate_pages))
+	if (!nic || !nic->has_hypercalls)
 		return -ENODEV;
 	if (nic->user || netif_running(nic->dev))
 		return -EBUSY;
-	view = postern_view_open(nic->number);
-	if (view < 0)
-		return view;
+	err = postern_dev_open_view(nic, port);
+	if (err)
+		return err;
 	nic->user = file;
 	file->nic = nic;
 	port->port = nic->number;
-	port->view = view;
-	port->gate_size = gate_pages * PAGE_SIZE;
 	port->window_size = nic->window_size;
+	ether_addr_copy(port->mac, nic->dev->dev_addr);
+	memset(port->reserved, 0, sizeof(port->reserved));
 	return 0;
 }
 
@@ -83,6 +110,16 @@ static long postern_dev_call(struct postern_file *file, unsigned long number, un
 	return result < 0 && result != -ENXIO ? -EIO : result;
 }
 
+static long postern_dev_link(struct postern_file *file)
+{
+	long link;
+
+	rtnl_lock();
+	link = file->nic ? readl(file->nic->registers + POSTERN_REG_LINK) : -ENXIO;
+	rtnl_unlock();
+	return link;
+}
+
 static long postern_dev_ioctl(struct file *filp, unsigned int command, unsigned long argument)
 {
 	struct postern_file *file = filp->private_data;
@@ -94,6 +131,8 @@ static long postern_dev_ioctl(struct file *filp, unsigned int command, unsigned 
 		return postern_dev_call(file, POSTERN_HC_DOORBELL, 0);
 	case POSTERN_DEV_GRANT:
 		return postern_dev_call(file, POSTERN_HC_WINDOW_GRANT, argument != 0);
+	case POSTERN_DEV_LINK:
+		return postern_dev_link(file);
 	default:
 		return -ENOTTY;
 	}

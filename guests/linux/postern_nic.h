@@ -142,7 +142,7 @@ int postern_reset(struct postern_nic *nic);
 /* Has the interface use so many queues, at most those of the device. Under rtnl. */
 int postern_use_queues(struct postern_nic *nic, unsigned int count);
 
-/* postern_pci.c. The gated port of that number, or NULL. Of POSTERN_DEV_ANY: one that is free, if
+/* postern_pci.c. The port of that number, or NULL. Of POSTERN_DEV_ANY: one that is free, if
  * one is. Under rtnl. */
 struct postern_nic *postern_find_nic(u32 number);
 

@@ -20,7 +20,7 @@
 
 #define POSTERN_MTU_MAX (65535u - ETH_HLEN)
 
-/* The gated ones, under rtnl. */
+/* All, under rtnl. */
 static LIST_HEAD(postern_nics);
 
 static int postern_map_registers(struct postern_nic *nic)
@@ -203,7 +203,7 @@ static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		netif_napi_add(dev, &nic->queues[i].napi, postern_poll);
 	netif_carrier_off(dev);
 	pci_set_drvdata(pdev, nic);
-	err = nic->gated ? postern_list(nic) : 0;
+	err = postern_list(nic);
 	if (err)
 		return err;
 	return devm_register_netdev(&pdev->dev, dev);

@@ -14,7 +14,7 @@ LWIP_CFLAGS := -std=c11 -O2 -g -I. -Iguests/lwip/port -isystem $(LWIP_SOURCE)/in
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing \
 	-ffunction-sections -MMD -MP
 
-$(LWIP)/unpacked: guests/lwip/get_lwip.sh
+$(LWIP)/unpacked: guests/lwip/get_lwip.sh guests/get_source.sh
 	$(call say,LWIP,$(LWIP)/source)
 	$(Q)$< $(KERNEL_CACHE) $(LWIP)/source
 	$(Q)touch $@

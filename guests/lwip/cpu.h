@@ -3,6 +3,7 @@
 #ifndef POSTERN_GUESTS_LWIP_CPU_H
 #define POSTERN_GUESTS_LWIP_CPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpuid_result {
@@ -17,6 +18,12 @@ static inline struct cpuid_result cpuid(uint32_t leaf)
                      : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
                      : "a"(leaf), "c"(0));
     return r;
+}
+
+/* Whether this VM may use MONITOR and MWAIT. */
+static inline bool has_mwait(void)
+{
+    return (cpuid(1).ecx & 8) != 0;
 }
 
 static inline uint64_t rdtsc(void)

@@ -95,9 +95,19 @@ uint64_t milliseconds(void)
     return (rdtsc() - tsc_at_start) / tsc_per_ms;
 }
 
-void wait_for_interrupt(uint32_t ms)
+void set_alarm(uint32_t ms)
 {
     wrmsr(MSR_TSC_DEADLINE, ms == WAIT_FOREVER ? 0 : rdtsc() + ms * tsc_per_ms);
+}
+
+void take_interrupts(void)
+{
+    /* STI lets them in after the next instruction. */
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
+void wait_for_interrupt(void)
+{
     /* STI lets interrupts in after the next instruction only: none comes between it and HLT. */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interrupts and time. Interrupts are on only while the CPU halts: a handler counts and
- * acknowledges, and the main loop looks after everything once it has been woken.
+ * Interrupts and time. Interrupts are on only while the CPU halts and when the main loop lets them
+ * in: a handler counts and acknowledges, and the main loop looks after everything.
  */
 #ifndef POSTERN_GUESTS_LWIP_INTERRUPTS_H
 #define POSTERN_GUESTS_LWIP_INTERRUPTS_H
@@ -22,8 +22,14 @@ void interrupts_init(void);
 /* How often the vector has come. */
 uint64_t interrupt_count(unsigned vector);
 
-/* Halts until an interrupt comes, at the latest after `ms`. One that pends already counts. */
-void wait_for_interrupt(uint32_t ms);
+/* Has VECTOR_TIMER come after `ms`; WAIT_FOREVER: not. */
+void set_alarm(uint32_t ms);
+
+/* Halts until an interrupt comes. One that pends already counts. */
+void wait_for_interrupt(void);
+
+/* Takes the interrupts that pend. */
+void take_interrupts(void);
 
 /* Since the start. */
 uint64_t milliseconds(void);

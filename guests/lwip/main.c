@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lwIP on a Postern link, on bare metal: one thread, which halts while there is nothing to do.
+ * lwIP on a Postern link, on bare metal: one thread, which halts while there is nothing to do, if
+ * it is not told to wait otherwise.
  */
 #include <lwip/apps/lwiperf.h>
 #include <lwip/dhcp.h>
@@ -95,7 +96,7 @@ static void wait(void)
     u32_t ms = sys_timeouts_sleeptime();
 
     if (ms != 0) {
-        wait_for_interrupt(ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE ? WAIT_FOREVER : ms);
+        nic_wait(&nic, ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE ? WAIT_FOREVER : ms);
     }
 }
 
@@ -109,6 +110,11 @@ void main(uint64_t info)
     if (!postern_is_here()) {
         give_up("postern-lwip: this is not Postern, or not its ABI %u\n", POSTERN_ABI_VERSION);
     }
+    nic.idle = options.idle;
+    if (nic.idle == IDLE_MWAIT && !has_mwait()) {
+        print("postern-lwip: this VM has no MONITOR and MWAIT: it halts\n");
+        nic.idle = IDLE_HALT;
+    }
     interrupts_init();
     lwip_init();
     add_interface();
@@ -119,7 +125,7 @@ void main(uint64_t info)
     for (;;) {
         bool busy = nic_poll(&nic);
         sys_check_timeouts();
-        if (!busy && nic_may_wait(&nic)) {
+        if (!busy) {
             wait();
         }
     }

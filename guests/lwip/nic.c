@@ -231,15 +231,42 @@ bool nic_poll(struct nic *nic)
     return found > 0;
 }
 
-bool nic_may_wait(struct nic *nic)
+/* Shows the peer what was sent. False: there is something to do already. */
+static bool settle(struct nic *nic)
 {
     flush(nic);
-    if (nic->out_of_room && port_works(&nic->port) &&
-        !port_wait_for_room(&nic->port, enough_room(nic))) {
-        return false;
-    }
+    return !nic->out_of_room || !port_works(&nic->port) ||
+           port_wait_for_room(&nic->port, enough_room(nic));
+}
+
+/* Asks the peer to wake this guest. */
+static bool may_halt(struct nic *nic)
+{
     /* What fails here is to be reported first. */
     return port_wait_for_packets(&nic->port) && (nic->port.error == 0 || nic->error_known);
+}
+
+void nic_wait(struct nic *nic, uint32_t ms)
+{
+    if (nic->idle == IDLE_POLL) {
+        flush(nic);
+        nic->waits++;
+        take_interrupts();
+        return;
+    }
+    if (!settle(nic)) {
+        return;
+    }
+    /* With a port that fails only interrupts are left. */
+    if (nic->idle == IDLE_MWAIT && nic->port.error == 0) {
+        set_alarm(ms);
+        nic->waits += port_mwait(&nic->port) ? 1 : 0;
+        take_interrupts();
+    } else if (may_halt(nic)) {
+        set_alarm(ms);
+        nic->waits++;
+        wait_for_interrupt();
+    }
 }
 
 err_t nic_init(struct netif *netif)
@@ -250,6 +277,7 @@ err_t nic_init(struct netif *netif)
         give_up("postern-lwip: this VM has no link\n");
     }
     port_init(&nic->port, &nic->device);
+    nic->port.ring.polls = nic->idle == IDLE_POLL;
     netif->name[0] = 'e';
     netif->name[1] = 'n';
     netif->mtu = MTU;

@@ -5,6 +5,7 @@
 
 #include <lwip/netif.h>
 
+#include "guests/lwip/options.h"
 #include "guests/lwip/port.h"
 
 struct nic_counters {
@@ -18,6 +19,8 @@ struct nic {
     struct port port;
     struct netif netif;
     struct nic_counters counters;
+    enum idle idle;
+    uint64_t waits; /* how often there was nothing to do */
     uint64_t seen_link_interrupts;
     bool peer_runs;
     bool error_known;    /* that of the port: it was reported */
@@ -27,14 +30,15 @@ struct nic {
     uint32_t last_fault_generation;
 };
 
-/* Finds the NIC and opens its port. For netif_add() as `init`, with the nic as `state`. */
+/* Finds the NIC and opens its port. For netif_add() as `init`, with the nic as `state`; `idle` is
+ * set. */
 err_t nic_init(struct netif *netif);
 
 /* Does what there is to do, a batch of it at most. Returns whether packets were there. */
 bool nic_poll(struct nic *nic);
 
-/* Shows the peer what was sent, and asks it to wake this guest. False: there is something to do
- * already. */
-bool nic_may_wait(struct nic *nic);
+/* Waits in the way of `idle` until there may be something to do, at the latest for `ms`; what was
+ * sent is shown to the peer before. */
+void nic_wait(struct nic *nic, uint32_t ms);
 
 #endif

@@ -81,6 +81,26 @@ static bool read_hostname(const char *text, struct options *options)
     return length > 0;
 }
 
+static const char *const idle_names[IDLE_WAYS] = {
+    [IDLE_HALT] = "halt", [IDLE_MWAIT] = "mwait", [IDLE_POLL] = "poll"};
+
+const char *idle_name(enum idle idle)
+{
+    return idle_names[idle];
+}
+
+static bool read_idle(const char *text, struct options *options)
+{
+    for (unsigned i = 0; i < IDLE_WAYS; i++) {
+        const char *rest = value_of(text, idle_names[i]);
+        if (rest != NULL && is_end(*rest)) {
+            options->idle = (enum idle)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_word(const char *word, struct options *options)
 {
     const char *value;
@@ -91,6 +111,9 @@ static bool read_word(const char *word, struct options *options)
     if ((value = value_of(word, "gw=")) != NULL) {
         value = read_address(value, &options->gateway);
         return value != NULL && is_end(*value);
+    }
+    if ((value = value_of(word, "idle=")) != NULL) {
+        return read_idle(value, options);
     }
     if ((value = value_of(word, "hostname=")) != NULL) {
         return read_hostname(value, options);

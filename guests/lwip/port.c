@@ -227,6 +227,15 @@ bool port_wait_for_packets(struct port *port)
     return postern_ring_arm_rx(&port->ring);
 }
 
+bool port_mwait(struct port *port)
+{
+    if (port->gated) {
+        return (cross_call(port, POSTERN_GATE_RING_WAIT, 0) & POSTERN_GATE_WAIT) != 0 &&
+               port->error == 0;
+    }
+    return postern_ring_wait(&port->ring);
+}
+
 /* The look touches what may be out of reach: the peer's section. */
 bool port_revived(struct port *port)
 {

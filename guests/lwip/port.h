@@ -53,6 +53,10 @@ bool port_wait_for_room(struct port *port, uint64_t bytes);
 /* Asks for a doorbell at the next packet. False: there is something to do already. */
 bool port_wait_for_packets(struct port *port);
 
+/* Waits for packets by MWAIT, or until an interrupt pends, or for nothing. False: there is
+ * something to do already, or a crossing failed. */
+bool port_mwait(struct port *port);
+
 /* After an error: would a crossing succeed again? */
 bool port_revived(struct port *port);
 

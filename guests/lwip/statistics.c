@@ -44,10 +44,12 @@ static void add_ring(struct text *text, const struct nic *nic)
     add(text, "ring.peer_head", ring->peer_head);
 }
 
-static void add_machine(struct text *text)
+static void add_machine(struct text *text, const struct nic *nic)
 {
     add(text, "uptime_ms", milliseconds());
     add(text, "exits", (uint64_t)hypercall(POSTERN_HC_EXITS, 0, 0));
+    text_add(text, "idle.way %s\n", idle_name(nic->idle));
+    add(text, "idle.waits", nic->waits);
     add(text, "interrupts.timer", interrupt_count(VECTOR_TIMER));
     add(text, "interrupts.ring", interrupt_count(VECTOR_RING));
     add(text, "interrupts.link", interrupt_count(VECTOR_LINK));
@@ -68,7 +70,7 @@ static void add_lwip(struct text *text)
 
 void statistics_add(struct text *text, const struct statistics_source *source)
 {
-    add_machine(text);
+    add_machine(text, source->nic);
     add_packets(text, &source->nic->counters);
     add_ring(text, source->nic);
     add_lwip(text);

@@ -55,6 +55,9 @@ static bool is_result(uint64_t number, int64_t result)
     if (number == POSTERN_HC_EXITS || number == POSTERN_HC_GATE || number == POSTERN_HC_VERSION) {
         return result > 0;
     }
+    if (number == POSTERN_HC_PORT_EXITS) {
+        return result >= 0 || result == POSTERN_ERR_ARGUMENT;
+    }
     return (result <= 0 && result >= POSTERN_ERR_MODE) ||
            (number == POSTERN_HC_VIEW_OPEN && result < 512);
 }

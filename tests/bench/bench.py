@@ -20,10 +20,13 @@ import bench_csv
 from kit_machine import KitMachine
 # pylint: disable-next=wrong-import-position
 from postern_machine import BUILD, Machine, platform_probe, table
+# pylint: disable-next=wrong-import-position
+from traffic import crossing_exits
 
 COMMAND = "make bench-bochs"
 MODULE = "/lib/modules/postern_bench.ko"
 PACKETS = 5000
+BURST_PACKETS = 10000  # fit the ring all at once: the sender never has to wait
 IDLE_SECONDS = 20  # emulated
 
 # Name: the most that is wanted, and what others take.
@@ -34,6 +37,8 @@ GOALS = {
     "gate.roundtrip": (40, "a null hypercall on KVM 6.1: 1068"),
     "gate.exits": (0, "of a million crossings"),
     "view.kib": (16, "and the window's tables"),
+    "packet.64.libpostern.instructions": (60, "both ends, in bursts of 32"),
+    "packet.64.libpostern.exits": (0, ""),
     "boot.ratio": (1.10, "1 is the bare machine"),
     "idle.exits_per_s": (10, ""),
     "memory.hypervisor_kib": (4096, ""),
@@ -102,6 +107,49 @@ def measure_packets(machine, results, size, mode=""):
     return round(max(0, counts[1] - counts[0]) / PACKETS, 4)
 
 
+def send_bursts(machine, count):
+    """Packets from a program with libpostern to another; what both have printed, and the exits."""
+    alpha, beta = machine.guest("alpha"), machine.guest("beta")
+    before = crossing_exits(machine)
+    beta.run(f"packets receive count={count} > /tmp/packets 2>&1 &")
+    output = alpha.run(f"packets send count={count}")
+    output += beta.run("wait; cat /tmp/packets", timeout=300)
+    values = {name: int(value)
+              for name, value in re.findall(r"^packets: (\S+) (\d+)$", output, re.MULTILINE)}
+    if (values.get("send.packets"), values.get("receive.packets")) != (count, count):
+        raise SystemExit(f"packets were lost: {output}")
+    return values, crossing_exits(machine) - before
+
+
+def measure_libpostern(machine, results, mode=""):
+    """The instructions in the bursts that moved packets, and, apart from them, in those that found
+    none. Exits are the difference of a long and a short run: what opening costs is in both."""
+    for name in ("alpha", "beta"):
+        machine.guest(name).run("ip link set eth0 down")
+    _, few = send_bursts(machine, 32)
+    values, many = send_bursts(machine, BURST_PACKETS)
+    ticks = [values[f"{end}.ticks"] / BURST_PACKETS for end in ("send", "receive")]
+    row = f"packet.64.libpostern{mode}"
+    results.add(f"{row}.instructions", round(sum(ticks), 1), "instructions")
+    results.add(f"{row}.send", round(ticks[0], 1), "instructions")
+    results.add(f"{row}.receive", round(ticks[1], 1), "instructions")
+    results.add(f"{row}.empty_poll",
+                round(values["receive.empty_ticks"] / max(1, values["receive.empty_bursts"]), 1),
+                "instructions")
+    return round(max(0, many - few) / (BURST_PACKETS - 32), 4)
+
+
+def measure_fallback(results):
+    machine = Machine("bench", entry="gated-bochs-fallback", on="bochs")
+    try:
+        machine.start()
+        for name in ("alpha", "beta"):
+            machine.guest(name).wait_ready()
+        measure_libpostern(machine, results, ".fallback")
+    finally:
+        machine.stop()
+
+
 def measure_gated(results):
     machine = Machine("bench", "gated", on="bochs")
     try:
@@ -111,6 +159,8 @@ def measure_gated(results):
         exits_64 = measure_packets(machine, results, 64, ".gated")
         measure_packets(machine, results, 1500, ".gated")
         results.add("packet.64.gated.exits", exits_64, "exits")
+        exits_64 = measure_libpostern(machine, results)
+        results.add("packet.64.libpostern.exits", exits_64, "exits")
     finally:
         machine.stop()
 
@@ -139,6 +189,7 @@ def measure_two_guests(results):
         measure_packets(machine, results, 1500)
         results.add("packet.64.exits", exits_64, "exits")
         measure_idle(machine, results)
+        measure_libpostern(machine, results, ".open")
         (row,) = [row for row in table(machine.hvctl("info"))
                   if row["what"] == "memory.hypervisor_kib"]
         results.add("memory.hypervisor_kib", int(row["value"]), "KiB")
@@ -146,15 +197,15 @@ def measure_two_guests(results):
         machine.stop()
 
 
-def crossings(option):
-    """What tests/crossings prints, alone on its CPU and without a limit to its stays."""
+def printed_by(name, option="", more=()):
+    """What the guest tests/NAME prints, alone on its CPU and without a limit to its stays."""
     with tempfile.TemporaryDirectory() as directory:
-        machine = KitMachine("crossings", directory, f" test=on apicv=off max_stay=0{option}")
+        machine = KitMachine(name, directory, f" test=on apicv=off max_stay=0{option}", more)
         try:
             machine.start()
-            machine.wait_until("the crossings are measured",
-                               lambda: "measured\n" in machine.console("crossings"), 300)
-            values = dict(re.findall(r"^measure (\S+) (\d+)$", machine.console("crossings"),
+            machine.wait_until(f"{name} has measured",
+                               lambda: "measured\n" in machine.console(name), 300)
+            values = dict(re.findall(r"^measure (\S+) (\d+)$", machine.console(name),
                                      re.MULTILINE))
             info = {row["what"]: row["value"] for row in table(machine.hvctl("info"))}
             return {name: int(value) / 1000 for name, value in values.items()}, info
@@ -163,14 +214,22 @@ def crossings(option):
 
 
 def measure_views(results):
-    values, info = crossings("")
+    values, info = printed_by("crossings")
     for name in ("gate.roundtrip", "view.open", "view.close", "view.revoke"):
         results.add(name, round(values[name], 1), "instructions")
     results.add("gate.exits", int(values["gate.exits"]), "exits")
     results.add("view.kib", int(info["view.crossings.net0_kib"]), "KiB")
     results.add("gate.owned_tables", round(values["gate.owned_tables"], 1), "instructions")
-    values, _ = crossings(" fallback=on")
+    values, _ = printed_by("crossings", " fallback=on")
     results.add("gate.fallback", round(values["gate.fallback"], 1), "instructions")
+
+
+def measure_latency(results):
+    """MWAIT does not wait here, which makes it a poll of a few instructions more."""
+    values, _ = printed_by("latency", more=["--mwait"])
+    for way in ("poll", "mwait", "doorbell"):
+        name = f"latency.64.{way}"
+        results.add(name, round(values[name], 1), "instructions")
 
 
 def init_tsc(text):
@@ -222,7 +281,9 @@ def main():
     results = Results()
     measure_two_guests(results)
     measure_gated(results)
+    measure_fallback(results)
     measure_views(results)
+    measure_latency(results)
     measure_boot(results)
     results.write(os.path.join(BUILD, "bench.csv"))
     results.print()

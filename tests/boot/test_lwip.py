@@ -125,7 +125,7 @@ def test_restart(lwip):
     alpha.run("sleep 1")
     assert_ping(alpha, WEB)
     after = statistics(alpha, WEB)
-    assert int(after["ring.generation"]) == int(before["ring.generation"]) + 1
+    assert after["ring.generation"] != before["ring.generation"]
     assert int(after["uptime_ms"]) < int(before["uptime_ms"])
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The guest with lwIP on a link in mode open with the smallest window, on the CPU of its peer, which
-gives it its address."""
+gives it its address. It waits by MWAIT, which exits there and gives way to the peer."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from kit_machine import menu
 from lwip_guest import assert_echo, assert_ping, statistics
-from postern_machine import ROOT, Machine
+from postern_machine import ROOT, Machine, platform, table
 
 NAME = "lwip_open"
 WEB = "10.0.0.50"
@@ -53,6 +53,15 @@ def test_address_by_dhcp(lwip):
 def test_page_tells_statistics(lwip):
     page = statistics(lwip.guest("alpha"), WEB)
     assert (page["link.mode"], page["link.up"], page["ring.data_size"]) == ("open", "1", "32768")
+
+
+def test_waits_by_mwait(lwip):
+    page = statistics(lwip.guest("alpha"), WEB)
+    if page["idle.way"] == "halt" and platform() != "bochs":
+        pytest.skip(f"the CPU of {platform()} has no MWAIT for guests")
+    assert page["idle.way"] == "mwait" and int(page["idle.waits"]) > 0
+    counts = {row["exit"]: int(row["count"]) for row in table(lwip.hvctl("exec", "stats", "web"))}
+    assert counts["mwait"] >= int(page["idle.waits"]) and counts["monitor"] >= counts["mwait"]
 
 
 def test_data_comes_back_as_it_was(lwip):

@@ -6,6 +6,8 @@ import re
 from postern_machine import table
 from traffic import assert_data_arrives, statistics
 
+IDLE_SECONDS = 4  # emulated
+
 
 def test_guests_are_debian_kernels(two):
     for name in ("alpha", "beta"):
@@ -131,6 +133,32 @@ def test_hvctl_answers_while_guests_are_busy(two):
         assert "postern" in two.hvctl("log").lower()
     for name in ("alpha", "beta"):
         two.guest(name).run("kill $!")
+
+
+def test_idle_link_costs_no_exits(two):
+    """Between idle guests nothing goes on for some seconds but what their kernels' timers do. These
+    resolve a neighbour's address again now and then."""
+    timers = {"all", "hlt", "external_interrupt", "wrmsr", "interrupt_window", "preemption_timer"}
+
+    def state():
+        texts = [two.hvctl("stats", name) for name in ("alpha", "beta")]
+        (link,) = table(two.hvctl("links"))
+        counts = [{row["exit"]: int(row["count"]) for row in table(text)
+                   if row["exit"] not in timers} for text in texts]
+        tsc, hertz = map(int, re.search(r"tsc (\d+) hz (\d+)", texts[0]).groups())
+        return (link["doorbells0"], link["doorbells1"], counts), tsc / hertz
+
+    assert two.guest("alpha").run("cat /sys/class/net/eth0/carrier").strip() == "1"
+    quiet, start = state()
+
+    def is_quiet():
+        nonlocal quiet, start
+        now, at = state()
+        if now != quiet:
+            quiet, start = now, at
+        return at - start > IDLE_SECONDS
+
+    two.wait_until("the link costs no exits", is_quiet, 120)
 
 
 def test_shutdown_of_all_ends_the_machine(two):

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Views, gates and #VE, claim by claim: each claim of tests/views is a test here."""
 
+import re
+
 import pytest
 
 from kit_machine import KitMachine, check_all_ran, check_claim, claims_in, running, verdicts
+from postern_machine import FALLBACK, table
 
 NAMES = claims_in("views")
 
@@ -11,7 +14,8 @@ NAMES = claims_in("views")
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
-    with running(KitMachine("views", tmp_path_factory.mktemp("views"), " test=on apicv=off")) as machine:
+    with running(KitMachine("views", tmp_path_factory.mktemp("views"), " test=on apicv=off",
+                            more=["--mwait"])) as machine:
         yield machine
 
 
@@ -27,6 +31,25 @@ def test_claim(printed, name):
 
 def test_runner_came_to_its_end(text):
     check_all_ran(text, NAMES)
+
+
+def test_links_show_what_exits_did(machine, text):
+    assert text
+    links, ends = (table(part) for part in machine.hvctl("links").split("\n\n"))
+    assert [row["queues"] for row in links] == ["1", "1", "2"]
+    assert int(links[2]["doorbells0"]) > 0
+    own, peer = (row for row in ends if row["link"] == "net0")
+    assert (own["vm"], peer["vm"]) == ("views", "peer")
+    assert int(own["resumed"]) > 0 and int(own["aborted"]) > 0 and int(own["violations"]) > 0
+    assert int(own["switches"]) > 0 or "views change by VMFUNC" in machine.hvctl("caps")
+    assert int(ends[5]["interrupts"]) == int(links[2]["doorbells0"])
+
+
+def test_caps_say_who_does_it(machine):
+    caps = machine.hvctl("caps")
+    for what, native in (("views change", "VMFUNC"), ("violations come", "#VE")):
+        (by,) = re.findall(f"^{what} by (.*)$", caps, re.MULTILINE)
+        assert by == "exits" or by == native and not FALLBACK, caps
 
 
 def test_neighbour_goes_on(machine):

@@ -3,11 +3,27 @@
 
 import re
 
+from postern_machine import table
+
+CROSSING_EXITS = ("vmcall", "vmfunc", "ept_violation")
+
 
 def statistics(guest, interface="eth0"):
     """What ethtool would show of the driver, without the zeros."""
     text = guest.run(f"nic {interface} stats")
     return {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)\s*$", text, re.MULTILINE)}
+
+
+def crossing_exits(machine):
+    """Exits so far of both guests that packets through the gate could cause; not of crossings that
+    were interrupted, by clocks mostly, and went on."""
+    total = 0
+    for name in ("alpha", "beta"):
+        text = machine.hvctl("stats", name)
+        total += sum(int(row["count"]) for row in table(text) if row["exit"] in CROSSING_EXITS)
+        rows = text.split("crossings_resumed", 1)[1].split("tsc ", 1)[0].splitlines()[1:]
+        total -= sum(int(row.split("\t")[3]) for row in rows if row)
+    return total
 
 
 def assert_data_arrives(machine, megabytes):

@@ -8,12 +8,13 @@ FUZZ_CFLAGS := $(WARNINGS) -O1 -g -I. -DPOSTERN_HOST -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 FUZZ_ring :=
-FUZZ_config := core/config.c
+FUZZ_config := core/config.c core/config_network.c
 FUZZ_hdlc := lib/hdlc.c
 FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c
 FUZZ_multiboot := machine/multiboot.c machine/guest_kernel.c machine/linux_boot.c
 FUZZ_linux_boot := $(FUZZ_multiboot)
 FUZZ_mmio_insn := machine/mmio_insn.c
+FUZZ_switch := net/switch.c net/fdb.c
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 

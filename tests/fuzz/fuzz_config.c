@@ -29,6 +29,40 @@ static void check_link(const struct config *config, const struct config_link *li
     FUZZ_CHECK(link->ends[0] != link->ends[1]);
     FUZZ_CHECK(link->window >= CONFIG_WINDOW_MIN && link->window <= CONFIG_WINDOW_MAX);
     FUZZ_CHECK((link->window & (link->window - 1)) == 0);
+    FUZZ_CHECK(link->queues >= 1 && link->queues <= CONFIG_QUEUES_MAX);
+    FUZZ_CHECK((link->queues & (link->queues - 1)) == 0);
+    FUZZ_CHECK(link->window / link->queues >= CONFIG_WINDOW_MIN);
+    FUZZ_CHECK(link->doorbells >= 1 && link->doorbells <= CONFIG_DOORBELLS_MAX);
+}
+
+static void check_network(const struct config *config, const struct config_network *network)
+{
+    uint32_t members = network->member_count;
+
+    check_text(network->name, sizeof(network->name));
+    FUZZ_CHECK(network->name[0] != '\0');
+    FUZZ_CHECK(members >= 2 && members <= CONFIG_MAX_MEMBERS);
+    for (uint32_t i = 0; i < members; i++) {
+        FUZZ_CHECK(network->members[i] < config->vm_count);
+        for (uint32_t other = 0; other < i; other++) {
+            FUZZ_CHECK(network->members[other] != network->members[i]);
+        }
+    }
+    FUZZ_CHECK(network->window / config_network_lanes(network) >= CONFIG_WINDOW_MIN);
+    FUZZ_CHECK(network->window <= CONFIG_WINDOW_MAX &&
+               (network->window & (network->window - 1)) == 0);
+    FUZZ_CHECK(network->switched_by < members || network->switched_by == CONFIG_BY_HYPERVISOR);
+    FUZZ_CHECK(network->mirrored >> members == 0);
+    FUZZ_CHECK(network->mirrored == 0 || network->mirror_to < members);
+    FUZZ_CHECK(network->vlan_count <= CONFIG_MAX_VLANS && network->drop_count <= CONFIG_MAX_DROPS);
+    for (uint32_t i = 0; i < network->vlan_count; i++) {
+        FUZZ_CHECK(network->vlans[i].member < members);
+        FUZZ_CHECK(network->vlans[i].vlan - 1 < 4094);
+    }
+    for (uint32_t i = 0; i < network->drop_count; i++) {
+        FUZZ_CHECK((network->drops[i].from | network->drops[i].to) >> members == 0);
+        FUZZ_CHECK(network->drops[i].from != 0 && network->drops[i].to != 0);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -51,6 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (uint32_t i = 0; i < config.link_count; i++) {
         check_link(&config, &config.links[i]);
+    }
+    FUZZ_CHECK(config.network_count <= CONFIG_MAX_NETWORKS);
+    for (uint32_t i = 0; i < config.network_count; i++) {
+        check_network(&config, &config.networks[i]);
     }
     return 0;
 }

@@ -114,5 +114,21 @@ def ring():
     yield peer_sends(60) + victim(0, 4) + bytes((0x85, 0)) + struct.pack("<I", 1 << 20) + sync
 
 
+def switch():
+    def frame(port, to, source, rest=b"\x08\x00" + bytes(6)):
+        body = bytes((to, 0, 0, 0, 0, 0, source, 0, 0, 0, 0, 0)) + rest
+        return bytes((0x82 | port << 3, len(body))) + body
+
+    talk = frame(0, 0xff, 1) + frame(1, 1, 2) + frame(0, 2, 1) + b"\x08\x08" + frame(2, 2, 1)
+    tagged = frame(2, 0xff, 3, b"\x81\x00\x60\x0a\x86\xdd") + frame(0, 3, 1)
+    yield bytes((2, 0)) + (talk + b"\x09" + frame(0, 2, 1) + b"\x89") * 3
+    # VLAN 10: ports 0 and 1 without tags, port 2 with; port 3 mirrors port 1.
+    vlans = b"\x00\x09\x00" + b"\x08\x09\x00" + b"\x11\x09\x00" + b"\x1a\x02"
+    yield bytes((2, 4)) + vlans + talk + tagged + talk
+    # No IPv6 from port 0; a limit, a fixed address.
+    yield (bytes((2, 3)) + b"\x06\x00\xdd\x86\x01\xff\x00" + b"\x0b\x10\x27\x00\x00\x00"
+           + b"\x15\x03" + talk + tagged + frame(2, 1, 3) + frame(1, 1, 3)) + talk * 5
+
+
 SEEDS = {"config": config, "hdlc": hdlc, "monitor": monitor, "multiboot": multiboot,
-         "linux_boot": linux_boot, "mmio_insn": mmio_insn, "ring": ring}
+         "linux_boot": linux_boot, "mmio_insn": mmio_insn, "ring": ring, "switch": switch}

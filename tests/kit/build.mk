@@ -3,7 +3,9 @@
 # tests/claims becomes build/kit/claims.elf.
 
 KIT := $(BUILD)/kit
-KIT_GUESTS := attack claims crossings victim views
+KIT_GUESTS := attack claims crossings latency network victim views
+# Parts of the product that a guest runs itself.
+KIT_network := net/fdb.c net/switch.c
 KIT_CFLAGS := $(WARNINGS) -O2 -g -I. -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer \
@@ -23,7 +25,7 @@ $(KIT)/%.S.o: %.S
 
 # $(1): the guest's name. GRUB's protocol wants ELF32.
 define kit_rule
-$(KIT)/$(1).elf64: $$(patsubst %,$(KIT)/%.o,$$(wildcard tests/$(1)/*.c)) $(KIT_OBJECTS) tests/kit/kit.lds
+$(KIT)/$(1).elf64: $$(patsubst %,$(KIT)/%.o,$$(wildcard tests/$(1)/*.c) $$(KIT_$(1))) $(KIT_OBJECTS) tests/kit/kit.lds
 	$$(call say,LINK,$$@)
 	$$(Q)ld -nostdlib -static -no-pie -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
 		--build-id=none -T tests/kit/kit.lds -o $$@ $$(filter %.o,$$^)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checks the ring's model (ring.pml) with spin: each property holds in every order of accesses, and
-each mutant, in which one barrier or order is missing, breaks the property that it is there for.
+"""Checks the models of the ring (ring.pml) and of the forwarding database (fdb.pml) with spin: each
+property holds in every order of accesses, and each mutant, in which one barrier or order is missing,
+breaks the property that it is there for.
 
-A mutant names the code of abi/ring_ops.h that it goes without, so that the model cannot speak of
-code that is no longer there. The last line is "ring model: N passed, M failed".
+A mutant names the code of abi/ring_ops.h or abi/fdb_ops.h that it goes without, so that a model cannot
+speak of code that is no longer there. The last line is "models: N passed, M failed".
 """
 
 import argparse
@@ -18,12 +19,13 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODEL = os.path.join(HERE, "ring.pml")
 ABI = os.path.join(HERE, "..", "..", "abi")
-RING_OPS = [os.path.join(ABI, name) for name in ("ring_end.h", "ring_send.h", "ring_receive.h")]
+
+# A model is NAME.pml; what it is of is functions postern_NAME_... of `files`, in abi/.
+Model = collections.namedtuple("Model", "name files properties mutants")
 
 AWAKE = ""  # no wake-up is lost: spin's own search for deadlocks
-PROPERTIES = {
+RING_PROPERTIES = {
     AWAKE: "no wake-up is lost",
     "CHECK_EARLY": "no record is read before it is published",
     "CHECK_LOST": "no record is overwritten before it is released",
@@ -32,15 +34,15 @@ PROPERTIES = {
 }
 
 # `breaks`: a property. `order`: the store order in which it does so, "TSO" (x86's) where that is
-# enough. `function` and `code`: what of ring_ops.h, with what it includes, it goes without.
+# enough. `function` and `code`: what of the code it goes without.
 Mutant = collections.namedtuple("Mutant", "define breaks order function code")
 BARRIER = "POSTERN_FULL_BARRIER()"
-MUTANTS = [
+RING_MUTANTS = [
     Mutant("NO_PUBLISH_BARRIER", AWAKE, "TSO", "publish", BARRIER),
     Mutant("NO_ARM_RX_BARRIER", AWAKE, "TSO", "arm_rx", BARRIER),
     Mutant("NO_RELEASE_BARRIER", AWAKE, "TSO", "release", BARRIER),
     Mutant("NO_ARM_TX_BARRIER", AWAKE, "TSO", "arm_tx", BARRIER),
-    Mutant("NO_ARM_RX_LOOK", AWAKE, "TSO", "arm_rx",
+    Mutant("NO_ARM_RX_LOOK", AWAKE, "TSO", "is_idle",
            "POSTERN_LOAD(&ring->peer->head) == ring->tail"),
     Mutant("NO_ARM_TX_LOOK", AWAKE, "TSO", "arm_tx", "!postern_ring_room(ring, bytes)"),
     Mutant("NO_PUBLISH_BEFORE_SLEEP", AWAKE, "TSO", None, "has published everything: asks"),
@@ -62,6 +64,20 @@ MUTANTS = [
            "POSTERN_LOAD_ACQUIRE(&ring->peer->tail)"),
 ]
 
+MOMENT = "CHECK_MOMENT"
+FDB_PROPERTIES = {MOMENT: "an answer is of one state of the database"}
+FDB_MUTANTS = [
+    Mutant("NO_ODD_CHECK", MOMENT, "TSO", "read_begin", "(*sequence & 1) == 0"),
+    Mutant("NO_READ_AGAIN", MOMENT, "TSO", "read_end", "POSTERN_LOAD(&fdb->sequence) == sequence"),
+    Mutant("NO_WRITE_BARRIER", MOMENT, "weak", "begin", "POSTERN_WRITE_BARRIER()"),
+    Mutant("NO_END_RELEASE", MOMENT, "weak", "end", "POSTERN_STORE_RELEASE(&fdb->sequence"),
+    Mutant("NO_READ_ACQUIRE", MOMENT, "weak", "read_begin", "POSTERN_LOAD_ACQUIRE(&fdb->sequence)"),
+    Mutant("NO_READ_BARRIER", MOMENT, "weak", "read_end", "POSTERN_READ_BARRIER()"),
+]
+
+MODELS = [Model("ring", ["ring_end.h", "ring_send.h", "ring_receive.h"], RING_PROPERTIES, RING_MUTANTS),
+          Model("fdb", ["fdb_ops.h"], FDB_PROPERTIES, FDB_MUTANTS)]
+
 
 class ModelError(Exception):
     """spin or the compiler did not do its part."""
@@ -75,11 +91,12 @@ def command(arguments, directory):
     return done.stdout
 
 
-def search(defines, deadlocks, optimise):
+def search(model, defines, deadlocks, optimise):
     """Whether spin finds a counterexample in the model so defined, and a word on the search."""
+    file = f"{model.name}.pml"
     with tempfile.TemporaryDirectory(prefix="postern-model-") as directory:
-        shutil.copy(MODEL, directory)
-        command(["spin", "-a", *(f"-D{define}" for define in defines), "ring.pml"], directory)
+        shutil.copy(os.path.join(HERE, file), directory)
+        command(["spin", "-a", *(f"-D{define}" for define in defines), file], directory)
         command(["gcc", optimise, "-w", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c"], directory)
         text = command(["./pan", "-m100000", "-w20", *([] if deadlocks else ["-E"])], directory)
     errors = re.search(r"depth reached (\d+), errors: (\d+)\n\s*(\d+) states, stored", text)
@@ -89,44 +106,47 @@ def search(defines, deadlocks, optimise):
     return count > 0, f"{states} states" if count == 0 else f"after {depth} steps"
 
 
-def function_body(text, name):
-    """Of the function of ring_ops.h, comments too; all of the file for None."""
+def function_body(model, name):
+    """Of the function of the model's code, comments too; all of the file for None."""
+    text = ""
+    for path in model.files:
+        with open(os.path.join(ABI, path), encoding="utf-8") as file:
+            text += file.read()
     if name is None:
         return text
-    found = re.search(rf"^static inline .*\bpostern_ring_{name}\((.|\n)*?^}}$", text, re.MULTILINE)
+    found = re.search(rf"^static inline .*\bpostern_{model.name}_{name}\((.|\n)*?^}}$", text,
+                      re.MULTILINE)
     return found.group(0) if found else ""
 
 
-def check_property(define):
+def check_property(model, define):
     """With weak stores, which come in TSO's order too."""
-    found, word = search([define] if define else [], define == AWAKE, "-O1")
-    return not found, f"{PROPERTIES[define]}: {word}"
+    found, word = search(model, [define] if define else [], define == AWAKE, "-O1")
+    return not found, f"{model.name}: {model.properties[define]}: {word}"
 
 
-def check_mutant(mutant, ring_ops):
-    if mutant.code not in function_body(ring_ops, mutant.function):
-        return False, f"{mutant.define}: ring_ops.h has no {mutant.code} in {mutant.function}"
+def check_mutant(model, mutant):
+    name = f"{model.name}: {mutant.define}"
+    if mutant.code not in function_body(model, mutant.function):
+        return False, f"{name}: the code has no {mutant.code} in {mutant.function}"
     defines = [mutant.define] + [item for item in (mutant.breaks, mutant.order)
                                  if item not in (AWAKE, "weak")]
-    found, word = search(defines, mutant.breaks == AWAKE, "-O0")
+    found, word = search(model, defines, mutant.breaks == AWAKE, "-O0")
     if not found:
-        return False, f"{mutant.define} goes unnoticed: {word}"
-    return True, f"{mutant.define} breaks \"{PROPERTIES[mutant.breaks]}\" {word}"
+        return False, f"{name} goes unnoticed: {word}"
+    return True, f"{name} breaks \"{model.properties[mutant.breaks]}\" {word}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     arguments = parser.parse_args()
-    ring_ops = ""
-    for path in RING_OPS:
-        with open(path, encoding="utf-8") as file:
-            ring_ops += file.read()
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        runs = [pool.submit(check_property, define)
-                for define in PROPERTIES]
-        runs += [pool.submit(check_mutant, mutant, ring_ops) for mutant in MUTANTS]
+        runs = [pool.submit(check_property, model, define)
+                for model in MODELS for define in model.properties]
+        runs += [pool.submit(check_mutant, model, mutant)
+                 for model in MODELS for mutant in model.mutants]
         for run in runs:
             try:
                 good, text = run.result()
@@ -135,7 +155,7 @@ def main():
             passed += good
             failed += not good
             print(f"{'PASS' if good else 'FAIL'} {text}", flush=True)
-    print(f"ring model: {passed} passed, {failed} failed")
+    print(f"models: {passed} passed, {failed} failed")
     return 0 if failed == 0 else 1
 
 

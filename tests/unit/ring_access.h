@@ -20,6 +20,8 @@ static void access_barrier(void);
 #define POSTERN_STORE(p, value)         access_store(p, (uint64_t)(value), sizeof(*(p)))
 #define POSTERN_STORE_RELEASE(p, value) POSTERN_STORE(p, value)
 #define POSTERN_FULL_BARRIER()          access_barrier()
+#define POSTERN_READ_BARRIER()          access_barrier()
+#define POSTERN_WRITE_BARRIER()         access_barrier()
 
 #include "abi/ring_ops.h"
 

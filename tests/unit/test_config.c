@@ -70,6 +70,7 @@ static void test_whole(void **state)
          "    pcpus   0 3          # one pCPU number per vCPU\n"
          "    on_reboot stop\n"
          "    on_crash restart\n"
+         "    mwait   on\n"
          "\n"
          "vm beta\n"
          "\tkernel\t/k\n"
@@ -90,6 +91,7 @@ static void test_whole(void **state)
     assert_int_equal(a->memory, 512ull << 20);
     assert_true(a->vcpus == 2 && a->pcpus[0] == 0 && a->pcpus[1] == 3);
     assert_true(a->on_reboot == CONFIG_STOP && a->on_crash == CONFIG_RESTART);
+    assert_true(a->mwait && !b->mwait);
     assert_int_equal(a->line, 2);
     assert_string_equal(b->name, "beta");
     assert_string_equal(b->initrd, "");
@@ -102,7 +104,7 @@ static void test_whole(void **state)
     assert_int_equal(link->window, 256 << 10);
     assert_int_equal(link->queues, 4);
     assert_int_equal(link->doorbells, 5000);
-    assert_int_equal(link->line, 15);
+    assert_int_equal(link->line, 16);
 }
 
 static void test_forms(void **state)
@@ -261,6 +263,8 @@ static void test_mistakes(void **state)
         {"vm a\npcpus 0 1 2 3 4 5 6 7 8\n", 2, "8"},
         {VM "on_reboot never\n", 4, "stop or restart"},
         {VM "on_crash reboot\n", 4, "stop or restart"},
+        {VM "mwait 1\n", 4, "mwait \"1\": on or off"},
+        {VM "mwait on\nmwait off\n", 5, "\"mwait\" is given twice"},
         {VM VM_B "link l\nends a\n", 8, "two different"},
         {VM VM_B "link l\nends a a\n", 8, "two different"},
         {VM VM_B "link l\nends a b a\n", 8, "two different"},

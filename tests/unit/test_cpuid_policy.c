@@ -148,11 +148,11 @@ static void test_hidden(void **state)
         assert_int_equal(value & BIT32(hidden[i].bit), 0);
     }
     /* Leaves that are not offered at all: performance monitoring, SGX, RDT, PT, ... */
-    static const uint32_t none[] = {
-        3,          5,          8,          9,          0xa,        0xc,        0xe,
-        0xf,        0x10,       0x11,       0x12,       0x14,       0x17,       0x18,
-        0x19,       0x1a,       0x1f,       0x20,       0x40000002, 0x400000ff, 0x40000102,
-        0x80000009, 0x8000001f, 0x8fffffff, 0xc0000000, 0xffffffff};
+    static const uint32_t none[] = {3,          8,          9,          0xa,        0xc,
+                                    0xe,        0xf,        0x10,       0x11,       0x12,
+                                    0x14,       0x17,       0x18,       0x19,       0x1a,
+                                    0x1f,       0x20,       0x40000002, 0x400000ff, 0x40000102,
+                                    0x80000009, 0x8000001f, 0x8fffffff, 0xc0000000, 0xffffffff};
     for (unsigned i = 0; i < ARRAY_SIZE(none); i++) {
         for (uint32_t subleaf = 0; subleaf < 4; subleaf++) {
             expect_regs(ask(&env, none[i], subleaf, ALL), 0, 0, 0, 0);
@@ -195,6 +195,23 @@ static void test_leaf_7(void **state)
     assert_int_equal(r.ebx & (BIT32(16) | BIT32(17) | BIT32(21) | MASK(31, 30) | BIT32(28)), 0);
     assert_int_equal(r.ecx & (BIT32(1) | BIT32(6) | BIT32(11) | BIT32(12) | BIT32(14)), 0);
     assert_int_equal(r.ebx & BIT32(5), BIT32(5));
+}
+
+/* With masked interrupts as events, and no state deeper than C1. */
+static void test_monitor(void **state)
+{
+    struct cpuid_env env = full_env();
+    struct cpuid_regs cpu = {0xffff0040, 0xffff0080, ALL, 0x11142120};
+
+    (void)state;
+    expect_regs(ask(&env, 5, 0, ALL), 0, 0, 0, 0);
+    assert_int_equal(ask(&env, 1, 0, ALL).ecx & BIT32(3), 0);
+    env.mwait = true;
+    assert_int_equal(ask(&env, 1, 0, ALL).ecx & BIT32(3), BIT32(3));
+    assert_int_equal(ask(&env, 1, 0, 0).ecx & BIT32(3), 0); /* the CPU has none */
+    cpuid_emulate(&env, 5, 0, &cpu);
+    expect_regs(cpu, 0x40, 0x80, 3, 0x10);
+    expect_regs(ask(&env, 5, 0, 0), 0, 0, 0, 0);
 }
 
 static void test_extended(void **state)
@@ -335,7 +352,7 @@ static void test_synthetic(void **state)
             assert_memory_equal(&a, &b, sizeof(a));
         }
     }
-    static const uint32_t from_cpu[] = {0, 1, 2, 4, 7, 0xd, 0x80000001, 0x80000002, 0x80000008};
+    static const uint32_t from_cpu[] = {0, 1, 2, 4, 5, 7, 0xd, 0x80000001, 0x80000002, 0x80000008};
     for (unsigned i = 0; i < ARRAY_SIZE(from_cpu); i++) {
         assert_false(cpuid_is_synthetic(from_cpu[i]));
     }
@@ -381,17 +398,12 @@ static void test_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_leaf_1),
-        cmocka_unit_test(test_hidden),
-        cmocka_unit_test(test_leaf_7),
-        cmocka_unit_test(test_extended),
-        cmocka_unit_test(test_hypervisor_leaves),
-        cmocka_unit_test(test_clocks),
-        cmocka_unit_test(test_topology),
-        cmocka_unit_test(test_xsave),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_synthetic),
-        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_leaf_1),    cmocka_unit_test(test_hidden),
+        cmocka_unit_test(test_leaf_7),    cmocka_unit_test(test_monitor),
+        cmocka_unit_test(test_extended),  cmocka_unit_test(test_hypervisor_leaves),
+        cmocka_unit_test(test_clocks),    cmocka_unit_test(test_topology),
+        cmocka_unit_test(test_xsave),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_synthetic), cmocka_unit_test(test_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -111,7 +112,7 @@ static void test_numbers(void **state)
 {
     (void)state;
     assert_int_equal(gate_function(POSTERN_GATE_NOTHING, NULL), 0);
-    static const uint32_t unknown[] = {4, 15, 27, 0x80000000u, UINT32_MAX};
+    static const uint32_t unknown[] = {4, 15, 28, 0x80000000u, UINT32_MAX};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         assert_int_equal(gate_function(unknown[i], NULL), POSTERN_ERR_UNKNOWN);
     }
@@ -128,6 +129,29 @@ static void test_copy(void **state)
     assert_int_equal(window.writable[0][13], 0);
     copy = (struct postern_gate_copy){0, 0, 0};
     assert_int_equal(gate_function(POSTERN_GATE_COPY, &copy), 0);
+}
+
+/* Of each size up to where the CPU copies by itself, and not a byte more. */
+static void test_copy_sizes(void **state)
+{
+    uint8_t from[300], to[320];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(from); i++) {
+        from[i] = (uint8_t)(i * 7 + 1);
+    }
+    for (size_t size = 0; size <= sizeof(from); size++) {
+        uint8_t *source = malloc(size); /* the sanitizer watches its end */
+        struct postern_gate_copy copy = {(uintptr_t)to + 8, (uintptr_t)source, size};
+
+        (void)memcpy(source, from, size);
+        (void)memset(to, 0xee, sizeof(to));
+        assert_int_equal(gate_function(POSTERN_GATE_COPY, &copy), 0);
+        assert_memory_equal(to + 8, from, size);
+        assert_int_equal(to[7], 0xee);
+        assert_int_equal(to[size + 8], 0xee);
+        free(source);
+    }
 }
 
 static void test_access(void **state)
@@ -153,10 +177,16 @@ static void test_life(void **state)
     assert_int_equal(look(1, NULL, 0), 0);
     assert_int_equal(ring_call(0, POSTERN_GATE_RING_CLOSE, 0), POSTERN_GATE_DOORBELL);
     struct postern_gate_batch nothing = {.ring = &ends[1]};
-    assert_int_equal(gate_function(POSTERN_GATE_RING_LOOK, &nothing), POSTERN_GATE_SYNC);
+    static const uint32_t telling[] = {POSTERN_GATE_RING_LOOK, POSTERN_GATE_RING_SEND,
+                                       POSTERN_GATE_RING_TAKE};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(gate_function(telling[i], &nothing), POSTERN_GATE_SYNC);
+    }
     assert_int_equal(ring_call(1, POSTERN_GATE_RING_SYNC, 0), POSTERN_GATE_DOORBELL);
     assert_false(ends[1].up);
-    assert_int_equal(gate_function(POSTERN_GATE_RING_LOOK, &nothing), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(gate_function(telling[i], &nothing), 0);
+    }
 }
 
 /* A look that finds nothing also asks for a doorbell; one that finds something does not. */
@@ -196,10 +226,12 @@ static void test_gather_and_scatter(void **state)
     packet.meta.flags = POSTERN_RECORD_VALID;
     assert_int_equal(gate_function(POSTERN_GATE_RING_SEND, &batch), POSTERN_GATE_DOORBELL);
     assert_int_equal(batch.done, 1);
+    assert_int_equal(batch.bytes, 16);
     packet = (struct postern_gate_packet){.pieces = in, .piece_count = 3};
     batch.ring = &ends[1];
     assert_int_equal(gate_function(POSTERN_GATE_RING_TAKE, &batch), 0);
     assert_int_equal(batch.done, 1);
+    assert_int_equal(batch.bytes, 16);
     assert_int_equal(packet.meta.length, 16);
     assert_int_equal(packet.meta.flags, POSTERN_RECORD_VALID);
     assert_memory_equal(first, "head-", 5);
@@ -366,11 +398,84 @@ static void test_peer_moves_head(void **state)
     assert_int_equal(look(1, seen, PACKETS), 1);
 }
 
+/* Waiting. A packet that comes between MONITOR and the look is seen, one behind the look ends the
+ * MWAIT by itself: that is the CPU's part. */
+static struct {
+    const void *monitored;
+    unsigned waits;
+    bool kernel, sends;
+} host;
+
+void gate_test_monitor(const void *address)
+{
+    host.monitored = address;
+    if (host.sends) {
+        uint32_t done;
+        (void)send(0, 1, 16, 'w', &done);
+        assert_int_equal(done, 1);
+    }
+}
+
+void gate_test_mwait(void)
+{
+    assert_non_null(host.monitored);
+    host.waits++;
+}
+
+bool gate_test_is_kernel(void)
+{
+    return host.kernel;
+}
+
+static int64_t wait_for_packets(bool sends)
+{
+    host.monitored = NULL;
+    host.waits = 0;
+    host.sends = sends;
+    return ring_call(1, POSTERN_GATE_RING_WAIT, 0);
+}
+
+static void test_wait(void **state)
+{
+    (void)state;
+    host.kernel = false;
+    assert_int_equal(wait_for_packets(false), POSTERN_ERR_PERMISSION);
+    assert_null(host.monitored);
+    host.kernel = true;
+    assert_int_equal(wait_for_packets(false), POSTERN_GATE_WAIT);
+    assert_int_equal(host.waits, 1);
+    assert_ptr_equal(host.monitored, window.readable[0] + 0x40); /* the peer's head */
+    assert_int_equal(wait_for_packets(true), 0);
+    assert_int_equal(host.waits, 0);
+    assert_int_equal(wait_for_packets(false), 0);
+    assert_int_equal(host.waits, 0);
+}
+
+/* Who waits so is not rung for packets, but for a new generation, which the wait does not miss. */
+static void test_wait_asks_for_no_doorbell(void **state)
+{
+    struct postern_ring_meta meta;
+    char bytes[16];
+    uint32_t done;
+
+    (void)state;
+    host.kernel = true;
+    /* The first packet of a generation always rings. */
+    assert_int_equal(send(0, 1, 16, 'd', &done) & POSTERN_GATE_DOORBELL, POSTERN_GATE_DOORBELL);
+    assert_true(take(1, bytes, sizeof(bytes), &meta));
+    assert_int_equal(wait_for_packets(false), POSTERN_GATE_WAIT);
+    assert_int_equal(send(0, 1, 16, 'd', &done) & POSTERN_GATE_DOORBELL, 0);
+    assert_int_equal(wait_for_packets(false), 0);
+    assert_int_equal(ring_call(0, POSTERN_GATE_RING_CLOSE, 0), POSTERN_GATE_DOORBELL);
+    assert_int_equal(wait_for_packets(false), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test_setup_teardown(test_copy, set_up_closed, tear_down),
+        cmocka_unit_test(test_copy_sizes),
         cmocka_unit_test_setup_teardown(test_access, set_up_closed, tear_down),
         cmocka_unit_test_teardown(test_life, tear_down),
         cmocka_unit_test_setup_teardown(test_poll, set_up, tear_down),
@@ -382,6 +487,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_small_buffer, set_up, tear_down),
         cmocka_unit_test(test_peer_changes_length),
         cmocka_unit_test_setup_teardown(test_peer_moves_head, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wait, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wait_asks_for_no_doorbell, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

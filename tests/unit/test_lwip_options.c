@@ -33,6 +33,20 @@ static void test_all_words(void **state)
     assert_int_equal(options.mask, 0xffff0000);
     assert_int_equal(options.gateway, 0x0a000001);
     assert_false(options.dhcp);
+    assert_int_equal(options.idle, IDLE_HALT);
+}
+
+static void test_idle(void **state)
+{
+    static const char *const lines[IDLE_WAYS] = {"idle=halt", "idle=mwait dhcp", "idle=poll"};
+    struct options options;
+
+    (void)state;
+    for (unsigned i = 0; i < IDLE_WAYS; i++) {
+        assert_null(options_parse(lines[i], &options));
+        assert_int_equal(options.idle, i);
+        assert_int_equal(strncmp(lines[i] + 5, idle_name(options.idle), 4), 0);
+    }
 }
 
 static void test_prefix(void **state)
@@ -70,11 +84,12 @@ static void test_other_words_are_others(void **state)
 
 static void test_mistakes_are_named(void **state)
 {
-    static const char *const words[] = {
-        "ip=", "ip=10.0.0", "ip=10.0.0.256", "ip=10.0.0.2/33", "ip=10.0.0.2/", "ip=10.0.0.2x",
-        "ip=10..0.2", "ip=99999999999.0.0.1", "gw=", "gw=10.0.0.1/24", "hostname=",
-        /* 32 letters: one too many */
-        "hostname=abcdefghijklmnopqrstuvwxyzabcdef"};
+    static const char *const words[] = {"ip=", "ip=10.0.0", "ip=10.0.0.256", "ip=10.0.0.2/33",
+                                        "ip=10.0.0.2/", "ip=10.0.0.2x", "ip=10..0.2",
+                                        "ip=99999999999.0.0.1", "gw=", "gw=10.0.0.1/24",
+                                        "hostname=", "idle=", "idle=mwaits", "idle=nothing",
+                                        /* 32 letters: one too many */
+                                        "hostname=abcdefghijklmnopqrstuvwxyzabcdef"};
     char line[128];
     struct options options;
 
@@ -102,6 +117,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_dhcp),
         cmocka_unit_test(test_all_words),
+        cmocka_unit_test(test_idle),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_other_words_are_others),
         cmocka_unit_test(test_mistakes_are_named),

@@ -24,7 +24,23 @@
 static struct ring_window window;
 static struct port ports[2];
 static int64_t crossing_fails; /* with this error */
-static unsigned doorbells;
+static unsigned doorbells, waits;
+
+/* What the gate cannot execute here. */
+void gate_test_monitor(const void *address)
+{
+    assert_ptr_equal(address, window.readable[1] + 0x40);
+}
+
+void gate_test_mwait(void)
+{
+    waits++;
+}
+
+bool gate_test_is_kernel(void)
+{
+    return true;
+}
 
 /* The gate's home begins a page. */
 __attribute__((aligned(4096))) static int64_t gate_home(uint32_t view, uint32_t function,
@@ -288,6 +304,26 @@ static void test_doorbell(void **state)
     window_destroy(&window);
 }
 
+static void test_mwait(void **state)
+{
+    bool sent;
+
+    (void)state;
+    make_ports(1);
+    waits = 0;
+    assert_true(port_mwait(&ports[0]));
+    assert_int_equal(waits, 1);
+    (void)send(&ports[1], 'm', 100, &sent);
+    (void)port_flush(&ports[1]);
+    assert_true(sent);
+    assert_false(port_mwait(&ports[0]));
+    crossing_fails = POSTERN_ERR_FAULT;
+    assert_false(port_mwait(&ports[0]));
+    assert_int_equal(ports[0].error, POSTERN_ERR_FAULT);
+    assert_int_equal(waits, 1);
+    window_destroy(&window);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -297,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_peer_opens_anew),
         cmocka_unit_test(test_failed_crossing),
         cmocka_unit_test(test_doorbell),
+        cmocka_unit_test(test_mwait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

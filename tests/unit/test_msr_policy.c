@@ -77,7 +77,7 @@ static void test_bitmap_agrees(void **state)
     uint64_t value = 0;
 
     (void)state;
-    msr_state_reset(&msrs, true);
+    msr_state_reset(&msrs, true, false);
     for (unsigned virtual_x2apic = 0; virtual_x2apic < 2; virtual_x2apic++) {
         uint8_t *bitmap = fill(virtual_x2apic, true);
         FOR_EACH_MSR(msr)
@@ -162,7 +162,7 @@ static void test_others(void **state)
     uint64_t value = 0;
 
     (void)state;
-    msr_state_reset(&msrs, true);
+    msr_state_reset(&msrs, true, false);
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
         assert_false(msr_emulate_read(&msrs, others[i], &value));
         assert_false(msr_emulate_write(&msrs, others[i], 0));
@@ -186,7 +186,7 @@ static void test_unknown(void **state)
     uint64_t value = 0;
 
     (void)state;
-    msr_state_reset(&msrs, true);
+    msr_state_reset(&msrs, true, false);
     for (unsigned i = 0; i < ARRAY_SIZE(unknown); i++) {
         assert_false(msr_emulate_read(&msrs, unknown[i], &value));
         assert_false(msr_emulate_write(&msrs, unknown[i], 0));
@@ -206,7 +206,7 @@ static void test_values(void **state)
     struct msr_state msrs;
 
     (void)state;
-    msr_state_reset(&msrs, true);
+    msr_state_reset(&msrs, true, false);
     assert_int_equal(rd(&msrs, MSR_IA32_APIC_BASE), 0xfee00000 | BIT(11) | BIT(10) | BIT(8));
     assert_int_equal(rd(&msrs, MSR_IA32_FEATURE_CONTROL), 1); /* locked, VMX off */
     assert_int_equal(rd(&msrs, MSR_IA32_MTRRCAP), 0);
@@ -215,7 +215,9 @@ static void test_values(void **state)
     assert_int_equal(rd(&msrs, MSR_IA32_TSC_ADJUST), 0);
     assert_int_equal(rd(&msrs, MSR_IA32_MISC_ENABLE), BIT(0) | BIT(11) | BIT(12));
     assert_true(rd(&msrs, MSR_IA32_BIOS_SIGN_ID) >> 32 != 0);
-    msr_state_reset(&msrs, false);
+    msr_state_reset(&msrs, true, true);
+    assert_int_equal(rd(&msrs, MSR_IA32_MISC_ENABLE), BIT(0) | BIT(11) | BIT(12) | BIT(18));
+    msr_state_reset(&msrs, false, false);
     assert_int_equal(rd(&msrs, MSR_IA32_APIC_BASE), 0xfee00000 | BIT(11) | BIT(10));
 }
 
@@ -224,7 +226,7 @@ static void test_writes(void **state)
     struct msr_state msrs;
 
     (void)state;
-    msr_state_reset(&msrs, true);
+    msr_state_reset(&msrs, true, false);
     /* The APIC stays as it is: its own value may be written, no other. */
     uint64_t base = rd(&msrs, MSR_IA32_APIC_BASE);
     assert_true(msr_emulate_write(&msrs, MSR_IA32_APIC_BASE, base));
@@ -260,7 +262,7 @@ static void test_random_writes(void **state)
     } guarded = {.before = 1, .after = 2};
 
     (void)state;
-    msr_state_reset(&guarded.msrs, true);
+    msr_state_reset(&guarded.msrs, true, false);
     for (unsigned i = 0; i < 300000; i++) {
         uint32_t msr = random_below(&random, 0x2000) | (random_below(&random, 2) ? 0xc0000000 : 0);
         uint64_t value = (uint64_t)random_next(&random) << 32 | random_next(&random);

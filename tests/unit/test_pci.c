@@ -30,7 +30,7 @@ struct fixture {
     struct pci_function nic;
     uint64_t decoded[PCI_BARS]; /* as the owner was told */
     unsigned moves;
-    unsigned interrupts;
+    unsigned interrupts, last_vector;
     struct msi_message last;
 };
 
@@ -45,12 +45,14 @@ static void on_moved(struct pci_function *function, unsigned bar, uint64_t old, 
     f->moves++;
 }
 
-static void on_interrupt(struct pci_function *function, const struct msi_message *message)
+static void on_interrupt(struct pci_function *function, unsigned vector,
+                         const struct msi_message *message)
 {
     struct fixture *f = function->context;
 
     f->interrupts++;
     f->last = *message;
+    f->last_vector = vector;
 }
 
 static const struct pci_function_ops ops = {.bar_moved = on_moved, .interrupt = on_interrupt};
@@ -328,6 +330,7 @@ static void test_msix_masks(void **state)
     program_vector(&f, 1, 0x55, false);
     assert_int_equal(f.interrupts, 3);
     assert_int_equal(f.last.data, 0x55);
+    assert_int_equal(f.last_vector, 1);
 }
 
 static void test_msix_table(void **state)

@@ -335,6 +335,31 @@ static void test_first_tail_behind_what_is_committed(void **state)
     assert_false(victim.up);
 }
 
+/* What a peer was before it is opened again may have claimed any generation, also the next one. */
+static void test_generation_claimed_before(void **state)
+{
+    static const uint32_t ahead[] = {0, 1, 2, 0x80000000};
+
+    for (unsigned i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+        struct postern_ring_meta meta;
+
+        (void)set_up(state);
+        assert_true(peer_sends(200));
+        assert_non_null(watch_peek(&meta));
+        postern_ring_consume(&victim);
+        peer.own->last = peer.generation - 1;
+        peer.own->generation = peer.generation - 1 + ahead[i];
+        (void)watch_sync();
+        peer.own->seen = victim.generation;
+        (void)watch_sync();
+
+        postern_ring_open(&peer, 1500, 7);
+        assert_works();
+        (void)tear_down(state);
+    }
+    (void)set_up(state);
+}
+
 static void test_meta(void **state)
 {
     enum { CSUM = POSTERN_RECORD_CSUM, VALID = POSTERN_RECORD_VALID, ECN = POSTERN_RECORD_ECN };
@@ -386,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wrong_in_a_batch, NULL, tear_down),
         cmocka_unit_test_setup_teardown(test_first_tail_behind_what_is_committed, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_generation_claimed_before, NULL, tear_down),
         cmocka_unit_test(test_meta),
     };
 

@@ -175,7 +175,7 @@ static void test_whole(void **state)
     assert_true((caps.proc2 & PROC2_INVPCID) && (caps.proc2 & PROC2_XSAVES));
     /* What is there only for later must not be on. */
     assert_false(caps.proc2 & (PROC2_VE | PROC2_PML | PROC2_TSC_SCALING));
-    assert_false(caps.pin & PIN_POSTED_INTERRUPTS);
+    assert_true(caps.posted_interrupts && (caps.pin & PIN_POSTED_INTERRUPTS) != 0);
     assert_false(caps.proc & (PROC_INTERRUPT_WINDOW_EXITING | PROC_NMI_WINDOW_EXITING));
 }
 
@@ -300,6 +300,10 @@ static const struct wanted wanted[] = {
     {PROC2, HIGH(PROC2_VIRTUAL_INTERRUPT_DELIVERY), "virtual-interrupt delivery",
      offsetof(struct vmx_caps, virtual_interrupt_delivery),
      PROC2_VIRTUALIZE_X2APIC | PROC2_APIC_REGISTER | PROC2_VIRTUAL_INTERRUPT_DELIVERY},
+    {PROC2, HIGH(PROC2_VIRTUAL_INTERRUPT_DELIVERY), "virtual-interrupt delivery",
+     offsetof(struct vmx_caps, posted_interrupts), PROC2_VIRTUAL_INTERRUPT_DELIVERY},
+    {PIN, HIGH(PIN_POSTED_INTERRUPTS), "posted interrupts",
+     offsetof(struct vmx_caps, posted_interrupts), 0},
     {PROC2, HIGH(PROC2_VM_FUNCTIONS), "VM functions", offsetof(struct vmx_caps, eptp_switching), 0},
     {offsetof(struct vmx_raw, vmfunc), VMFUNC_CAP_EPTP_SWITCHING, "EPTP switching",
      offsetof(struct vmx_caps, eptp_switching), 0},
@@ -325,6 +329,7 @@ static void test_each_wanted(void **state)
         vmx_caps_choose(&raw, false, &caps);
         assert_false(*((bool *)(void *)&caps + w->flag));
         assert_false(caps.proc2 & w->proc2);
+        assert_int_equal((caps.pin & PIN_POSTED_INTERRUPTS) != 0, caps.posted_interrupts);
         make_report(&raw, false, &report);
         size_t length = format_string(line, sizeof(line), "\n%s\twanted\tmissing\t", w->name);
         const char *found = strstr(report.text, line);
@@ -341,12 +346,30 @@ static void test_no_apicv(void **state)
     (void)state;
     vmx_caps_choose(&raw, true, &caps);
     assert_false(caps.x2apic_virtualization || caps.virtual_interrupt_delivery);
+    assert_false(caps.posted_interrupts || (caps.pin & PIN_POSTED_INTERRUPTS) != 0);
     assert_false(caps.proc & PROC_TPR_SHADOW);
     /* CR8 must not reach the machine's own TPR. */
     assert_true((caps.proc & PROC_CR8_LOAD_EXITING) != 0);
     assert_true((caps.proc & PROC_CR8_STORE_EXITING) != 0);
     assert_false(caps.proc2 & (PROC2_VIRTUALIZE_X2APIC | PROC2_APIC_REGISTER |
                                PROC2_VIRTUAL_INTERRUPT_DELIVERY));
+}
+
+static void test_mwait(void **state)
+{
+    struct vmx_raw raw = whole();
+    struct vmx_caps caps;
+
+    (void)state;
+    vmx_caps_choose(&raw, false, &caps);
+    assert_true(caps.mwait);
+    raw.proc |= PROC_MWAIT_EXITING; /* it cannot be off */
+    vmx_caps_choose(&raw, false, &caps);
+    assert_false(caps.mwait);
+    raw = whole();
+    raw.proc |= PROC_MONITOR_EXITING;
+    vmx_caps_choose(&raw, false, &caps);
+    assert_false(caps.mwait);
 }
 
 static void test_without_views(void **state)
@@ -393,6 +416,8 @@ static void test_random_words(void **state)
         assert_true(!caps.xsaves || (caps.proc2 & PROC2_XSAVES) != 0);
         assert_int_equal(caps.x2apic_virtualization, caps.virtual_interrupt_delivery);
         assert_true(!caps.x2apic_virtualization || (caps.proc & PROC_TPR_SHADOW) != 0);
+        assert_true(!caps.posted_interrupts ||
+                    (caps.virtual_interrupt_delivery && (caps.pin & PIN_POSTED_INTERRUPTS) != 0));
     }
 }
 
@@ -429,17 +454,12 @@ static void test_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_no_vmx),
-        cmocka_unit_test(test_feature_control),
-        cmocka_unit_test(test_cpu_features),
-        cmocka_unit_test(test_each_required),
-        cmocka_unit_test(test_no_ept),
-        cmocka_unit_test(test_each_wanted),
-        cmocka_unit_test(test_no_apicv),
-        cmocka_unit_test(test_without_views),
-        cmocka_unit_test(test_random_words),
-        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_whole),           cmocka_unit_test(test_no_vmx),
+        cmocka_unit_test(test_feature_control), cmocka_unit_test(test_cpu_features),
+        cmocka_unit_test(test_each_required),   cmocka_unit_test(test_no_ept),
+        cmocka_unit_test(test_each_wanted),     cmocka_unit_test(test_no_apicv),
+        cmocka_unit_test(test_mwait),           cmocka_unit_test(test_without_views),
+        cmocka_unit_test(test_random_words),    cmocka_unit_test(test_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,12 @@ static int run_with_vm(struct client *client, int argc, char **argv)
     return execute_words(client, argc, argv);
 }
 
+static int run_with_network(struct client *client, int argc, char **argv)
+{
+    return argc == 2 ? execute_words(client, argc, argv)
+                     : wrong_usage(argv[0], "it takes a network's name");
+}
+
 static int run_shutdown(struct client *client, int argc, char **argv)
 {
     if (argc > 2) {
@@ -257,8 +263,17 @@ const struct verb verbs[] = {
      "Exits by reason, for each vCPU; interrupts that were injected (not those that the CPU\n"
      "delivers itself); accesses that its memory's permissions refused.\n",
      run_with_vm},
-    {"links", "", "list the links between VMs", "Each link's ends and how often they rang.\n",
+    {"links", "", "list the links between VMs",
+     "Each link's ends and how often they rang; what exits did for each of them.\n",
      run_without_arguments},
+    {"networks", "", "list the networks and their members",
+     "What each member sent by the switch, and what of it was flooded or dropped.\n",
+     run_without_arguments},
+    {"fdb", "NETWORK", "show a network's forwarding database",
+     "Each address that its switch knows, with the VLAN (0: they are not kept apart), the port "
+     "and\n"
+     "the VM. A held address moves too often to be believed; a foreign one was written by a VM.\n",
+     run_with_network},
     {"log", "[-f]", "show the hypervisor's log",
      "  -f, --follow  go on as lines come, until interrupted\n", run_log},
     {"caps", "", "show what the CPU offers and what is used of it",

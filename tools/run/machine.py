@@ -20,7 +20,7 @@ config_interface: textconfig
 display_library: rfb, options="timeout=0"
 megs: {memory}
 romimage: file={ovmf}
-cpu: model={cpu_model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model={cpu_model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1{mwait}
 pci: enabled=1, chipset=i440fx, slot1=pcivga
 vga: extension=vbe
 ata0: enabled=1
@@ -118,6 +118,7 @@ def bochs_command(settings, port):
                 cpus=settings["cpus"],
                 cpu_model=settings["cpu_model"],
                 ips=settings["ips"],
+                mwait=", mwait_is_nop=1" if settings["mwait"] else "",
                 ovmf=need_file(OVMF_BOCHS, "ovmf"),
                 disk="disk.img",
                 port=port,

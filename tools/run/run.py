@@ -176,6 +176,7 @@ def start(options):
         "memory": options.memory,
         "cpu_model": options.cpu_model,
         "ips": options.ips,
+        "mwait": options.mwait,
         "bochs_lines": options.bochs_line,
         "put": options.put,
     }
@@ -257,6 +258,9 @@ def parse(arguments):
     verb.add_argument("--cpu-model", default="broadwell_ult", help="Bochs only")
     verb.add_argument("--ips", type=int, default=20000000,
                       help="Bochs only: instructions in an emulated second")
+    verb.add_argument("--mwait", action="store_true",
+                      help="for guests that use MWAIT; in Bochs, whose MONITOR may watch a wrong "
+                      "address, it then waits for nothing")
     verb.add_argument("--bochs-line", action="append", default=[], metavar="LINE",
                       help="Bochs only: one more line for its bochsrc; may be repeated")
     verb.add_argument("--put", action="append", default=[], metavar="FILE",

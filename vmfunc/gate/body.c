@@ -8,23 +8,63 @@
  */
 #include "vmfunc/gate/body.h"
 
-#include "abi/gate_ring.h"
+#include <stdint.h>
+
+#ifdef POSTERN_HOST
+#define POSTERN_MONITOR(address) gate_test_monitor(address)
+#define POSTERN_MWAIT()          gate_test_mwait()
+#endif
 #include "abi/hypercall.h"
 
 #ifdef POSTERN_HOST
 /* What the sanitizers see. */
-static void copy(void *to, const void *from, uint64_t size)
+static void copy_string(uint8_t *to, const uint8_t *from, uint64_t size)
 {
     if (size != 0) {
         (void)__builtin_memcpy(to, from, size);
     }
 }
 #else
-static inline void copy(void *to, const void *from, uint64_t size)
+static inline void copy_string(uint8_t *to, const uint8_t *from, uint64_t size)
 {
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
 }
 #endif
+
+/* Bytes that are copied by words: a string instruction takes tens of cycles to begin, and copies
+ * more than that faster. */
+#define COPY_MIN 16u
+#define COPY_MAX 256u
+
+static inline void copy_16(uint8_t *to, const uint8_t *from)
+{
+    uint64_t first, second;
+
+    (void)__builtin_memcpy(&first, from, sizeof(first));
+    (void)__builtin_memcpy(&second, from + sizeof(first), sizeof(second));
+    (void)__builtin_memcpy(to, &first, sizeof(first));
+    (void)__builtin_memcpy(to + sizeof(first), &second, sizeof(second));
+}
+
+/* The last words first; they may be copied in part a second time. */
+static inline void copy(void *target, const void *source, uint64_t size)
+{
+    uint8_t *to = target;
+    const uint8_t *from = source;
+    uint64_t last = size - COPY_MIN;
+
+    if (__builtin_expect(last > COPY_MAX - COPY_MIN, 0)) {
+        copy_string(to, from, size);
+        return;
+    }
+    copy_16(to + last, from + last);
+    for (uint64_t i = 0; i < last; i += COPY_MIN) {
+        copy_16(to + i, from + i);
+    }
+}
+#define POSTERN_COPY(to, from, size) copy((to), (from), (size))
+
+#include "abi/gate_ring_ops.h"
 
 static int64_t do_copy(const struct postern_gate_copy *arguments)
 {
@@ -56,139 +96,26 @@ static int64_t do_store(const struct postern_gate_access *access)
     return 0;
 }
 
-/* Copies the packet's pieces, which have to have as many bytes as its meta says, to `payload`. */
-static bool gather(uint8_t *payload, const struct postern_gate_packet *packet)
+static inline bool is_kernel(void)
 {
-    uint64_t rest = packet->meta.length;
+#ifdef POSTERN_HOST
+    return gate_test_is_kernel();
+#else
+    uint32_t cs;
 
-    for (uint64_t i = 0; i < packet->piece_count; i++) {
-        const struct postern_gate_piece *piece = &packet->pieces[i];
-
-        if (piece->size > rest) {
-            return false;
-        }
-        copy(payload, piece->address, piece->size);
-        payload += piece->size;
-        rest -= piece->size;
-    }
-    return rest == 0;
+    __asm__("mov %%cs, %0" : "=r"(cs));
+    return (cs & 3) == 0;
+#endif
 }
 
-/* Copies the payload, as many bytes as the packet's meta says, to its pieces. False: they are too
- * small. */
-static bool scatter(const struct postern_gate_packet *packet, const uint8_t *payload)
+/* A wait in a view is ended by what ends any stay in the guest: interrupts, and the hypervisor's
+ * timer. */
+static int64_t do_wait(const struct postern_gate_ring *arguments)
 {
-    uint64_t rest = packet->meta.length;
-
-    for (uint64_t i = 0; i < packet->piece_count && rest != 0; i++) {
-        const struct postern_gate_piece *piece = &packet->pieces[i];
-        uint64_t size = piece->size < rest ? piece->size : rest;
-
-        copy(piece->address, payload, size);
-        payload += size;
-        rest -= size;
+    if (!is_kernel()) {
+        return POSTERN_ERR_PERMISSION;
     }
-    return rest == 0;
-}
-
-static int64_t do_send(struct postern_gate_batch *batch)
-{
-    struct postern_ring *ring = batch->ring;
-    struct postern_ring_writer writer = postern_ring_write_begin(ring);
-    bool full;
-    bool doorbell = false;
-
-    for (batch->done = 0; batch->done < batch->count; batch->done++) {
-        const struct postern_gate_packet *packet = &batch->packets[batch->done];
-        void *payload = postern_ring_write_next(ring, &writer, &packet->meta);
-
-        if (payload == NULL) {
-            break;
-        }
-        if (!gather(payload, packet)) {
-            return POSTERN_ERR_ARGUMENT;
-        }
-    }
-    postern_ring_write_end(ring, &writer);
-    full = !postern_ring_room(ring, batch->room);
-    if (full || batch->more == 0 || batch->done < batch->count) {
-        doorbell = postern_ring_publish(ring);
-    }
-    return (doorbell ? POSTERN_GATE_DOORBELL : 0) | (full ? POSTERN_GATE_FULL : 0);
-}
-
-/* A batch that is not ended. */
-static int64_t do_look(struct postern_gate_batch *batch)
-{
-    struct postern_ring *ring = batch->ring;
-    struct postern_ring_reader reader = postern_ring_read_begin(ring);
-    uint32_t done = 0;
-
-    while (done < batch->count &&
-           postern_ring_read_next(&reader, &batch->packets[done].meta) != NULL) {
-        done++;
-    }
-    batch->done = done;
-    if (reader.fault != POSTERN_FAULT_NONE && done == 0) {
-        postern_ring_fail(ring, reader.fault);
-    }
-    return postern_ring_sync_needed(ring) ? POSTERN_GATE_SYNC : 0;
-}
-
-/* Nothing is lost in between: arm_rx looks again. */
-static int64_t do_poll(struct postern_gate_batch *batch)
-{
-    int64_t result = do_look(batch);
-
-    if (batch->done == 0 && postern_ring_arm_rx(batch->ring)) {
-        result |= POSTERN_GATE_WAIT;
-    }
-    return result;
-}
-
-static int64_t do_take(struct postern_gate_batch *batch)
-{
-    struct postern_ring *ring = batch->ring;
-    struct postern_ring_reader reader = postern_ring_read_begin(ring);
-
-    for (batch->done = 0; batch->done < batch->count; batch->done++) {
-        struct postern_gate_packet *packet = &batch->packets[batch->done];
-        const uint8_t *payload = postern_ring_read_next(&reader, &packet->meta);
-
-        if (payload == NULL) {
-            break;
-        }
-        if (!scatter(packet, payload)) {
-            packet->meta.length = 0;
-        }
-    }
-    postern_ring_read_end(ring, &reader);
-    return postern_ring_release(ring) ? POSTERN_GATE_DOORBELL : 0;
-}
-
-static int64_t ring_function(uint32_t function, const struct postern_gate_ring *arguments)
-{
-    struct postern_ring *ring = arguments->ring;
-
-    switch (function) {
-    case POSTERN_GATE_RING_OPEN:
-        postern_ring_open(ring, arguments->mtu, arguments->seed);
-        return POSTERN_GATE_DOORBELL;
-    case POSTERN_GATE_RING_CLOSE:
-        postern_ring_close(ring);
-        return POSTERN_GATE_DOORBELL;
-    case POSTERN_GATE_RING_SET_MTU:
-        postern_ring_set_mtu(ring, arguments->mtu);
-        return 0;
-    case POSTERN_GATE_RING_SYNC:
-        return postern_ring_sync(ring) ? POSTERN_GATE_DOORBELL : 0;
-    case POSTERN_GATE_RING_ROOM:
-        return postern_ring_room(ring, arguments->bytes) ? 0 : POSTERN_GATE_FULL;
-    case POSTERN_GATE_RING_ARM_TX:
-        return postern_ring_arm_tx(ring, arguments->bytes) ? POSTERN_GATE_WAIT : 0;
-    default: /* POSTERN_GATE_RING_ARM_RX */
-        return postern_ring_arm_rx(ring) ? POSTERN_GATE_WAIT : 0;
-    }
+    return postern_ring_wait(arguments->ring) ? POSTERN_GATE_WAIT : 0;
 }
 
 int64_t gate_function(uint32_t function, void *arguments)
@@ -202,17 +129,9 @@ int64_t gate_function(uint32_t function, void *arguments)
         return do_load(arguments);
     case POSTERN_GATE_STORE:
         return do_store(arguments);
-    case POSTERN_GATE_RING_SEND:
-        return do_send(arguments);
-    case POSTERN_GATE_RING_LOOK:
-        return do_look(arguments);
-    case POSTERN_GATE_RING_TAKE:
-        return do_take(arguments);
-    case POSTERN_GATE_RING_POLL:
-        return do_poll(arguments);
+    case POSTERN_GATE_RING_WAIT:
+        return do_wait(arguments);
     default:
-        return function >= POSTERN_GATE_RING_OPEN && function <= POSTERN_GATE_RING_ARM_RX
-                   ? ring_function(function, arguments)
-                   : POSTERN_ERR_UNKNOWN;
+        return postern_gate_ring_function(function, arguments);
     }
 }

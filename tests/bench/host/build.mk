@@ -20,7 +20,7 @@ $(HOST_BENCH)/rte_ring: tests/bench/host/dpdk/rte_ring.c
 		$$(pkg-config --cflags libdpdk) -o $@ $< $$(pkg-config --libs libdpdk)
 
 bench-host: $(HOST_BENCH)/host ## measure the ring between two cores of this machine, beside DPDK
-	$(Q)tools/setup/install.sh tools/setup/packages-bench.txt || echo "without DPDK"
+	$(Q)tools/setup/install.sh || echo "without DPDK"
 	$(Q)if pkg-config --exists libdpdk; then $(MAKE) $(HOST_BENCH)/rte_ring; fi
 	$(Q)BUILD=$(BUILD) tests/bench/host/run.py $(BENCH_HOST)
 

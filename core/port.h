@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ports: a VM's end of a link or its place in a network, as a PCI function (abi/pci.h). BAR 2 shows
+ * the port's window: the section that it owns and may write, and as much of others' memory that it
+ * may only read, by EPT permission. BAR 4 of a network's port shows the forwarding database.
+ */
+#ifndef POSTERN_CORE_PORT_H
+#define POSTERN_CORE_PORT_H
+
+#include "abi/hypercall.h"
+#include "abi/pci.h"
+#include "core/vm.h"
+#include "lib/token_bucket.h"
+
+struct link;
+struct network;
+struct port;
+
+/* What links and networks do differently. */
+struct port_ops {
+    /* Passes the doorbell of `queue`, which the port has, on to who listens there. STATUS_NOT_FOUND
+     * when nobody does; STATUS_BUSY when the port has rung as often as it may, or when there is
+     * more to do: the guest is to execute its instruction again. The caller holds no lock. */
+    status_t (*doorbell)(struct port *port, uint32_t queue);
+    /* Tells the others that the port's VM has started or ended. The caller holds no lock. */
+    void (*state_changed)(struct port *port);
+    /* A register that is not the same for all; 0 where there is none. Under the VM's lock. */
+    uint32_t (*read_register)(const struct port *port, uint64_t offset);
+};
+
+struct port {
+    /* Set once, before port_create(). */
+    const struct port_ops *ops;
+    const char *name; /* of the link or the network */
+    struct vm *vm;
+    struct link *link;       /* or NULL */
+    struct network *network; /* or NULL */
+    uint32_t end;            /* which one of the link's or the network's ports it is */
+    uint32_t queues;
+    bool gated;
+    uint64_t section; /* bytes */
+    uint8_t *own;     /* the section */
+    /* What the other half of the window shows: pieces of equal size, NULL where there is nothing.
+     */
+    uint32_t pieces;
+    const uint8_t *others[POSTERN_QUEUES_MAX];
+    void *fdb;              /* or NULL */
+    bool fdb_writable;      /* for this VM */
+    uint64_t mac;           /* byte 0 lowest */
+    uint32_t doorbell_rate; /* in a second */
+
+    uint32_t number;              /* in its VM: the doorbell's argument */
+    struct pci_function function; /* under the VM's lock */
+    uint64_t window_at;           /* guest-physical, where BAR 2 decodes; 0: nowhere */
+    bool mapped;                  /* the window, in the view that has it */
+    uint64_t fdb_at;              /* the same of BAR 4, in the default view */
+    bool fdb_mapped;
+    uint32_t view;                 /* index of the protected view; 0: none yet */
+    uint64_t view_pointer;         /* its EPT pointer; set before any vCPU can be in it */
+    _Atomic(bool) granted;         /* of a link: whether the peer may see this end's section */
+    _Atomic(uint64_t) revocable;   /* the TSC at which it may be revoked again */
+    uint64_t unmappable;           /* how often a BAR could not be mapped where the guest put it */
+    uint64_t inconvertible;        /* ... and its violations not be made #VE */
+    struct token_bucket doorbells; /* how often this port may ring */
+    _Atomic(uint64_t) doorbells_held; /* exits that found no token */
+    _Atomic(uint64_t) counts[POSTERN_PORT_COUNTS];
+};
+
+/* Counts an exit, of abi/hypercall.h's POSTERN_PORT_ numbers; of no port if `port` is NULL. */
+static inline void port_count(struct port *port, unsigned number)
+{
+    if (port != NULL) {
+        atomic_fetch_add_explicit(&port->counts[number], 1, memory_order_relaxed);
+    }
+}
+
+/* The port of `vm` whose view this is, by its index or by its EPT pointer; NULL for none. */
+struct port *port_of_view(const struct vm *vm, uint32_t view);
+struct port *port_of_view_pointer(const struct vm *vm, uint64_t pointer);
+
+/* The port of `vm` of which a BAR that is memory decodes `gpa`, mapped or not; NULL for none. Takes
+ * the VM's lock. */
+struct port *port_of_window(struct vm *vm, uint64_t gpa);
+
+/* Puts a port, as it is set up, on its VM's PCI bus. */
+status_t port_create(struct port *port) MUST_CHECK;
+
+/* Rings for `queue`, which the port has: as `doorbell` of its operations. */
+static inline status_t port_doorbell(struct port *port, uint32_t queue)
+{
+    return port->ops->doorbell(port, queue);
+}
+
+/* Takes a doorbell's token, and counts it; false when the port has rung as often as it may. */
+bool port_may_ring(struct port *port) MUST_CHECK;
+
+/* Fires MSI-X vector `vector` of the port. Takes its VM's lock: the caller holds none. */
+void port_interrupt(struct port *port, unsigned vector);
+
+/* Whether a VM runs, so that it can be told something. */
+bool port_vm_runs(const struct vm *vm);
+
+/* The state of `vm` has changed: tells all that share a link or a network with it. The caller holds
+ * no lock. */
+void port_state_changed(struct vm *vm);
+
+/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A write that rings a
+ * doorbell returns the port to ring once the lock is released, else NULL; `value` is the queue. */
+uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset,
+                        unsigned size);
+struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
+                             unsigned size, uint64_t value);
+
+#endif

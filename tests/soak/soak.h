@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The soak: three processes over two links. The victim has an end of both; the friend, at the other
+ * end of the first, is honest; the rogue, at the other end of the second, does everything that it
+ * can, dies, and comes back. A fourth process starts and kills them and looks at the accounts.
+ *
+ * This is what they have in common besides the rings. It stands for the hypervisor (doorbells,
+ * revocation) and for the test's knowledge, and no end takes a packet by it.
+ */
+#ifndef POSTERN_TESTS_SOAK_SOAK_H
+#define POSTERN_TESTS_SOAK_SOAK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tests/unit/ring_window.h"
+
+#define SECTION     0x20000u /* the smallest that carries LENGTH_MAX */
+#define LINK_FRIEND 0u
+#define LINK_ROGUE  1u
+#define LINKS       2u
+#define LIVES_MAX   (1u << 20)
+#define KINDS_MAX   64u
+#define FAULTS_MAX  8u
+
+enum soak_process { VICTIM, FRIEND, ROGUE, PROCESSES };
+
+/* One direction of a link. Each member is one word, so that a process that is killed leaves the
+ * account right. */
+struct channel {
+    _Atomic(uint64_t) sent;     /* by the producer: packets that it began to write */
+    _Atomic(uint64_t) taken;    /* by the consumer: TAKEN_ */
+    _Atomic(uint64_t) sessions; /* of the consumer's since a packet was taken */
+};
+
+/* The next sequence number that the consumer expects, and how many packets of those before it were
+ * lost. */
+#define TAKEN_BITS           36u
+#define TAKEN(next, lost)    ((uint64_t)(lost) << TAKEN_BITS | (next))
+#define TAKEN_NEXT(taken)    ((taken) & ((1ull << TAKEN_BITS) - 1))
+#define TAKEN_LOST(taken)    ((taken) >> TAKEN_BITS)
+#define TAKEN_PACKETS(taken) (TAKEN_NEXT(taken) - TAKEN_LOST(taken))
+
+/* An opening of the rogue's end. */
+struct life {
+    _Atomic(uint32_t) generation;
+    _Atomic(uint32_t) lying; /* set before the first lie */
+};
+
+struct soak {
+    uint64_t seed;
+    struct ring_window windows[LINKS]; /* end 0 is the victim's */
+    struct channel channels[LINKS][2]; /* [link][the end that produces] */
+
+    _Atomic(uint32_t) doorbells[PROCESSES]; /* a futex for each */
+    _Atomic(bool) granted;                  /* the rogue's section, to the victim */
+    _Atomic(bool) calm;                     /* nothing wrong any more */
+    _Atomic(bool) draining;                 /* then: no new packets */
+    _Atomic(bool) quit;
+    pid_t victim;
+
+    struct life lives[LIVES_MAX];
+    _Atomic(uint32_t) life_count;
+    /* What the rogue has done, and how often traffic has resumed after it. */
+    uint32_t turns;
+    _Atomic(uint64_t) pending; /* kinds after which it has not yet */
+    _Atomic(uint32_t) begun[KINDS_MAX];
+    _Atomic(uint32_t) resumed[KINDS_MAX];
+
+    /* What the victim has met. */
+    _Atomic(uint32_t) faults[FAULTS_MAX];
+    _Atomic(uint32_t) gate_errors;
+    _Atomic(uint32_t) from_liars; /* packets that only a liar can have sent */
+
+    _Atomic(bool) failed;
+    char complaint[256];
+};
+
+/* What a process waits on and what it is woken by. */
+void soak_ring(struct soak *soak, enum soak_process process);
+/* Until the doorbell is not `old` any more; or, if `us` is not 0, so long. */
+void soak_wait(struct soak *soak, enum soak_process process, uint32_t old, uint32_t us);
+
+/* Ends the calling process: the soak has failed. */
+_Noreturn void soak_complain(struct soak *soak, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The processes; none returns. `number` tells one start of the rogue from the others. */
+_Noreturn void victim_run(struct soak *soak);
+_Noreturn void friend_run(struct soak *soak);
+_Noreturn void rogue_run(struct soak *soak, uint32_t number);
+
+/* The kinds of misbehaviour: 0 and up, less than KINDS_MAX. ROGUE_KILLED is the supervisor's. */
+#define ROGUE_KILLED 0u
+unsigned rogue_kinds(void);
+const char *rogue_kind_name(unsigned kind);
+
+#endif

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+UNIT_libpostern := guests/libpostern/port.c vmfunc/gate/body.c

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
+UNIT_fdb := net/fdb.c
+UNIT_fdb_order :=
+UNIT_switch := net/switch.c net/fdb.c
