@@ -3,15 +3,15 @@
 
 import re
 
+from postern_machine import table
+
+CROSSING_EXITS = ("vmcall", "vmfunc", "ept_violation")
+
 
 def statistics(guest, interface="eth0"):
     """What ethtool would show of the driver, without the zeros."""
     text = guest.run(f"nic {interface} stats")
     return {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)\s*$", text, re.MULTILINE)}
-
-from postern_machine import table
-
-CROSSING_EXITS = ("vmcall", "vmfunc", "ept_violation")
 
 
 def crossing_exits(machine):
