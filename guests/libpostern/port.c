@@ -301,6 +301,7 @@ bool postern_port_attach(struct postern_port *port, const struct postern_port_de
                            (uint32_t)device->section_size)) {
         return false;
     }
+    port->ring.polls = true;
     port->device = *device;
     port->info.gated = device->gate != NULL;
     port->info.max_frame = port->ring.max_payload;

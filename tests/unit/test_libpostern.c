@@ -218,6 +218,13 @@ static void test_sleeping_peer(void **state)
     unsigned rung;
 
     (void)state;
+    /* A driver that does not poll. */
+    (void)postern_port_set_link(&ports[1], false);
+    ports[1].ring.polls = false;
+    assert_true(postern_port_set_link(&ports[1], true));
+    (void)receive(0);
+    (void)receive(1);
+    (void)receive(0);
     assert_int_equal(send(0, 2, 64), 2);
     assert_received(1, 2, 64);
     assert_true(postern_ring_arm_rx(&ports[1].ring));

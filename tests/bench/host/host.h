@@ -81,7 +81,7 @@ struct host_way {
     void (*receive)(struct host_run *run, struct host_buffers *buffers);
 };
 
-extern const struct host_way host_postern, host_stream, host_flags;
+extern const struct host_way host_postern, host_descriptors, host_stream, host_flags;
 
 /* A new piece of memory that both processes can map. */
 int host_memory(size_t size);

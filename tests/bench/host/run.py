@@ -25,6 +25,7 @@ import ways
 COMMAND = "make bench-host"
 SIZES = (64, 128, 256, 512, 1024, 1500, 9000)
 BURSTS = (1, 8, 32)
+OTHERS = ("memif", "vhost", "vhost_packed", "rte_ring", "descriptors", "bound")
 BUSY = 0.5  # of load: more means that others want the cores
 
 
@@ -77,7 +78,7 @@ def median(values):
 def ratios(figures, size, burst):
     """Postern over each other way: the median of the rounds' ratios."""
     mine = figures["postern", size, burst]
-    for way in ("memif", "vhost", "vhost_packed", "rte_ring", "bound"):
+    for way in OTHERS:
         pairs = zip(mine, figures.get((way, size, burst), []))
         ratio = median([own / other for own, other in pairs if own and other])
         if ratio is not None:
@@ -95,7 +96,7 @@ def rows(figures, probes, load, options):
     for size in options.sizes:
         for burst in options.bursts:
             prefix = f"host.{size}" + ("" if burst == options.bursts[-1] else f".burst{burst}")
-            for way in ("postern", "memif", "vhost", "vhost_packed", "rte_ring", "bound"):
+            for way in ("postern", *OTHERS):
                 value = median(figures.get((way, size, burst), []))
                 if value is not None:
                     yield row(f"{prefix}.{way}", round(value / 1e6, 4), "Mpackets/s")

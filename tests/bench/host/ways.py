@@ -116,8 +116,9 @@ def vhost_packed(size, burst, options):
     return vhost(size, burst, options, ",packed_vq=1,in_order=1")
 
 
-WAYS = {"postern": own("postern"), "stream": own("stream"), "flags": own("flags"),
-        "memif": memif, "vhost": vhost, "vhost_packed": vhost_packed, "rte_ring": rte_ring}
+WAYS = {"postern": own("postern"), "descriptors": own("descriptors"), "stream": own("stream"),
+        "flags": own("flags"), "memif": memif, "vhost": vhost, "vhost_packed": vhost_packed,
+        "rte_ring": rte_ring}
 # Bursts mean nothing to these.
 BURSTLESS = ("stream", "flags")
 
@@ -126,4 +127,4 @@ def there(way):
     """Whether what the way needs is installed."""
     if way == "rte_ring":
         return os.path.exists(RTE_RING)
-    return way in ("postern", *BURSTLESS) or shutil.which("dpdk-testpmd") is not None
+    return way in ("postern", "descriptors", *BURSTLESS) or shutil.which("dpdk-testpmd") is not None
