@@ -15,6 +15,7 @@ static const char postern_counter_names[POSTERN_COUNTERS][ETH_GSTRING_LEN] = {
 	[POSTERN_POLLS] = "polls",
 	[POSTERN_BUSY_POLLS] = "busy_polls",
 	[POSTERN_REARMS] = "rearms",
+	[POSTERN_LINGERS] = "lingers",
 	[POSTERN_TX_STOPS] = "tx_stops",
 	[POSTERN_TX_REFUSED] = "tx_refused",
 	[POSTERN_RX_LENGTH] = "rx_bad_length",

@@ -28,6 +28,7 @@ enum postern_counter {
 	POSTERN_POLLS,
 	POSTERN_BUSY_POLLS, /* that used up their budget */
 	POSTERN_REARMS,	    /* that asked for a doorbell */
+	POSTERN_LINGERS,    /* a packet came before the peer was asked to ring */
 	POSTERN_TX_STOPS,
 	POSTERN_TX_REFUSED,
 	POSTERN_RX_LENGTH,

@@ -42,9 +42,10 @@ long postern_gated_batch(struct postern_port *port, u32 function, struct postern
 	return result;
 }
 
-void postern_gated_look(struct postern_port *port, struct postern_gate_batch *batch)
+void postern_gated_look(struct postern_port *port, struct postern_gate_batch *batch, bool arm)
 {
-	long result = postern_gated_batch(port, POSTERN_GATE_RING_POLL, batch);
+	u32 function = arm ? POSTERN_GATE_RING_POLL : POSTERN_GATE_RING_LOOK;
+	long result = postern_gated_batch(port, function, batch);
 
 	port->stale = result & POSTERN_GATE_SYNC;
 	port->armed = result & POSTERN_GATE_WAIT;

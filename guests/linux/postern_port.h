@@ -29,7 +29,7 @@ long postern_gated_call(struct postern_port *port, u32 function, u64 bytes);
 long postern_gated_batch(struct postern_port *port, u32 function, struct postern_gate_batch *batch);
 /* Looks for packets, and notes whether there is something to sync with, or a doorbell to wait for.
  * NAPI only. */
-void postern_gated_look(struct postern_port *port, struct postern_gate_batch *batch);
+void postern_gated_look(struct postern_port *port, struct postern_gate_batch *batch, bool arm);
 /* Points `pieces`, of which there are up to MAX_SKB_FRAGS + 1, to the packet's bytes: all in memory
  * that the kernel always has mapped. Returns how many there are. */
 unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece *pieces);
@@ -96,11 +96,25 @@ static inline bool postern_port_arm_tx(struct postern_port *port)
 	       POSTERN_GATE_WAIT;
 }
 
-/* Asks for a doorbell at the next packet; a gated port's last look has. False: there is something
- * to do already. */
+/* Asks for a doorbell at the next packet; a gated port's last look may have. False: there is
+ * something to do already. */
 static inline bool postern_port_arm_rx(struct postern_port *port)
 {
-	return port->gated ? port->armed : postern_ring_arm_rx(&port->ring);
+	if (!port->gated)
+		return postern_ring_arm_rx(&port->ring);
+	return port->armed || postern_gated_call(port, POSTERN_GATE_RING_ARM_RX, 0) & POSTERN_GATE_WAIT;
+}
+
+/* Is there a packet? Not for a port that ails. */
+static inline bool postern_port_pending(struct postern_port *port)
+{
+	struct postern_gate_packet packet;
+	struct postern_gate_batch batch = {.packets = &packet, .count = 1};
+
+	if (!port->gated)
+		return postern_ring_works(&port->ring) && postern_ring_available(&port->ring);
+	postern_gated_look(port, &batch, false);
+	return batch.done;
 }
 
 #endif
