@@ -102,7 +102,8 @@ static inline bool postern_port_arm_rx(struct postern_port *port)
 {
 	if (!port->gated)
 		return postern_ring_arm_rx(&port->ring);
-	return port->armed || postern_gated_call(port, POSTERN_GATE_RING_ARM_RX, 0) & POSTERN_GATE_WAIT;
+	return port->armed ||
+	       postern_gated_call(port, POSTERN_GATE_RING_ARM_RX, 0) & POSTERN_GATE_WAIT;
 }
 
 /* Is there a packet? Not for a port that ails. */

@@ -7,7 +7,7 @@
 #include "postern_nic.h"
 
 /* Looks for a next packet before the peer is asked to ring: some 1500 instructions. */
-#define POSTERN_LINGER_LOOKS     128
+#define POSTERN_LINGER_LOOKS	 128
 #define POSTERN_LINGER_CROSSINGS 12
 
 /* A frame up to this long is received into one linear buffer; of a longer one only this much. */
