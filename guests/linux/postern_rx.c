@@ -6,7 +6,8 @@
 
 #include "postern_nic.h"
 
-/* Looks for a next packet before the peer is asked to ring: some 1500 instructions. */
+/* Looks for a next packet before the peer is asked to ring, for each one that came: some 1500
+ * instructions. */
 #define POSTERN_LINGER_LOOKS	 128
 #define POSTERN_LINGER_CROSSINGS 12
 
@@ -330,12 +331,14 @@ static int postern_receive_all(struct postern_queue *queue, int budget, bool arm
 	return done;
 }
 
-/* Does a packet come within about the time that a doorbell would cost? A stream whose receiver is
- * the faster end so goes without exits. */
-static bool postern_linger(struct postern_queue *queue)
+/* Does a packet come soon? After one, within about the time that a doorbell would cost; after a
+ * batch, within the time that its sender may take for the next one. A stream whose receiver is the
+ * faster end so goes without exits. */
+static bool postern_linger(struct postern_queue *queue, int taken)
 {
 	unsigned int looks = queue->port.gated ? POSTERN_LINGER_CROSSINGS : POSTERN_LINGER_LOOKS;
 
+	looks *= min(taken, POSTERN_BATCH_PACKETS);
 	while (looks-- > 0) {
 		if (postern_port_pending(&queue->port)) {
 			postern_count(queue, POSTERN_LINGERS);
@@ -353,6 +356,6 @@ int postern_receive(struct postern_queue *queue, int budget)
 	do {
 		taken = postern_receive_all(queue, budget - done, done == 0);
 		done += taken;
-	} while (taken > 0 && done < budget && postern_linger(queue));
+	} while (taken > 0 && done < budget && postern_linger(queue, taken));
 	return done;
 }

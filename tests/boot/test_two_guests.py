@@ -136,9 +136,10 @@ def test_hvctl_answers_while_guests_are_busy(two):
 
 
 def test_idle_link_costs_no_exits(two):
-    """Between idle guests nothing goes on for some seconds but what their kernels' timers do. These
-    resolve a neighbour's address again now and then."""
-    timers = {"all", "hlt", "external_interrupt", "wrmsr", "interrupt_window", "preemption_timer"}
+    """Between idle guests nothing goes on for some seconds but what their kernels' timers do, and a
+    look at IA32_TSC_ADJUST each second. They resolve a neighbour's address again now and then."""
+    timers = {"all", "hlt", "external_interrupt", "rdmsr", "wrmsr", "interrupt_window",
+              "preemption_timer"}
 
     def state():
         texts = [two.hvctl("stats", name) for name in ("alpha", "beta")]
