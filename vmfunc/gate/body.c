@@ -68,9 +68,12 @@ static inline void copy(void *target, const void *source, uint64_t size)
 
 static int64_t do_copy(const struct postern_gate_copy *arguments)
 {
-    /* Linear addresses of the caller. */
-    copy((void *)(uintptr_t)arguments->to, (const void *)(uintptr_t)arguments->from,
-         arguments->size);
+    /* Linear addresses of the caller. In order, byte by byte: where it faults, all before is done.
+     */
+    if (arguments->size != 0) {
+        copy_string((uint8_t *)(uintptr_t)arguments->to,
+                    (const uint8_t *)(uintptr_t)arguments->from, arguments->size);
+    }
     return 0;
 }
 
