@@ -3,10 +3,7 @@
 
 #include "core/window.h"
 #include "lib/bits.h"
-#include "lib/log.h"
 #include "lib/pages.h"
-
-#define LARGE_PAGE MIB(2)
 
 static struct link *links;
 static uint32_t links_count;
@@ -86,15 +83,12 @@ static status_t create_port(struct link *link, uint32_t end)
 
 static status_t create(struct link *link, const struct config_link *config)
 {
-    uint64_t alignment = config->window < LARGE_PAGE ? config->window : LARGE_PAGE;
     status_t status = STATUS_OK;
 
     link->config = config;
     for (uint32_t end = 0; end < 2; end++) {
-        link->sections[end] = pages_alloc(config->window / PAGE_SIZE, alignment, PAGES_WINDOW);
+        link->sections[end] = port_alloc_section("link", config->name, config->window);
         if (link->sections[end] == NULL) {
-            log_error("link %s: no %llu KiB of contiguous memory are free", config->name,
-                      (unsigned long long)(config->window >> 10));
             return STATUS_NO_MEMORY;
         }
     }

@@ -4,10 +4,7 @@
 
 #include "core/network_parts.h"
 #include "lib/bits.h"
-#include "lib/log.h"
 #include "lib/pages.h"
-
-#define LARGE_PAGE MIB(2)
 
 static struct network *networks;
 static uint32_t networks_count;
@@ -166,14 +163,7 @@ static status_t create_port(struct network *network, uint32_t member)
 
 static uint8_t *create_section(const struct config_network *config)
 {
-    uint64_t alignment = config->window < LARGE_PAGE ? config->window : LARGE_PAGE;
-    uint8_t *section = pages_alloc(config->window / PAGE_SIZE, alignment, PAGES_WINDOW);
-
-    if (section == NULL) {
-        log_error("network %s: no %llu KiB of contiguous memory are free", config->name,
-                  (unsigned long long)(config->window >> 10));
-    }
-    return section;
+    return port_alloc_section("network", config->name, config->window);
 }
 
 static status_t create(struct network *network, const struct config_network *config)

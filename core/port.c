@@ -6,9 +6,12 @@
 #include "core/interrupts.h"
 #include "core/window.h"
 #include "lib/bits.h"
+#include "lib/log.h"
+#include "lib/pages.h"
 #include "machine/guest_map.h"
 
 #define CLASS_ETHERNET 0x020000u
+#define LARGE_PAGE     MIB(2)
 #define DOORBELL_BURST 256u /* at once; over time the port's own limit holds */
 
 /* Ports of one VM lie side by side, each aligned to the largest window; above them the databases.
@@ -164,6 +167,18 @@ struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64
         pci_msix_write(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size, value);
     }
     return offset == POSTERN_REG_DOORBELL && value < port->queues ? port : NULL;
+}
+
+uint8_t *port_alloc_section(const char *kind, const char *name, uint64_t size)
+{
+    uint64_t alignment = size < LARGE_PAGE ? size : LARGE_PAGE;
+    uint8_t *section = pages_alloc(size / PAGE_SIZE, alignment, PAGES_WINDOW);
+
+    if (section == NULL) {
+        log_error("%s %s: no %llu KiB of contiguous memory are free", kind, name,
+                  (unsigned long long)(size >> 10));
+    }
+    return section;
 }
 
 status_t port_create(struct port *port)

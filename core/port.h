@@ -82,6 +82,10 @@ struct port *port_of_view_pointer(const struct vm *vm, uint64_t pointer);
  * the VM's lock. */
 struct port *port_of_window(struct vm *vm, uint64_t gpa);
 
+/* Memory of `size` bytes for a section of a window, zeroed and contiguous; NULL, and an error for
+ * the `kind` of that name, when there is none. */
+uint8_t *port_alloc_section(const char *kind, const char *name, uint64_t size);
+
 /* Puts a port, as it is set up, on its VM's PCI bus. */
 status_t port_create(struct port *port) MUST_CHECK;
 

@@ -128,6 +128,20 @@ static bool has_failed(const struct postern_port *port)
     return __builtin_expect(__atomic_load_n(&port->error, __ATOMIC_RELAXED) != 0, 0);
 }
 
+/* Enters a half for a burst. False: there is nothing to be done now, and the half is left. */
+static bool begin_burst(struct postern_port *port, struct postern_port_half *half)
+{
+    if (!enter(half)) {
+        return false;
+    }
+    if (!has_failed(port)) {
+        return true;
+    }
+    wait_and_recover(port, half);
+    leave(half);
+    return false;
+}
+
 unsigned postern_rx_burst(struct postern_port *port, struct postern_gate_packet *packets,
                           unsigned count)
 {
@@ -135,12 +149,7 @@ unsigned postern_rx_burst(struct postern_port *port, struct postern_gate_packet 
     struct postern_gate_batch batch = {.ring = &port->ring, .packets = packets, .count = count};
     int64_t result;
 
-    if (!enter(half)) {
-        return 0;
-    }
-    if (has_failed(port)) {
-        wait_and_recover(port, half);
-        leave(half);
+    if (!begin_burst(port, half)) {
         return 0;
     }
     result = cross(port, half, POSTERN_GATE_RING_TAKE, &batch);
@@ -196,12 +205,7 @@ unsigned postern_tx_burst(struct postern_port *port, struct postern_gate_packet 
     struct postern_gate_batch batch = {.ring = &port->ring, .packets = packets, .count = count};
     int64_t result;
 
-    if (!enter(half)) {
-        return 0;
-    }
-    if (has_failed(port)) {
-        wait_and_recover(port, half);
-        leave(half);
+    if (!begin_burst(port, half)) {
         return 0;
     }
     result = send_some(port, &batch);

@@ -39,7 +39,12 @@ enum postern_counter {
 	POSTERN_COUNTERS,
 };
 
-#define POSTERN_IRQ_NAME (IFNAMSIZ + 8)
+/* Of a crossing. A packet has one piece for its linear part, and one for each page. */
+#define POSTERN_BATCH_PACKETS 16
+#define POSTERN_PACKET_PIECES (MAX_SKB_FRAGS + 1)
+#define POSTERN_BATCH_PIECES  64
+
+#define POSTERN_IRQ_NAME      (IFNAMSIZ + 8)
 
 struct page_pool;
 struct postern_file;

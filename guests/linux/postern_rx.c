@@ -18,11 +18,6 @@
 /* That are kept for packets to come. */
 #define POSTERN_POOL_PAGES 128
 
-/* Of a crossing. A packet has one piece for its linear part, and one for each page. */
-#define POSTERN_BATCH_PACKETS 16
-#define POSTERN_PACKET_PIECES (MAX_SKB_FRAGS + 1)
-#define POSTERN_BATCH_PIECES  64
-
 struct postern_rx_batch {
 	struct postern_gate_packet packets[POSTERN_BATCH_PACKETS];
 	struct postern_gate_piece pieces[POSTERN_BATCH_PIECES];

@@ -6,11 +6,6 @@
 
 #include "postern_nic.h"
 
-/* Of a crossing. A packet has one piece for its linear part, and one for each page. */
-#define POSTERN_BATCH_PACKETS 16
-#define POSTERN_PACKET_PIECES (MAX_SKB_FRAGS + 1)
-#define POSTERN_BATCH_PIECES  64
-
 /* Packets that wait for a crossing, or, with the queue stopped, for room in the ring. */
 struct postern_tx_batch {
 	struct postern_gate_packet packets[POSTERN_BATCH_PACKETS];
