@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "lib/word_runs.h"
+
+#include "lib/string.h"
+
+#define KIND_SHIFT 30u
+/* A run of words that are equal pays from here on: a token and the word take less than they do, and
+ * than the token of the literal that would have to be begun behind them. */
+#define REPEAT_MIN 3u
+#define ZEROS_MIN  2u
+
+static uint32_t get32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+static void put32(uint8_t *bytes, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        bytes[i] = (uint8_t)(value >> 8 * i);
+    }
+}
+
+static uint64_t word_at(const uint8_t *words, size_t index)
+{
+    uint64_t word;
+
+    memcpy(&word, words + index * WORD_RUNS_WORD, sizeof(word));
+    return word;
+}
+
+void word_runs_begin(struct word_runs_writer *writer, void *bytes, size_t room)
+{
+    *writer = (struct word_runs_writer){.bytes = bytes, .room = room};
+}
+
+/* Whether `count` more words fit the last token, which is of that kind. */
+static bool extends(const struct word_runs_writer *writer, enum word_runs_kind kind, size_t count)
+{
+    if (writer->used == 0) {
+        return false;
+    }
+    uint32_t token = get32(writer->bytes + writer->last);
+    return token >> KIND_SHIFT == (uint32_t)kind &&
+           count <= WORD_RUNS_COUNT_MAX - (token & WORD_RUNS_COUNT_MAX);
+}
+
+/* Begins a token with `extra` bytes behind it, which are the caller's to write; NULL: no room. */
+static uint8_t *begin_token(struct word_runs_writer *writer, enum word_runs_kind kind,
+                            uint32_t count, size_t extra)
+{
+    if (writer->room - writer->used < WORD_RUNS_TOKEN + extra) {
+        return NULL;
+    }
+    uint8_t *token = writer->bytes + writer->used;
+    put32(token, (uint32_t)kind << KIND_SHIFT | count);
+    writer->last = writer->used;
+    writer->used += WORD_RUNS_TOKEN + extra;
+    writer->words += count;
+    return token + WORD_RUNS_TOKEN;
+}
+
+static void extend(struct word_runs_writer *writer, uint32_t count)
+{
+    uint8_t *token = writer->bytes + writer->last;
+
+    put32(token, get32(token) + count);
+    writer->words += count;
+}
+
+/* A run without words of its own. */
+static bool put_run(struct word_runs_writer *writer, enum word_runs_kind kind, uint32_t count)
+{
+    if (extends(writer, kind, count)) {
+        extend(writer, count);
+        return true;
+    }
+    return begin_token(writer, kind, count, 0) != NULL;
+}
+
+static bool put_repeat(struct word_runs_writer *writer, uint64_t word, uint32_t count)
+{
+    uint8_t *at = begin_token(writer, WORD_RUNS_REPEAT, count, WORD_RUNS_WORD);
+
+    if (at != NULL) {
+        memcpy(at, &word, sizeof(word));
+    }
+    return at != NULL;
+}
+
+static bool put_literal(struct word_runs_writer *writer, uint64_t word)
+{
+    uint8_t *at;
+
+    if (extends(writer, WORD_RUNS_LITERAL, 1) && writer->room - writer->used >= WORD_RUNS_WORD) {
+        at = writer->bytes + writer->used;
+        writer->used += WORD_RUNS_WORD;
+        extend(writer, 1);
+    } else {
+        at = begin_token(writer, WORD_RUNS_LITERAL, 1, WORD_RUNS_WORD);
+    }
+    if (at != NULL) {
+        memcpy(at, &word, sizeof(word));
+    }
+    return at != NULL;
+}
+
+/* How many words from `first` on are the same, of a token's size at most. */
+static uint32_t run_length(const uint8_t *words, size_t first, size_t count)
+{
+    uint64_t word = word_at(words, first);
+    uint32_t length = 1;
+
+    while (first + length < count && length < WORD_RUNS_COUNT_MAX &&
+           word_at(words, first + length) == word) {
+        length++;
+    }
+    return length;
+}
+
+size_t word_runs_put(struct word_runs_writer *writer, const void *words, size_t count)
+{
+    size_t done = 0;
+
+    while (done < count) {
+        uint64_t word = word_at(words, done);
+        uint32_t length = run_length(words, done, count);
+        bool put;
+        if (word == 0 && (length >= ZEROS_MIN || extends(writer, WORD_RUNS_ZEROS, length))) {
+            put = put_run(writer, WORD_RUNS_ZEROS, length);
+        } else if (length >= REPEAT_MIN) {
+            put = put_repeat(writer, word, length);
+        } else {
+            length = 1;
+            put = put_literal(writer, word);
+        }
+        if (!put) {
+            break;
+        }
+        done += length;
+    }
+    return done;
+}
+
+bool word_runs_skip(struct word_runs_writer *writer, uint32_t count)
+{
+    return count <= WORD_RUNS_COUNT_MAX && put_run(writer, WORD_RUNS_SKIP, count);
+}
+
+static void fill(uint8_t *to, const uint8_t *word, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(to + (size_t)i * WORD_RUNS_WORD, word, WORD_RUNS_WORD);
+    }
+}
+
+/* Bytes behind a token. */
+static size_t extra_of(uint32_t kind, uint32_t count)
+{
+    switch (kind) {
+    case WORD_RUNS_LITERAL:
+        return (size_t)count * WORD_RUNS_WORD;
+    case WORD_RUNS_REPEAT:
+        return WORD_RUNS_WORD;
+    default:
+        return 0;
+    }
+}
+
+bool word_runs_read(const uint8_t *tokens, size_t size, void *to, size_t room, size_t *told)
+{
+    size_t at = 0;
+
+    *told = 0;
+    while (at < size) {
+        if (size - at < WORD_RUNS_TOKEN) {
+            return false;
+        }
+        uint32_t kind = get32(tokens + at) >> KIND_SHIFT;
+        uint32_t count = get32(tokens + at) & WORD_RUNS_COUNT_MAX;
+        uint8_t *place = (uint8_t *)to + *told * WORD_RUNS_WORD;
+        size_t extra = extra_of(kind, count);
+        at += WORD_RUNS_TOKEN;
+        if (count == 0 || count > room - *told || extra > size - at) {
+            return false;
+        }
+        if (kind == WORD_RUNS_LITERAL) {
+            memcpy(place, tokens + at, extra);
+        } else if (kind == WORD_RUNS_REPEAT) {
+            fill(place, tokens + at, count);
+        } else if (kind == WORD_RUNS_ZEROS) {
+            memset(place, 0, (size_t)count * WORD_RUNS_WORD);
+        }
+        at += extra;
+        *told += count;
+    }
+    return true;
+}
