@@ -6,11 +6,16 @@
  */
 #include "lib/string.h"
 
+/* Eight bytes at a time: where it is emulated REP MOVSB takes an instruction's time per byte. */
 void *memcpy(void *restrict destination, const void *restrict source, size_t size)
 {
     void *to = destination;
+    size_t words = size / sizeof(uint64_t), rest = size % sizeof(uint64_t);
 
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(size) : : "memory");
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(source), "+c"(words) : : "memory");
+    if (rest != 0) {
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(rest) : : "memory");
+    }
     return destination;
 }
 

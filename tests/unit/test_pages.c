@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The page allocator over memory of the test's own. It is one per program and never frees, so the
- * tests run in their order, each with what the ones before left. */
+/* The page allocator over memory of the test's own. It is one per program, so the tests run in
+ * their order, each with what the ones before left. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,6 +132,102 @@ static void test_random_until_full(void **state)
     assert_int_equal(total, 3 * PAGE_SIZE + MIB(8) + MIB(32));
 }
 
+static void give(uint8_t *memory, uint64_t count, enum page_use use)
+{
+    uint64_t unused = pages_unused();
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint8_t *page = &taken[((uint64_t)memory - arena) / PAGE_SIZE + i];
+        assert_int_equal(*page, 1);
+        *page = 0;
+    }
+    pages_free(memory, count, use);
+    used[use] -= count * PAGE_SIZE;
+    assert_int_equal(pages_used(use), used[use]);
+    assert_int_equal(pages_unused(), unused + count * PAGE_SIZE);
+}
+
+/* All memory is handed out. Two runs that lie together are one again when both are free, in
+ * whatever order; and so is the whole. */
+static void test_free_joins(void **state)
+{
+    static const unsigned orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {0, 2, 1, 3}, {1, 3, 0, 2}};
+    uint8_t *whole = (uint8_t *)(arena + MIB(32));
+
+    (void)state;
+    assert_int_equal(pages_unused(), 0);
+    for (uint64_t i = 0; i < MIB(4) / PAGE_SIZE; i++) {
+        taken[MIB(32) / PAGE_SIZE + i] = 1;
+    }
+    used[PAGES_GUEST] = pages_used(PAGES_GUEST);
+    for (unsigned order = 0; order < ARRAY_SIZE(orders); order++) {
+        for (unsigned i = 0; i < 4; i++) {
+            give(whole + orders[order][i] * MIB(1), MIB(1) / PAGE_SIZE, PAGES_GUEST);
+        }
+        assert_null(pages_alloc(MIB(4) / PAGE_SIZE + 1, PAGE_SIZE, PAGES_GUEST));
+        assert_ptr_equal(take(MIB(4) / PAGE_SIZE, PAGE_SIZE, PAGES_GUEST), whole);
+    }
+    /* A part of a run. */
+    give(whole + MIB(1), MIB(2) / PAGE_SIZE, PAGES_GUEST);
+    assert_null(pages_alloc(MIB(2) / PAGE_SIZE + 1, PAGE_SIZE, PAGES_GUEST));
+    assert_ptr_equal(take(MIB(2) / PAGE_SIZE, MIB(1), PAGES_GUEST), whole + MIB(1));
+    give(whole, MIB(4) / PAGE_SIZE, PAGES_GUEST);
+}
+
+/* What VMs do: several runs of each, of many sizes, created and destroyed in any order a thousand
+ * times. In the end all that was free is, in one piece. */
+static void test_thousand_owners(void **state)
+{
+    static struct page_runs owners[8];
+    struct random random = {77};
+    uint64_t before = pages_unused();
+    uint64_t used_before[PAGES_USES];
+
+    (void)state;
+    for (unsigned use = 0; use < PAGES_USES; use++) {
+        used_before[use] = pages_used(use);
+    }
+    assert_int_equal(before, MIB(4));
+    for (unsigned round = 0; round < 1000 * ARRAY_SIZE(owners); round++) {
+        struct page_runs *owner = &owners[random_below(&random, ARRAY_SIZE(owners))];
+        page_runs_free(owner);
+        assert_int_equal(owner->count, 0);
+        for (unsigned left = random_below(&random, 12); left > 0; left--) {
+            uint8_t *run = page_runs_alloc(owner, 1 + random_below(&random, 20),
+                                           PAGE_SIZE << random_below(&random, 3),
+                                           random_below(&random, PAGES_USES));
+            assert_true(run == NULL || *run == 0);
+            if (run != NULL) {
+                *run = 1;
+            }
+        }
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(owners); i++) {
+        page_runs_free(&owners[i]);
+    }
+    for (unsigned use = 0; use < PAGES_USES; use++) {
+        assert_int_equal(pages_used(use), used_before[use]);
+    }
+    assert_int_equal(pages_unused(), before);
+    assert_non_null(pages_alloc(MIB(4) / PAGE_SIZE, PAGE_SIZE, PAGES_GUEST));
+    pages_free((void *)(arena + MIB(32)), MIB(4) / PAGE_SIZE, PAGES_GUEST);
+}
+
+static void test_owner_of_too_many(void **state)
+{
+    static struct page_runs owner;
+    uint64_t before = pages_unused();
+
+    (void)state;
+    for (unsigned i = 0; i < PAGE_RUNS_MAX; i++) {
+        assert_non_null(page_runs_alloc_bytes(&owner, 1));
+    }
+    assert_null(page_runs_alloc_bytes(&owner, 1));
+    assert_int_equal(pages_unused(), before - PAGE_RUNS_MAX * PAGE_SIZE);
+    page_runs_free(&owner);
+    assert_int_equal(pages_unused(), before);
+}
+
 static void test_too_many_regions(void **state)
 {
     status_t status = STATUS_OK;
@@ -154,6 +250,9 @@ int main(void)
         cmocka_unit_test(test_lowest_first),
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_random_until_full),
+        cmocka_unit_test(test_free_joins),
+        cmocka_unit_test(test_thousand_owners),
+        cmocka_unit_test(test_owner_of_too_many),
         cmocka_unit_test(test_too_many_regions),
     };
     return cmocka_run_group_tests(tests, map_arena, free_taken);
