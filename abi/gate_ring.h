@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The gate's functions for rings: what abi/ring_ops.h does, done in a protected view. Called as
- * abi/gate.h says; `arguments` is a struct postern_gate_ring or a struct postern_gate_batch, in the
- * caller's RAM as all that it points to.
+ * abi/gate.h says; `arguments` is one of the structs below, in the caller's RAM as all that it
+ * points to.
  *
  * A struct postern_ring is in RAM too, set up by postern_ring_init() over the linear addresses at
  * which the caller has mapped the window. What abi/ring_ops.h lets callers read can be read without
@@ -36,8 +36,12 @@
  * many packets were.
  *
  * SEND copies packets into the ring, with their metas, each from its pieces, which together have
- * meta.length bytes (else ARGUMENT). Then it publishes all, unless `more` is set, all were taken
- * and `room` bytes are left. Bits: DOORBELL, SYNC, and FULL when fewer than `room` bytes are left.
+ * meta.length bytes (else ARGUMENT). Where the peer has posted buffers (mode direct) it copies
+ * packets of POSTERN_POSTED_MIN bytes and more there, as long as there are enough. Of a packet of
+ * that length whose flags have LENT it copies nothing: its one piece is meta.length bytes of the
+ * own pool, with the offset there for an address (ARGUMENT, if the peer does not borrow). Then it
+ * publishes all, unless `more` is set, all were taken and `room` bytes are left. Bits: DOORBELL,
+ * SYNC, and FULL when fewer than `room` bytes are left.
  */
 #define POSTERN_GATE_RING_SEND 23u
 /* Reads the metas of the next packets and leaves the packets where they are. Bits: SYNC. */
@@ -46,7 +50,8 @@
  * Copies packets out of the ring into their pieces, sets their metas, and gives the ring's bytes
  * back to the peer. A packet that its pieces have no room for is dropped, and its meta.length set
  * to 0. A hostile peer may have changed what LOOK said; who gives room for any packet needs no
- * LOOK. Bits: DOORBELL, SYNC.
+ * LOOK. A packet whose flags have POSTED is not copied: it is in the caller's next posted buffers,
+ * as many as meta.length bytes take. Bits: DOORBELL, SYNC.
  */
 #define POSTERN_GATE_RING_TAKE 25u
 
@@ -59,6 +64,13 @@
  * MONITOR: WAIT if it has waited, for a packet or an interrupt or nothing.
  */
 #define POSTERN_GATE_RING_WAIT 27u
+
+/*
+ * With struct postern_gate_post. postern_ring_post for each of the buffers and then
+ * postern_ring_publish_posted. Stops early when no more can be posted, says in `done` how many
+ * were; ARGUMENT, if the next one is not in the own pool. Else 0.
+ */
+#define POSTERN_GATE_RING_POST 28u
 
 struct postern_gate_ring {
     struct postern_ring *ring;
@@ -89,6 +101,13 @@ struct postern_gate_batch {
     uint64_t dropped; /* TAKE: packets that their pieces had no room for, a result */
 };
 
+struct postern_gate_post {
+    struct postern_ring *ring;
+    const struct postern_posted *buffers;
+    uint32_t count; /* of buffers */
+    uint32_t done;  /* of them, a result */
+};
+
 /* Both sides of the gate have been compiled apart. */
 _Static_assert(sizeof(void *) == 8, "the gate is for 64-bit callers");
 _Static_assert(sizeof(struct postern_ring) == 256 &&
@@ -99,5 +118,6 @@ _Static_assert(sizeof(struct postern_ring) == 256 &&
 _Static_assert(sizeof(struct postern_gate_ring) == 24, "postern_gate_ring");
 _Static_assert(sizeof(struct postern_gate_packet) == 40, "postern_gate_packet");
 _Static_assert(sizeof(struct postern_gate_batch) == 56, "postern_gate_batch");
+_Static_assert(sizeof(struct postern_gate_post) == 24, "postern_gate_post");
 
 #endif

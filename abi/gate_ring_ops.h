@@ -7,54 +7,7 @@
 #ifndef POSTERN_ABI_GATE_RING_OPS_H
 #define POSTERN_ABI_GATE_RING_OPS_H
 
-#include "abi/gate_ring.h"
-#include "abi/hypercall.h"
-
-/* Copies bytes, also none. The gate has its own. */
-#ifndef POSTERN_COPY
-#define POSTERN_COPY(to, from, size)                      \
-    do {                                                  \
-        if ((size) != 0) {                                \
-            (void)__builtin_memcpy((to), (from), (size)); \
-        }                                                 \
-    } while (0)
-#endif
-
-/* Copies the packet's pieces, which have to have as many bytes as its meta says, to `payload`. */
-static inline bool postern_gate_gather(uint8_t *payload, const struct postern_gate_packet *packet)
-{
-    uint64_t rest = packet->meta.length;
-
-    for (uint64_t i = 0; i < packet->piece_count; i++) {
-        const struct postern_gate_piece *piece = &packet->pieces[i];
-
-        if (piece->size > rest) {
-            return false;
-        }
-        POSTERN_COPY(payload, piece->address, piece->size);
-        payload += piece->size;
-        rest -= piece->size;
-    }
-    return rest == 0;
-}
-
-/* Copies the payload, as many bytes as the packet's meta says, to its pieces. False: they are too
- * small. */
-static inline bool postern_gate_scatter(const struct postern_gate_packet *packet,
-                                        const uint8_t *payload)
-{
-    uint64_t rest = packet->meta.length;
-
-    for (uint64_t i = 0; i < packet->piece_count && rest != 0; i++) {
-        const struct postern_gate_piece *piece = &packet->pieces[i];
-        uint64_t size = piece->size < rest ? piece->size : rest;
-
-        POSTERN_COPY(piece->address, payload, size);
-        payload += size;
-        rest -= size;
-    }
-    return rest == 0;
-}
+#include "abi/gate_ring_pool.h"
 
 static inline int64_t postern_gate_sync_bit(const struct postern_ring *ring)
 {
@@ -64,7 +17,7 @@ static inline int64_t postern_gate_sync_bit(const struct postern_ring *ring)
 static inline int64_t postern_gate_send(struct postern_gate_batch *batch)
 {
     struct postern_ring *ring = batch->ring;
-    struct postern_ring_writer writer = postern_ring_write_begin(ring);
+    struct postern_ring_writer writer = postern_gate_write_begin(ring);
     bool full;
     bool doorbell = false;
 
@@ -74,12 +27,18 @@ static inline int64_t postern_gate_send(struct postern_gate_batch *batch)
         const struct postern_ring_writer before = writer;
         void *payload = postern_ring_write_next(ring, &writer, &packet->meta);
 
-        if (payload == NULL) {
-            break;
-        }
-        if (!postern_gate_gather(payload, packet)) {
-            postern_ring_write_end(ring, &before);
-            return POSTERN_ERR_ARGUMENT;
+        if (payload == NULL || !postern_gate_gather(payload, packet)) {
+            enum postern_gate_sent sent = payload == NULL
+                                              ? postern_gate_send_long(ring, &writer, packet)
+                                              : POSTERN_GATE_WRONG;
+
+            if (sent == POSTERN_GATE_WRONG) {
+                postern_ring_write_end(ring, &before);
+                return POSTERN_ERR_ARGUMENT;
+            }
+            if (sent == POSTERN_GATE_NOT_SENT) {
+                break;
+            }
         }
         batch->bytes += packet->meta.length;
     }
@@ -100,7 +59,8 @@ static inline int64_t postern_gate_look(struct postern_gate_batch *batch)
     uint32_t done = 0;
 
     while (done < batch->count &&
-           postern_ring_read_next(&reader, &batch->packets[done].meta) != NULL) {
+           (postern_ring_read_next(&reader, &batch->packets[done].meta) != NULL ||
+            postern_ring_read_posted(&reader))) {
         done++;
     }
     batch->done = done;
@@ -133,9 +93,10 @@ static inline int64_t postern_gate_take(struct postern_gate_batch *batch)
         const uint8_t *payload = postern_ring_read_next(&reader, &packet->meta);
 
         if (payload == NULL) {
-            break;
-        }
-        if (!postern_gate_scatter(packet, payload)) {
+            if (!postern_ring_read_posted(&reader)) {
+                break;
+            }
+        } else if (!postern_gate_scatter(packet, payload)) {
             packet->meta.length = 0;
             batch->dropped++;
         }
@@ -183,6 +144,8 @@ static inline int64_t postern_gate_ring_function(uint32_t function, void *argume
         return postern_gate_take(arguments);
     case POSTERN_GATE_RING_POLL:
         return postern_gate_poll(arguments);
+    case POSTERN_GATE_RING_POST:
+        return postern_gate_post(arguments);
     default:
         return function >= POSTERN_GATE_RING_OPEN && function <= POSTERN_GATE_RING_ARM_RX
                    ? postern_gate_ring_call(function, arguments)

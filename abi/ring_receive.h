@@ -6,14 +6,15 @@
 #ifndef POSTERN_ABI_RING_RECEIVE_H
 #define POSTERN_ABI_RING_RECEIVE_H
 
-#include "abi/ring_end.h"
+#include "abi/ring_pool.h"
 
 /* Is `meta` what abi/ring.h allows of a record that is no pad? */
 static inline bool postern_ring_meta_valid(const struct postern_ring_meta *meta)
 {
     uint32_t csum_end = (uint32_t)meta->csum_start + meta->csum_offset + 2;
 
-    if ((meta->flags & ~POSTERN_RECORD_FLAGS) != 0 || (meta->flags & POSTERN_RECORD_PAD) != 0) {
+    if ((meta->flags & ~POSTERN_RECORD_FLAGS) != 0 || (meta->flags & POSTERN_RECORD_PAD) != 0 ||
+        (meta->flags & POSTERN_RECORD_POOL) == POSTERN_RECORD_POOL) {
         return false;
     }
     if ((meta->flags & POSTERN_RECORD_CSUM) != 0) {
@@ -55,11 +56,14 @@ struct postern_ring_reader {
     uint64_t mask;      /* the data area's size less 1 */
     uint64_t tail;      /* after the records so far */
     uint64_t available; /* bytes that are known to be published behind it */
+    const struct postern_ring *ring;
+    uint64_t filled; /* own posted buffers, by the records so far */
     uint32_t max_payload;
     uint32_t size;  /* of the last record */
     uint64_t sizes; /* and what that was made of */
     /* Why there was no next record, or NONE. */
     enum postern_ring_fault fault;
+    bool posted; /* the last record was POSTED */
 };
 
 /* Begins a batch: of nothing when the ring is down or faulty. Looks at the peer's head only when
@@ -71,6 +75,8 @@ static inline struct postern_ring_reader postern_ring_read_begin(struct postern_
         .mask = ring->data_size - 1,
         .tail = ring->tail,
         .available = postern_ring_works(ring) ? postern_ring_available(ring) : 0,
+        .ring = ring,
+        .filled = ring->filled,
         .max_payload = ring->max_payload,
     };
 }
@@ -94,7 +100,8 @@ static inline bool postern_ring_read_record(const uint8_t *data, uint64_t offset
 static inline uint32_t postern_ring_check_size(struct postern_ring_reader *reader,
                                                const struct postern_ring_meta *meta, uint64_t rest)
 {
-    uint64_t sizes = meta->length | (uint64_t)(meta->flags & POSTERN_RECORD_STAMP) << 32;
+    const uint16_t flags = meta->flags & (POSTERN_RECORD_STAMP | POSTERN_RECORD_POOL);
+    uint64_t sizes = meta->length | (uint64_t)flags << 32;
 
     if (sizes != reader->sizes) {
         if (meta->length - 1 >= reader->max_payload) {
@@ -116,10 +123,45 @@ static inline const void *postern_ring_read_fails(struct postern_ring_reader *re
     return NULL;
 }
 
+/* The payload of a record that is POSTED or LENT, which would be at `place` in another. */
+static inline const void *postern_ring_read_pool(struct postern_ring_reader *reader,
+                                                 const struct postern_ring_meta *meta,
+                                                 const void *place)
+{
+    const void *payload = NULL;
+    unsigned count;
+
+    if ((meta->flags & POSTERN_RECORD_LENT) != 0) {
+        payload =
+            postern_ring_borrow(reader->ring, (const struct postern_lent *)place, meta->length);
+        return payload != NULL ? payload : postern_ring_read_fails(reader, POSTERN_FAULT_LENT);
+    }
+    count = postern_ring_count_filled(reader->ring, reader->filled, meta->length);
+    if (count == 0) {
+        return postern_ring_read_fails(reader, POSTERN_FAULT_LENGTH);
+    }
+    reader->filled += count;
+    reader->posted = true;
+    return NULL;
+}
+
+/* After a next that returned NULL: whether it was a record that is POSTED. */
+static inline bool postern_ring_read_posted(struct postern_ring_reader *reader)
+{
+    bool posted = reader->posted;
+
+    reader->posted = false;
+    return posted;
+}
+
 /*
- * The next record's payload, aligned to POSTERN_RECORD_ALIGN, with its checked `meta`; or NULL when
- * there is none. The peer may still change its bytes at any time. Works by at most two records: a
- * pad and what follows it.
+ * The next record's payload, aligned to POSTERN_RECORD_ALIGN unless it is LENT, with its checked
+ * `meta`; or NULL when there is none. The peer may still change its bytes at any time. Works by at
+ * most two records: a pad and what follows it.
+ *
+ * An end that posts buffers gets NULL for a record that is POSTED too, and asks
+ * postern_ring_read_posted(): its payload is in the first buffers that are not filled yet, as many
+ * as its length takes.
  */
 static inline const void *postern_ring_read_next(struct postern_ring_reader *reader,
                                                  struct postern_ring_meta *meta)
@@ -158,6 +200,12 @@ static inline const void *postern_ring_read_next(struct postern_ring_reader *rea
             meta->stamp = POSTERN_LOAD(&((const struct postern_stamp *)(const void *)payload)->tsc);
             payload += sizeof(struct postern_stamp);
         }
+        if ((meta->flags & POSTERN_RECORD_POOL) != 0) {
+            payload = postern_ring_read_pool(reader, meta, payload);
+            if (reader->fault != POSTERN_FAULT_NONE) {
+                return NULL;
+            }
+        }
     }
     reader->tail += pad + size;
     reader->available -= size;
@@ -169,6 +217,7 @@ static inline void postern_ring_read_end(struct postern_ring *ring,
                                          const struct postern_ring_reader *reader)
 {
     ring->tail = reader->tail;
+    ring->filled = reader->filled;
     ring->record_size = 0;
     if (reader->fault != POSTERN_FAULT_NONE) {
         postern_ring_fail(ring, reader->fault);
@@ -176,7 +225,7 @@ static inline void postern_ring_read_end(struct postern_ring *ring,
 }
 
 /* A batch of one record, as postern_ring_read_next. It stays there until consume and release, or
- * sync. */
+ * sync. Not for an end that posts buffers. */
 static inline const void *postern_ring_peek(struct postern_ring *ring,
                                             struct postern_ring_meta *meta)
 {

@@ -6,15 +6,19 @@
 #ifndef POSTERN_ABI_RING_SEND_H
 #define POSTERN_ABI_RING_SEND_H
 
-#include "abi/ring_end.h"
+#include "abi/ring_pool.h"
 
-/* Producer: are `bytes` (at most data_size) of the own data area free? False also after a fault. */
+/* Producer: are `bytes` (at most data_size) of the own data area free? False also after a fault,
+ * and when only the tail of a peer that is not up would tell. */
 static inline bool postern_ring_room(struct postern_ring *ring, uint64_t bytes)
 {
     uint64_t tail;
 
     if (ring->data_size - (ring->head - ring->peer_tail) >= bytes) {
         return true;
+    }
+    if (!ring->up) {
+        return false;
     }
     /* Partner: the release of the tail in postern_ring_release: the peer has read what is before
      * it, and this end may write there. */
@@ -75,24 +79,18 @@ static inline void postern_ring_write_words(uint8_t *to, const void *from)
     __builtin_memcpy(to, words, sizeof(words));
 }
 
-/*
- * Adds a record with that `meta` (what abi/ring.h asks of one; the stamp counts only with its
- * flag). Returns where its payload is to be written, aligned to POSTERN_RECORD_ALIGN, with room up
- * to the next multiple of that; or NULL when the ring is full, or when no record has that length:
- * then the batch is as it was.
- */
-static inline void *postern_ring_write_next(struct postern_ring *ring,
-                                            struct postern_ring_writer *writer,
-                                            const struct postern_ring_meta *meta)
+/* Adds a record of `size` bytes, its headers written, with that `meta`. Returns where its payload
+ * is to be written; or NULL when the ring is full. */
+static inline __attribute__((always_inline)) void *postern_ring_write_record(
+    struct postern_ring *ring, struct postern_ring_writer *writer,
+    const struct postern_ring_meta *meta, uint32_t size)
 {
-    uint32_t size = postern_ring_record_size(meta->length, meta->flags);
     uint64_t offset = writer->head & writer->mask;
     uint64_t rest = writer->mask + 1 - offset;
     uint64_t pad = __builtin_expect(size > rest, 0) ? rest : 0;
     uint8_t *record = writer->data + offset;
 
-    if (meta->length - 1 >= writer->max_payload ||
-        !postern_ring_writer_room(ring, writer, pad + size)) {
+    if (!postern_ring_writer_room(ring, writer, pad + size)) {
         return NULL;
     }
     if (pad != 0) {
@@ -112,6 +110,23 @@ static inline void *postern_ring_write_next(struct postern_ring *ring,
     }
     writer->head += pad + size;
     return record;
+}
+
+/*
+ * Adds a record with that `meta` (what abi/ring.h asks of one; the stamp counts only with its
+ * flag), neither POSTED nor LENT. Returns where its payload is to be written, aligned to
+ * POSTERN_RECORD_ALIGN, with room up to the next multiple of that; or NULL when the ring is full,
+ * or when no record has that length: then the batch is as it was.
+ */
+static inline void *postern_ring_write_next(struct postern_ring *ring,
+                                            struct postern_ring_writer *writer,
+                                            const struct postern_ring_meta *meta)
+{
+    if (meta->length - 1 >= writer->max_payload) {
+        return NULL;
+    }
+    return postern_ring_write_record(ring, writer, meta,
+                                     postern_ring_inline_size(meta->length, meta->flags));
 }
 
 /* Takes the batch, its payloads written, into the ring; the peer sees it after the next publish. A
@@ -163,9 +178,9 @@ static inline bool postern_ring_publish(struct postern_ring *ring)
 }
 
 /*
- * Producer, when it is full and has published everything: asks for a doorbell when `bytes` of the
- * data area are free. Returns true when they are not: the doorbell will come. False: go on, or, in
- * an end that polls, look again.
+ * Producer, when it waits for room and has published everything: asks for a doorbell when `bytes`
+ * of the data area, up to all of it, are free. Returns true when they are not: the doorbell will
+ * come. False: go on, or, in an end that polls, look again.
  */
 static inline bool postern_ring_arm_tx(struct postern_ring *ring, uint64_t bytes)
 {

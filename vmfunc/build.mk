@@ -10,6 +10,9 @@ GATE_CFLAGS := $(WARNINGS) -Os -I. -ffreestanding -fpic -fvisibility=hidden -mge
 	-mpreferred-stack-boundary=3 -fno-jump-tables -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing \
 	-ffile-prefix-map=$(CURDIR)=.
+GATE_BURST_CFLAGS = $(filter-out -Os -mgeneral-regs-only -mpreferred-stack-boundary=%,$(GATE_CFLAGS)) \
+	-O2 -msse2 -mno-avx -mno-80387 -mincoming-stack-boundary=3 -fno-tree-vectorize \
+	--param=logical-op-non-short-circuit=0
 GATE_IMAGES := $(GATE)/gate-native.bin $(GATE)/gate-fallback.bin
 
 $(GATE)/entry-fallback.o: GATE_CFLAGS += -DGATE_FALLBACK
@@ -24,11 +27,17 @@ $(GATE)/body.o: vmfunc/gate/body.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(GATE_CFLAGS) -MMD -MP -c -o $@ $<
 
+# For callers that have vector registers. They are none that a caller wants back either.
+$(GATE)/burst.o: vmfunc/gate/burst.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(GATE_BURST_CFLAGS) -MMD -MP -c -o $@ $<
+
 $(GATE)/gate.lds: vmfunc/gate/gate.lds
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -E -P -xassembler-with-cpp -I. -MMD -MP -MT $@ -o $@ $<
 
-$(GATE)/gate-%.elf: $(GATE)/gate.lds $(GATE)/entry-%.o $(GATE)/body.o
+$(GATE)/gate-%.elf: $(GATE)/gate.lds $(GATE)/entry-%.o $(GATE)/body.o $(GATE)/burst.o
 	$(call say,LINK,$@)
 	$(Q)ld -pie --no-dynamic-linker --no-undefined -z noexecstack --build-id=none -T $^ -o $@
 

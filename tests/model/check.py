@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checks the models of the ring (ring.pml) and of the forwarding database (fdb.pml) with spin: each
-property holds in every order of accesses, and each mutant, in which one barrier or order is missing,
+"""Checks the models of the ring (ring.pml), of posted buffers (posted.pml) and of the forwarding
+database (fdb.pml) with spin: each property holds in every order of accesses, and each mutant, in which one barrier or order is missing,
 breaks the property that it is there for.
 
 A mutant names the code of abi/ring_ops.h or abi/fdb_ops.h that it goes without, so that a model cannot
@@ -21,8 +21,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ABI = os.path.join(HERE, "..", "..", "abi")
 
-# A model is NAME.pml; what it is of is functions postern_NAME_... of `files`, in abi/.
-Model = collections.namedtuple("Model", "name files properties mutants")
+# A model is NAME.pml; what it is of is functions postern_PREFIX_... of `files`, in abi/.
+Model = collections.namedtuple("Model", "name prefix files properties mutants")
 
 AWAKE = ""  # no wake-up is lost: spin's own search for deadlocks
 RING_PROPERTIES = {
@@ -52,7 +52,7 @@ RING_MUTANTS = [
     Mutant("WRONG_TX_EVENT", AWAKE, "TSO", "arm_tx", "ring->head + bytes - ring->data_size - 1"),
     Mutant("WRONG_PASSES_TWICE", "CHECK_DOORBELLS", "TSO", "passes",
            "new_index - event - 1 < new_index - old_index"),
-    Mutant("NO_ROOM", "CHECK_INDICES", "TSO", "write_next",
+    Mutant("NO_ROOM", "CHECK_INDICES", "TSO", "write_record",
            "!postern_ring_writer_room(ring, writer, pad + size)"),
     Mutant("NO_HEAD_RELEASE", "CHECK_EARLY", "weak", "publish",
            "POSTERN_STORE_RELEASE(&ring->own->head"),
@@ -62,6 +62,26 @@ RING_MUTANTS = [
            "POSTERN_STORE_RELEASE(&ring->own->tail"),
     Mutant("NO_TAIL_ACQUIRE", "CHECK_LOST", "weak", "room",
            "POSTERN_LOAD_ACQUIRE(&ring->peer->tail)"),
+]
+
+POSTED_PROPERTIES = {
+    "CHECK_ENTRY": "no entry is read before it is posted",
+    "CHECK_FILLED": "no buffer is read before it is filled",
+    "CHECK_OWNED": "no buffer is written while its owner has it",
+}
+POSTED_MUTANTS = [
+    Mutant("NO_POSTED_RELEASE", "CHECK_ENTRY", "weak", "publish_posted",
+           "POSTERN_STORE_RELEASE(&ring->own->posted"),
+    Mutant("NO_POSTED_RELEASE", "CHECK_OWNED", "weak", "publish_posted",
+           "POSTERN_STORE_RELEASE(&ring->own->posted"),
+    Mutant("NO_POSTED_ACQUIRE", "CHECK_ENTRY", "weak", "outstanding",
+           "POSTERN_LOAD_ACQUIRE(&ring->peer->posted)"),
+    Mutant("NO_HEAD_RELEASE", "CHECK_FILLED", "weak", "publish",
+           "POSTERN_STORE_RELEASE(&ring->own->head"),
+    Mutant("NO_HEAD_ACQUIRE", "CHECK_FILLED", "weak", "available",
+           "POSTERN_LOAD_ACQUIRE(&ring->peer->head)"),
+    Mutant("NO_READ_BEFORE_POST", "CHECK_OWNED", "TSO", None,
+           "what was read of the buffers before"),
 ]
 
 MOMENT = "CHECK_MOMENT"
@@ -75,8 +95,10 @@ FDB_MUTANTS = [
     Mutant("NO_READ_BARRIER", MOMENT, "weak", "read_end", "POSTERN_READ_BARRIER()"),
 ]
 
-MODELS = [Model("ring", ["ring_end.h", "ring_send.h", "ring_receive.h"], RING_PROPERTIES, RING_MUTANTS),
-          Model("fdb", ["fdb_ops.h"], FDB_PROPERTIES, FDB_MUTANTS)]
+RING_FILES = ["ring_end.h", "ring_pool.h", "ring_send.h", "ring_receive.h"]
+MODELS = [Model("ring", "ring", RING_FILES, RING_PROPERTIES, RING_MUTANTS),
+          Model("posted", "ring", RING_FILES, POSTED_PROPERTIES, POSTED_MUTANTS),
+          Model("fdb", "fdb", ["fdb_ops.h"], FDB_PROPERTIES, FDB_MUTANTS)]
 
 
 class ModelError(Exception):
@@ -114,7 +136,7 @@ def function_body(model, name):
             text += file.read()
     if name is None:
         return text
-    found = re.search(rf"^static inline .*\bpostern_{model.name}_{name}\((.|\n)*?^}}$", text,
+    found = re.search(rf"^static inline [^;{{]*\bpostern_{model.prefix}_{name}\((.|\n)*?^}}$", text,
                       re.MULTILINE)
     return found.group(0) if found else ""
 

@@ -213,12 +213,19 @@ proctype producer()
             :: publish()
             :: skip /* a batch */
             fi
-        :: else ->
+        :: head != peer_tail ->
+            /* The ring is full, or has more in it than the producer wants. */
 #ifndef NO_PUBLISH_BEFORE_SLEEP
             publish();
 #endif
-            select (bytes : 1 .. UNITS);
+            select (bytes : UNITS + 1 - POSITION(head - peer_tail) .. UNITS);
             arm_tx(bytes);
+#ifndef CHECK_DOORBELLS
+            if
+            :: sleeps -> arm_tx(bytes) /* it was woken by something else */
+            :: skip
+            fi;
+#endif
             bytes = 0;
             if
             :: sleeps -> wait_for_doorbell(PRODUCER)

@@ -4,7 +4,7 @@
 
 SOAK := $(BUILD)/soak
 SOAK_SOURCES := $(wildcard tests/soak/*.c)
-SOAK_NEEDS := $(SOAK_SOURCES) $(wildcard tests/soak/*.h tests/unit/ring_*.h abi/ring*.h)
+SOAK_NEEDS := $(SOAK_SOURCES) $(wildcard tests/soak/*.h tests/unit/ring_*.h abi/ring*.h abi/gate_ring*.h)
 SOAK_CFLAGS := $(WARNINGS) -g -I.
 # SOAK_OPTIONS= may hold --packets NUMBER and --seed NUMBER.
 SOAK_OPTIONS ?=

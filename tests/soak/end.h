@@ -9,17 +9,19 @@
 
 #include <string.h>
 
-#include "abi/ring_ops.h"
+#include "abi/gate_ring_ops.h"
 #include "tests/soak/packet.h"
+#include "tests/soak/pool.h"
 #include "tests/soak/soak.h"
 
-#define BATCH 64u
+#define BATCH ROGUE_BATCH
 #define MTU   1500u
 /* So many packets of so many on the honest link are sent in turns: end_wants(). */
 #define IN_TURNS    256u
 #define IN_TURNS_OF 65536u
-/* Packets that a ring holds, and a batch that was not published. */
-#define RING_HOLDS (SECTION / 2 / (POSTERN_RECORD_ALIGN + LENGTH_MIN) + BATCH)
+/* Packets that a ring holds, those in pools too, and a batch that was not published. */
+#define RING_HOLDS \
+    (SECTION_SIZE / 2 / (POSTERN_RECORD_ALIGN + LENGTH_MIN) + POOL_POSTED + POOL_PLACES + BATCH)
 
 struct end {
     struct soak *soak;
@@ -27,6 +29,7 @@ struct end {
     enum soak_process peer;
     uint32_t channel_in, channel_out; /* their numbers */
     struct channel *in, *out;
+    struct pool pool;
     bool has_turn; /* it has taken a packet since it sent one, or is the first */
     bool fresh;    /* no packet was taken yet in this session */
     uint32_t
@@ -51,9 +54,23 @@ static inline void end_init(struct end *end, struct soak *soak, uint32_t link, u
         .has_turn = own == 0,
         .fresh = true,
     };
-    if (!postern_ring_init(&end->ring, window->writable[own], window->readable[1 - own], SECTION)) {
+    if (!postern_ring_init(&end->ring, window->writable[own], window->readable[1 - own],
+                           SECTION_SIZE)) {
         soak_complain(soak, "a section of this size is refused");
     }
+    end->pool.pages = soak->pools[link].writable[own];
+    postern_ring_set_pool(&end->ring, soak->pools[link].writable[1 - own], POOL_SIZE);
+}
+
+/* Posts `count` pages, of which number `first` is the next, counted since the opening. */
+static inline void end_post(struct end *end, uint64_t first, uint64_t count)
+{
+    for (uint64_t number = first; number < first + count; number++) {
+        if (!postern_ring_post(&end->ring, pool_buffer(number))) {
+            soak_complain(end->soak, "a page cannot be posted");
+        }
+    }
+    postern_ring_publish_posted(&end->ring);
 }
 
 static inline void end_ring(const struct end *end, bool due)
@@ -67,6 +84,8 @@ static inline void end_open(struct end *end, uint32_t seed)
 {
     end->fresh = true;
     postern_ring_open(&end->ring, MTU, seed);
+    pool_begin(&end->pool);
+    end_post(end, 0, POOL_POSTED);
     end_ring(end, true);
 }
 
@@ -120,15 +139,27 @@ static inline unsigned end_receive(struct end *end)
 {
     static union {
         struct packet packet;
-        uint8_t bytes[SECTION / 8];
+        uint8_t bytes[SECTION_SIZE / 8];
     } copy;
     struct postern_ring_reader reader = postern_ring_read_begin(&end->ring);
     struct postern_ring_meta meta;
     const void *payload;
     unsigned count = 0;
 
-    while (count < BATCH && (payload = postern_ring_read_next(&reader, &meta)) != NULL) {
-        memcpy(&copy, payload, meta.length);
+    while (count < BATCH) {
+        payload = postern_ring_read_next(&reader, &meta);
+        if (payload != NULL) {
+            memcpy(&copy, payload, meta.length);
+            if ((meta.flags & POSTERN_RECORD_LENT) != 0) {
+                atomic_fetch_add(&end->soak->lent, 1);
+            }
+        } else if (postern_ring_read_posted(&reader)) {
+            pool_read(&end->pool, &copy, meta.length);
+            atomic_fetch_add(&end->soak->by_pages, 1);
+        } else {
+            break;
+        }
+        meta.flags &= (uint16_t)~POSTERN_RECORD_POOL;
         if (meta.length < LENGTH_MIN) {
             memset(copy.bytes + meta.length, 0, LENGTH_MIN - meta.length);
             meta.length = LENGTH_MIN; /* and so wrong, whatever it holds */
@@ -139,6 +170,8 @@ static inline unsigned end_receive(struct end *end)
     }
     postern_ring_read_end(&end->ring, &reader);
     end_ring(end, postern_ring_release(&end->ring));
+    end_post(end, end->pool.reposted, end->pool.filled - end->pool.reposted);
+    end->pool.reposted = end->pool.filled;
     return count;
 }
 
@@ -171,26 +204,54 @@ static inline uint64_t end_room_wanted(struct end *end)
     return end_wants(end) == 0 ? 0 : end->ring.data_size / 2;
 }
 
+/* Puts a packet into the ring, as a driver does by the gate: long ones by the pools. False: there
+ * is no room. */
+static inline bool end_write(struct end *end, struct postern_ring_writer *writer, uint64_t sequence)
+{
+    static uint8_t bytes[LENGTH_MAX];
+    const struct postern_ring_meta meta = packet_meta(end->channel_out, sequence);
+    struct postern_gate_piece piece = {bytes, meta.length};
+    struct postern_gate_packet packet = {meta, &piece, 1};
+    enum postern_gate_sent sent;
+    uint8_t *payload;
+
+    if (meta.length < POSTERN_POSTED_MIN) {
+        payload = postern_ring_write_next(&end->ring, writer, &meta);
+        if (payload != NULL) {
+            packet_write(payload, end->channel_out, end->ring.generation, sequence, meta.length);
+        }
+        return payload != NULL;
+    }
+    payload = pool_lend(&end->pool, &end->ring, &packet);
+    packet_write(payload != NULL ? payload : bytes, end->channel_out, end->ring.generation,
+                 sequence, meta.length);
+    sent = postern_gate_send_long(&end->ring, writer, &packet);
+    if (sent == POSTERN_GATE_WRONG) {
+        soak_complain(end->soak, "the ring refuses a packet");
+    }
+    return sent == POSTERN_GATE_SENT;
+}
+
 /* Commits up to `count` packets; returns how many. */
 static inline unsigned end_send(struct end *end, unsigned count)
 {
     struct postern_ring_writer writer = postern_ring_write_begin(&end->ring);
     unsigned sent = 0;
 
-    while (sent < count) {
+    while (sent < count && writer.max_payload != 0) {
         uint64_t sequence = atomic_load(&end->out->sent);
-        const struct postern_ring_meta meta = packet_meta(end->channel_out, sequence);
-        uint8_t *payload = postern_ring_write_next(&end->ring, &writer, &meta);
 
-        if (payload == NULL) {
+        /* Before it is there: killed behind it, the rogue would not count it. */
+        atomic_store(&end->out->sent, sequence + 1);
+        if (!end_write(end, &writer, sequence)) {
+            atomic_store(&end->out->sent, sequence);
             break;
         }
         end->has_turn = false;
-        atomic_store(&end->out->sent, sequence + 1);
-        packet_write(payload, end->channel_out, end->ring.generation, sequence, meta.length);
         sent++;
     }
     postern_ring_write_end(&end->ring, &writer);
+    pool_sent(&end->pool, &end->ring);
     return sent;
 }
 

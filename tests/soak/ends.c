@@ -57,7 +57,7 @@ static void on_access(int number, siginfo_t *info, void *context)
     const uint8_t *section = shared->windows[LINK_ROGUE].readable[1];
 
     (void)context;
-    if (in_gate == 0 || (uintptr_t)info->si_addr - (uintptr_t)section >= SECTION) {
+    if (in_gate == 0 || (uintptr_t)info->si_addr - (uintptr_t)section >= SECTION_SIZE) {
         (void)signal(number, SIG_DFL);
         return;
     }
@@ -70,7 +70,8 @@ static void on_grant(int number)
     uint8_t *section = (uint8_t *)(uintptr_t)shared->windows[LINK_ROGUE].readable[1];
 
     (void)number;
-    if (mprotect(section, SECTION, atomic_load(&shared->granted) ? PROT_READ : PROT_NONE) != 0) {
+    if (mprotect(section, SECTION_SIZE, atomic_load(&shared->granted) ? PROT_READ : PROT_NONE) !=
+        0) {
         abort();
     }
 }

@@ -18,6 +18,8 @@
 #include <time.h>
 
 #include "abi/ring_ops.h"
+#include "tests/soak/packet.h"
+#include "tests/soak/pool.h"
 #include "tests/soak/soak.h"
 #include "tests/unit/random.h"
 
@@ -186,7 +188,7 @@ static uint32_t least_resumed(void)
 {
     uint32_t least = UINT32_MAX;
 
-    for (unsigned kind = 0; kind < rogue_kinds(); kind++) {
+    for (unsigned kind = 0; kind < KINDS; kind++) {
         uint32_t resumed = atomic_load(&soak->resumed[kind]);
 
         least = resumed < least ? resumed : least;
@@ -290,14 +292,15 @@ static void judge_all(void)
     static const char *const faults[] = {
         [POSTERN_FAULT_IDENTITY] = "identity", [POSTERN_FAULT_HEAD] = "head",
         [POSTERN_FAULT_TAIL] = "tail",         [POSTERN_FAULT_PAD] = "pad",
-        [POSTERN_FAULT_LENGTH] = "length",     [POSTERN_FAULT_META] = "meta"};
+        [POSTERN_FAULT_LENGTH] = "length",     [POSTERN_FAULT_META] = "meta",
+        [POSTERN_FAULT_POSTED] = "posted",     [POSTERN_FAULT_LENT] = "lent"};
     uint64_t pending = atomic_load(&soak->pending);
 
-    for (unsigned kind = 0; kind < rogue_kinds(); kind++) {
+    for (unsigned kind = 0; kind < KINDS; kind++) {
         uint32_t begun = atomic_load(&soak->begun[kind]);
 
         judge(begun != 0 && (pending >> kind & 1) == 0, "the rogue %s: %u times, and is back",
-              rogue_kind_name(kind), begun);
+              misbehave_name(kind), begun);
     }
     for (unsigned fault = POSTERN_FAULT_NONE + 1; fault < POSTERN_FAULTS; fault++) {
         judge(atomic_load(&soak->faults[fault]) != 0,
@@ -306,6 +309,10 @@ static void judge_all(void)
     }
     judge(atomic_load(&soak->gate_errors) != 0, "crossings that a revocation ends: %u",
           atomic_load(&soak->gate_errors));
+    judge(atomic_load(&soak->by_pages) != 0 && atomic_load(&soak->lent) != 0,
+          "%llu packets came in posted pages, %llu were lent",
+          (unsigned long long)atomic_load(&soak->by_pages),
+          (unsigned long long)atomic_load(&soak->lent));
     judge_channel(LINK_FRIEND, 0, "victim to friend");
     judge_channel(LINK_FRIEND, 1, "friend to victim");
     judge_channel(LINK_ROGUE, 0, "victim to rogue");
@@ -344,7 +351,8 @@ static void set_up(void)
     soak->granted = true;
     dice.state = seed * 2 + 1;
     for (unsigned link = 0; link < LINKS; link++) {
-        window_create(&soak->windows[link], SECTION);
+        window_create(&soak->windows[link], SECTION_SIZE);
+        window_create(&soak->pools[link], POOL_SIZE);
     }
     start(VICTIM);
     soak->victim = processes[VICTIM];

@@ -10,8 +10,9 @@
 
 #include "abi/ring_ops.h"
 
-#define LENGTH_MIN 60u
-#define LENGTH_MAX 9000u
+#define SECTION_SIZE 0x20000u /* the smallest that carries LENGTH_MAX */
+#define LENGTH_MIN   60u
+#define LENGTH_MAX   9000u
 
 struct packet {
     uint64_t sequence;
@@ -19,6 +20,14 @@ struct packet {
     uint32_t length;
     uint64_t words[];
 };
+
+/* The next sequence number that the consumer expects, and how many packets of those before it were
+ * lost. */
+#define TAKEN_BITS           36u
+#define TAKEN(next, lost)    ((uint64_t)(lost) << TAKEN_BITS | (next))
+#define TAKEN_NEXT(taken)    ((taken) & ((1ull << TAKEN_BITS) - 1))
+#define TAKEN_LOST(taken)    ((taken) >> TAKEN_BITS)
+#define TAKEN_PACKETS(taken) (TAKEN_NEXT(taken) - TAKEN_LOST(taken))
 
 static inline uint64_t packet_mix(uint64_t value)
 {

@@ -15,15 +15,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/soak/misbehave.h"
 #include "tests/unit/ring_window.h"
 
-#define SECTION     0x20000u /* the smallest that carries LENGTH_MAX */
 #define LINK_FRIEND 0u
 #define LINK_ROGUE  1u
 #define LINKS       2u
 #define LIVES_MAX   (1u << 20)
-#define KINDS_MAX   64u
-#define FAULTS_MAX  8u
+#define FAULTS_MAX  12u
 
 enum soak_process { VICTIM, FRIEND, ROGUE, PROCESSES };
 
@@ -35,14 +34,6 @@ struct channel {
     _Atomic(uint64_t) sessions; /* of the consumer's since a packet was taken */
 };
 
-/* The next sequence number that the consumer expects, and how many packets of those before it were
- * lost. */
-#define TAKEN_BITS           36u
-#define TAKEN(next, lost)    ((uint64_t)(lost) << TAKEN_BITS | (next))
-#define TAKEN_NEXT(taken)    ((taken) & ((1ull << TAKEN_BITS) - 1))
-#define TAKEN_LOST(taken)    ((taken) >> TAKEN_BITS)
-#define TAKEN_PACKETS(taken) (TAKEN_NEXT(taken) - TAKEN_LOST(taken))
-
 /* An opening of the rogue's end. */
 struct life {
     _Atomic(uint32_t) generation;
@@ -52,6 +43,7 @@ struct life {
 struct soak {
     uint64_t seed;
     struct ring_window windows[LINKS]; /* end 0 is the victim's */
+    struct ring_window pools[LINKS];   /* both ends write there */
     struct channel channels[LINKS][2]; /* [link][the end that produces] */
 
     _Atomic(uint32_t) doorbells[PROCESSES]; /* a futex for each */
@@ -66,13 +58,17 @@ struct soak {
     /* What the rogue has done, and how often traffic has resumed after it. */
     uint32_t turns;
     _Atomic(uint64_t) pending; /* kinds after which it has not yet */
-    _Atomic(uint32_t) begun[KINDS_MAX];
-    _Atomic(uint32_t) resumed[KINDS_MAX];
+    _Atomic(uint32_t) begun[KINDS];
+    _Atomic(uint32_t) resumed[KINDS];
 
     /* What the victim has met. */
     _Atomic(uint32_t) faults[FAULTS_MAX];
     _Atomic(uint32_t) gate_errors;
     _Atomic(uint32_t) from_liars; /* packets that only a liar can have sent */
+
+    /* Packets that came in posted pages, and that were lent, over both links. */
+    _Atomic(uint64_t) by_pages;
+    _Atomic(uint64_t) lent;
 
     _Atomic(bool) failed;
     char complaint[256];
@@ -91,10 +87,5 @@ _Noreturn void soak_complain(struct soak *soak, const char *format, ...)
 _Noreturn void victim_run(struct soak *soak);
 _Noreturn void friend_run(struct soak *soak);
 _Noreturn void rogue_run(struct soak *soak, uint32_t number);
-
-/* The kinds of misbehaviour: 0 and up, less than KINDS_MAX. ROGUE_KILLED is the supervisor's. */
-#define ROGUE_KILLED 0u
-unsigned rogue_kinds(void);
-const char *rogue_kind_name(unsigned kind);
 
 #endif

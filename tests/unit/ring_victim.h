@@ -16,12 +16,16 @@
 #include <cmocka.h>
 
 #include "tests/unit/ring_access.h"
+
+#include "abi/gate_ring_ops.h"
 #include "tests/unit/ring_window.h"
 
 #define SECTION   POSTERN_SECTION_MIN
+#define POOL      0x10000u
 #define LOADS_MAX 32u
 
 static struct ring_window window;
+static struct ring_window pools; /* the victim's mapping of the peer's pool has guard pages too */
 static struct postern_ring victim, peer;
 
 /* The loads that the victim's present call has made from the peer's section. */
@@ -93,6 +97,21 @@ static inline void *watch_reserve(uint32_t length)
     return payload;
 }
 
+/* Sends a packet through the gate: by posted buffers, if it finds some. False: it was not taken. */
+static inline bool watch_send(uint32_t length)
+{
+    static uint8_t bytes[POSTERN_RING_MAX_PAYLOAD];
+    struct postern_gate_piece piece = {bytes, length};
+    struct postern_gate_packet packet = {{.length = length}, &piece, 1};
+    struct postern_gate_batch batch = {.ring = &victim, .packets = &packet, .count = 1};
+
+    watch();
+    int64_t result = postern_gate_send(&batch);
+    watching = false;
+    assert_true(result >= 0);
+    return batch.done == 1;
+}
+
 static inline bool watch_sync(void)
 {
     watch();
@@ -105,9 +124,12 @@ static inline int set_up(void **state)
 {
     (void)state;
     window_create(&window, SECTION);
+    window_create(&pools, POOL);
     after_load = NULL;
     assert_true(postern_ring_init(&victim, window.writable[0], window.readable[1], SECTION));
     assert_true(postern_ring_init(&peer, window.writable[1], window.readable[0], SECTION));
+    postern_ring_set_pool(&victim, pools.writable[1], POOL);
+    postern_ring_set_pool(&peer, pools.writable[0], POOL);
     postern_ring_open(&victim, 1500, 7);
     postern_ring_open(&peer, 1500, 70);
     (void)postern_ring_sync(&victim);
@@ -121,11 +143,13 @@ static inline int tear_down(void **state)
 {
     (void)state;
     window_destroy(&window);
+    window_destroy(&pools);
     return 0;
 }
 
 static inline struct postern_record *record_at(uint64_t position)
 {
+    position -= position % POSTERN_RECORD_ALIGN;
     return (void *)(window.writable[1] + SECTION / 2 + position % (SECTION / 2));
 }
 
@@ -140,6 +164,20 @@ static inline bool peer_sends(uint32_t length)
     postern_ring_commit(&peer);
     (void)postern_ring_publish(&peer);
     return true;
+}
+
+/* Posts a buffer at that offset of the own pool. */
+static inline void posts(struct postern_ring *ring, uint32_t offset, uint32_t size)
+{
+    (void)postern_ring_post(ring, (struct postern_posted){offset, size});
+    postern_ring_publish_posted(ring);
+}
+
+/* The peer's n-th posted buffer, wherever that is. */
+static inline struct postern_posted *posted_at(uint64_t number)
+{
+    return (struct postern_posted *)(void *)(window.writable[1] + POSTERN_POSTED_OFFSET) +
+           number % POSTERN_POSTED_MAX;
 }
 
 /* The link works again: a packet of the peer's arrives, and one goes to it. */

@@ -275,6 +275,26 @@ static void test_peer_restarts(void **state)
     window_destroy(&window);
 }
 
+/* A peer that has started anew and not met this end yet has a tail of 0: no fault, and no room. */
+static void test_room_while_the_peer_starts(void **state)
+{
+    (void)state;
+    set_up_link(SMALL);
+    while (put_plain(&ends[0], 1000)) {
+    }
+    (void)postern_ring_publish(&ends[0]);
+    assert_true(drain(&ends[1]) > 0);
+    (void)postern_ring_release(&ends[1]);
+    postern_ring_open(&ends[1], 1500, 7);
+    (void)postern_ring_sync(&ends[0]);
+    assert_false(ends[0].up);
+    assert_false(postern_ring_room(&ends[0], ends[0].data_size));
+    settle();
+    assert_true(ends[0].up);
+    assert_true(postern_ring_room(&ends[0], ends[0].data_size));
+    window_destroy(&window);
+}
+
 /* Random sizes in random batches, both ways at once. */
 static void run_fifo(uint32_t section_size, uint32_t packets, uint32_t seed)
 {
@@ -683,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_handshake),
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_peer_restarts),
+        cmocka_unit_test(test_room_while_the_peer_starts),
         cmocka_unit_test(test_fifo),
         cmocka_unit_test(test_full_and_empty),
         cmocka_unit_test(test_batches),

@@ -3,3 +3,5 @@ UNIT_ring :=
 UNIT_ring_order :=
 UNIT_ring_hostile :=
 UNIT_ring_fuzz :=
+UNIT_ring_pool :=
+UNIT_ring_pool_order :=

@@ -15,6 +15,7 @@
 static struct random random_peer;
 static unsigned fault_counts[POSTERN_FAULTS];
 static unsigned received, sent;
+static unsigned filled, borrowed, used; /* of them by pools */
 
 static uint64_t likely_value(void)
 {
@@ -28,6 +29,9 @@ static uint64_t likely_value(void)
                               peer.own->head,
                               SECTION / 2,
                               SECTION / 8 - 16,
+                              victim.peer_filled,
+                              victim.filled,
+                              POOL - 1000,
                               POSTERN_RECORD_PAD,
                               POSTERN_RING_MAGIC};
     uint64_t base = bases[random_below(&random_peer, sizeof(bases) / sizeof(bases[0]))];
@@ -48,16 +52,22 @@ static uint64_t likely_value(void)
     }
 }
 
-/* Writes something into the header, or into the record that the victim looks at next. */
+/* Writes something into the header, the posted buffer that the victim fills next or the record that
+ * it looks at next. */
 static void mutate(void)
 {
-    static const uint16_t offsets[] = {0x00, 0x04, 0x08, 0x0c, 0x10, 0x40, 0x80, 0xc0, 0x100};
+    static const uint16_t offsets[] = {0x00, 0x04, 0x08, 0x0c, 0x10,  0x18,
+                                       0x20, 0x40, 0x80, 0xc0, 0x100, 0x140};
     uint64_t value = likely_value();
     uint8_t *at = window.writable[1];
     size_t size = (size_t)1 << random_below(&random_peer, 4);
 
     if (random_below(&random_peer, 10) == 0) {
-        record_at(victim.tail)->flags = POSTERN_RECORD_PAD;
+        record_at(victim.tail)->flags = (uint16_t)(1u << random_below(&random_peer, 8));
+        return;
+    }
+    if (random_below(&random_peer, 10) == 0) {
+        memcpy(posted_at(victim.peer_filled), &value, sizeof(value));
         return;
     }
     if (random_below(&random_peer, 3) == 0) {
@@ -75,6 +85,22 @@ static void mutate_sometimes(void)
     }
 }
 
+/* Half of what comes is LENT, half in the victim's posted buffers. */
+static void peer_sends_by_pool(struct postern_ring *ring)
+{
+    static uint8_t bytes[2000];
+    struct postern_gate_piece piece = {bytes,
+                                       POSTERN_POSTED_MIN + random_below(&random_peer, 1400)};
+    struct postern_gate_packet packet = {{.length = (uint32_t)piece.size}, &piece, 1};
+    struct postern_gate_batch batch = {.ring = ring, .packets = &packet, .count = 1};
+
+    if (random_below(&random_peer, 2) == 0) {
+        piece.address = NULL; /* its pool's start */
+        packet.meta.flags = POSTERN_RECORD_LENT;
+    }
+    (void)postern_gate_send(&batch);
+}
+
 static void peer_steps(void)
 {
     uint32_t kind = random_below(&random_peer, 100);
@@ -85,6 +111,10 @@ static void peer_steps(void)
             postern_ring_open(&peer, 1500, 7);
         }
         (void)postern_ring_sync(&peer);
+    } else if (kind < 20) {
+        posts(&peer, random_below(&random_peer, POOL), 1 + random_below(&random_peer, 2000));
+    } else if (kind < 30) {
+        peer_sends_by_pool(&peer);
     } else if (kind < 60) {
         uint32_t length = random_below(&random_peer, 20) == 0 ? peer.max_payload : 300;
         (void)peer_sends(1 + random_below(&random_peer, length));
@@ -100,11 +130,18 @@ static void peer_steps(void)
 
 static void victim_receives(void)
 {
+    struct postern_ring_reader reader;
     struct postern_ring_meta meta;
-    const uint8_t *payload = watch_peek(&meta);
     static volatile uint8_t sum;
 
-    if (payload == NULL) {
+    watch();
+    reader = postern_ring_read_begin(&victim);
+    const uint8_t *payload = postern_ring_read_next(&reader, &meta);
+    watching = false;
+    bool posted = postern_ring_read_posted(&reader);
+    postern_ring_read_end(&victim, &reader);
+    assert_true(victim.filled <= victim.published_posted);
+    if (payload == NULL && !posted) {
         watch();
         (void)postern_ring_release(&victim);
         watch();
@@ -112,15 +149,34 @@ static void victim_receives(void)
         watching = false;
         return;
     }
-    size_t offset = (size_t)(payload - window.readable[1]);
-    assert_true(offset >= SECTION / 2 && offset + meta.length <= SECTION);
+    received++;
     assert_true(meta.length > 0 && meta.length <= victim.max_payload);
     assert_true(postern_ring_meta_valid(&meta));
+    assert_int_equal((meta.flags & POSTERN_RECORD_POSTED) != 0, posted);
+    if (posted) {
+        filled++;
+        return;
+    }
+    if ((meta.flags & POSTERN_RECORD_LENT) != 0) {
+        size_t offset = (size_t)(payload - pools.writable[1]);
+        assert_true(offset <= POOL && meta.length <= POOL - offset);
+        borrowed++;
+    } else {
+        size_t offset = (size_t)(payload - window.readable[1]);
+        assert_true(offset >= SECTION / 2 && offset + meta.length <= SECTION);
+    }
     for (uint32_t at = 0; at < meta.length; at++) {
         sum = (uint8_t)(sum + payload[at]);
     }
-    postern_ring_consume(&victim);
-    received++;
+}
+
+/* As the gate does it: into posted buffers, if there are some. */
+static void victim_sends_long(void)
+{
+    uint64_t before = victim.peer_filled;
+
+    used += watch_send(POSTERN_POSTED_MIN + random_below(&random_peer, 4000)) &&
+            victim.peer_filled != before;
 }
 
 static void victim_sends(void)
@@ -156,8 +212,11 @@ static void victim_steps(void)
         (void)watch_sync();
     } else if (kind < 5) {
         victim_receives();
-    } else if (kind < 7) {
+    } else if (kind == 5) {
         victim_sends();
+    } else if (kind == 6) {
+        victim_sends_long();
+        posts(&victim, random_below(&random_peer, POOL), 1 + random_below(&random_peer, 2000));
     } else if (random_below(&random_peer, 500) == 0) {
         postern_ring_open(&victim, 1500, 7);
         before = POSTERN_FAULT_NONE;
@@ -191,6 +250,7 @@ static void test_random_peer(void **state)
         assert_true(fault_counts[fault] >= 10);
     }
     assert_true(received > 100000 && sent > 20000);
+    assert_true(filled > 5000 && borrowed > 5000 && used > 5000);
 }
 
 int main(void)

@@ -142,6 +142,134 @@ static void wrong_checksum_outside(void)
           80);
 }
 
+/* More bytes than the buffers that the victim has posted. */
+static void wrong_filled_nothing(void)
+{
+    forge((struct postern_record){.length = 64, .flags = POSTERN_RECORD_POSTED}, 16);
+}
+
+static void wrong_filled_too_much(void)
+{
+    posts(&victim, 0, 1000);
+    posts(&victim, 1000, 1000);
+    forge((struct postern_record){.length = 2001, .flags = POSTERN_RECORD_POSTED}, 16);
+}
+
+static void wrong_filled_unpublished(void)
+{
+    posts(&victim, 0, 1000);
+    assert_true(postern_ring_post(&victim, (struct postern_posted){1000, 1000}));
+    forge((struct postern_record){.length = 1001, .flags = POSTERN_RECORD_POSTED}, 16);
+}
+
+static void wrong_filled_too_many(void)
+{
+    for (uint32_t i = 0; i < POSTERN_POSTED_SPAN + 1; i++) {
+        posts(&victim, 0, 10);
+    }
+    forge((struct postern_record){.length = 10 * POSTERN_POSTED_SPAN + 1,
+                                  .flags = POSTERN_RECORD_POSTED},
+          16);
+}
+
+static void wrong_filled_stamp(void)
+{
+    posts(&victim, 0, 1000);
+    forge((struct postern_record){.length = 64,
+                                  .flags = POSTERN_RECORD_POSTED | POSTERN_RECORD_STAMP},
+          16);
+}
+
+static void wrong_both(void)
+{
+    posts(&victim, 0, 1000);
+    forge((struct postern_record){.length = 64, .flags = POSTERN_RECORD_POOL}, 80);
+}
+
+/* Lends `length` bytes at that offset of its pool, or beyond. */
+static void lend(uint64_t offset, uint32_t length)
+{
+    struct postern_record *record = record_at(peer.own->head);
+
+    memcpy(record + 1, &offset, sizeof(offset));
+    forge((struct postern_record){.length = length, .flags = POSTERN_RECORD_LENT}, 32);
+}
+
+static void wrong_lent_behind(void)
+{
+    lend(POOL, 1);
+}
+
+static void wrong_lent_over_the_end(void)
+{
+    lend(POOL - 999, 1000);
+}
+
+static void wrong_lent_wraps(void)
+{
+    lend(UINT64_MAX - 10, 1000);
+}
+
+static void wrong_lent_unpublished(void)
+{
+    forge((struct postern_record){.length = 1000, .flags = POSTERN_RECORD_LENT}, 16);
+}
+
+/* Buffers for the victim to fill. */
+static void wrong_posted_too_many(void)
+{
+    peer.own->posted = POSTERN_POSTED_MAX + 1;
+}
+
+static void wrong_posted_back(void)
+{
+    (void)postern_ring_release(&peer);
+    posts(&peer, 0, 1000);
+    assert_true(watch_send(1000));
+    peer.own->posted = 0;
+}
+
+static void wrong_posted_empty(void)
+{
+    *posted_at(0) = (struct postern_posted){.offset = 100, .size = 0};
+    peer.own->posted = 2;
+}
+
+static void wrong_posted_behind(void)
+{
+    *posted_at(0) = (struct postern_posted){.offset = POOL, .size = 4096};
+    peer.own->posted = 1;
+}
+
+static void wrong_posted_over_the_end(void)
+{
+    *posted_at(0) = (struct postern_posted){.offset = POOL - 4095, .size = 4096};
+    peer.own->posted = 1;
+}
+
+static void wrong_posted_wraps(void)
+{
+    *posted_at(0) = (struct postern_posted){.offset = UINT32_MAX - 10, .size = 4096};
+    peer.own->posted = 1;
+}
+
+/* The second one that a packet needs. */
+static void wrong_posted_later(void)
+{
+    *posted_at(0) = (struct postern_posted){.offset = 0, .size = 100};
+    *posted_at(1) = (struct postern_posted){.offset = 100, .size = UINT32_MAX};
+    peer.own->posted = 2;
+}
+
+/* A number with which nothing that is posted later agrees. */
+static void wrong_first_posted(void)
+{
+    postern_ring_open(&peer, 1500, 7);
+    (void)watch_sync();
+    peer.own->first_posted = 1;
+    peer.own->seen = victim.generation;
+}
+
 /* A new opening with another identity. */
 static void wrong_magic(void)
 {
@@ -159,6 +287,21 @@ static void wrong_first_head(void)
 {
     postern_ring_open(&peer, 1500, 7);
     peer.own->head = 1;
+}
+
+/* Where the peer's first record is to be. */
+static void wrong_start_far(void)
+{
+    postern_ring_open(&peer, 1500, 7);
+    (void)watch_sync();
+    peer.own->start = SECTION / 2 + 16;
+    peer.own->seen = victim.generation;
+}
+
+static void wrong_start_unaligned(void)
+{
+    wrong_start_far();
+    peer.own->start = 8;
 }
 
 static void wrong_first_tail(void)
@@ -196,7 +339,27 @@ static const struct {
     {"magic", wrong_magic, POSTERN_FAULT_IDENTITY},
     {"version", wrong_version, POSTERN_FAULT_IDENTITY},
     {"first head", wrong_first_head, POSTERN_FAULT_HEAD},
+    {"start too far", wrong_start_far, POSTERN_FAULT_HEAD},
+    {"start unaligned", wrong_start_unaligned, POSTERN_FAULT_HEAD},
     {"first tail", wrong_first_tail, POSTERN_FAULT_TAIL},
+    {"filled nothing", wrong_filled_nothing, POSTERN_FAULT_LENGTH},
+    {"filled too much", wrong_filled_too_much, POSTERN_FAULT_LENGTH},
+    {"filled unpublished", wrong_filled_unpublished, POSTERN_FAULT_LENGTH},
+    {"filled too many", wrong_filled_too_many, POSTERN_FAULT_LENGTH},
+    {"filled with an unpublished stamp", wrong_filled_stamp, POSTERN_FAULT_LENGTH},
+    {"posted and lent", wrong_both, POSTERN_FAULT_META},
+    {"lent behind the pool", wrong_lent_behind, POSTERN_FAULT_LENT},
+    {"lent over its end", wrong_lent_over_the_end, POSTERN_FAULT_LENT},
+    {"lent far away", wrong_lent_wraps, POSTERN_FAULT_LENT},
+    {"lent unpublished", wrong_lent_unpublished, POSTERN_FAULT_LENGTH},
+    {"posted too many", wrong_posted_too_many, POSTERN_FAULT_POSTED},
+    {"posted back", wrong_posted_back, POSTERN_FAULT_POSTED},
+    {"posted nothing", wrong_posted_empty, POSTERN_FAULT_POSTED},
+    {"posted behind the pool", wrong_posted_behind, POSTERN_FAULT_POSTED},
+    {"posted over its end", wrong_posted_over_the_end, POSTERN_FAULT_POSTED},
+    {"posted far away", wrong_posted_wraps, POSTERN_FAULT_POSTED},
+    {"posted a wrong second", wrong_posted_later, POSTERN_FAULT_POSTED},
+    {"first posted", wrong_first_posted, POSTERN_FAULT_POSTED},
 };
 
 /* Fills the victim's ring, so that it has to look at the peer's tail. */
@@ -242,6 +405,9 @@ static void test_each_attack(void **state)
         if (attacks[i].fault == POSTERN_FAULT_TAIL) {
             (void)watch_reserve(1000);
         }
+        if (attacks[i].fault == POSTERN_FAULT_POSTED) {
+            assert_false(watch_send(1000));
+        }
         assert_cut_off(attacks[i].name, attacks[i].fault);
         /* The peer is told, once; then there is nothing to do. */
         uint32_t told = victim.seen != 0;
@@ -279,6 +445,45 @@ static void test_record_changes_after_peek(void **state)
     assert_int_equal(victim.fault, POSTERN_FAULT_META);
 }
 
+/* A posted buffer is where it was when it was looked at, whatever the peer writes there then. */
+static void move_posted(void)
+{
+    *posted_at(0) = (struct postern_posted){.offset = UINT32_MAX, .size = UINT32_MAX};
+}
+
+static void test_posted_changes_after_look(void **state)
+{
+    (void)state;
+    posts(&peer, POOL - 1000, 1000);
+    after_load = move_posted;
+    /* The first load is not the entry's: by then it is wrong already. */
+    assert_false(watch_send(1000));
+    assert_int_equal(victim.fault, POSTERN_FAULT_POSTED);
+    after_load = NULL;
+    postern_ring_open(&peer, 1500, 7);
+    assert_works();
+    posts(&peer, POOL - 1000, 1000);
+    struct postern_posted found[POSTERN_POSTED_SPAN];
+    assert_int_equal(postern_ring_find_posted(&victim, 1000, found), 1);
+    move_posted();
+    assert_int_equal(found[0].offset, POOL - 1000);
+}
+
+/* Without the peer's pool in reach no buffer is filled, and nothing borrowed. */
+static void test_no_pool(void **state)
+{
+    struct postern_ring_meta meta;
+
+    (void)state;
+    postern_ring_set_pool(&victim, NULL, 0);
+    posts(&peer, 0, 1000);
+    assert_true(watch_send(1000));
+    assert_int_equal(victim.peer_filled, 0);
+    lend(0, 1000);
+    assert_null(watch_peek(&meta));
+    assert_int_equal(victim.fault, POSTERN_FAULT_LENT);
+}
+
 /* In a batch what is wrong ends it: what was before it is good. Of records whose sizes look alike
  * each is checked. */
 static void test_wrong_in_a_batch(void **state)
@@ -307,7 +512,7 @@ static void test_wrong_in_a_batch(void **state)
     (void)set_up(state);
 }
 
-/* What is committed and not published must fit behind the tail with which a new peer begins. */
+/* What is committed and not published must fit behind the tail with which a peer begins again. */
 static void test_first_tail_behind_what_is_committed(void **state)
 {
     const struct postern_ring_meta meta = {.length = 1000};
@@ -325,8 +530,9 @@ static void test_first_tail_behind_what_is_committed(void **state)
         postern_ring_commit(&victim);
     }
     assert_true(victim.head > victim.published_head);
-    postern_ring_open(&peer, 1500, 7);
+    peer.own->seen = 0;
     (void)watch_sync();
+    assert_false(victim.up);
     /* Within what is published, but the rest would not fit. */
     peer.own->tail = victim.published_head - victim.data_size;
     peer.own->seen = victim.generation;
@@ -367,6 +573,8 @@ static void test_meta(void **state)
         {64, 0, 0, 0, 0, 0, 0, 0},
         {64, VALID, 0, 0, 0, 0, 0, 0},
         {64, POSTERN_RECORD_STAMP, 0, 0, 0, 0, 0, 1},
+        {64, POSTERN_RECORD_POSTED, 0, 0, 0, 0, 0, 0},
+        {64, POSTERN_RECORD_LENT, 0, 0, 0, 0, 0, 0},
         {64, CSUM, 34, 16, 0, 0, 0, 0},
         {64, CSUM, 62, 0, 0, 0, 0, 0},
         {64, CSUM, 0, 62, 0, 0, 0, 0},
@@ -375,7 +583,8 @@ static void test_meta(void **state)
     };
     static const struct postern_ring_meta bad[] = {
         {64, POSTERN_RECORD_PAD, 0, 0, 0, 0, 0, 0},
-        {64, 0x20, 0, 0, 0, 0, 0, 0},
+        {64, 0x80, 0, 0, 0, 0, 0, 0},
+        {64, POSTERN_RECORD_POOL, 0, 0, 0, 0, 0, 0},
         {64, CSUM | VALID, 34, 16, 0, 0, 0, 0},
         {64, 0, 34, 0, 0, 0, 0, 0},
         {64, 0, 0, 16, 0, 0, 0, 0},
@@ -408,6 +617,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_attack, NULL, tear_down),
         cmocka_unit_test_setup_teardown(test_record_changes_after_peek, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_posted_changes_after_look, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_pool, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_in_a_batch, NULL, tear_down),
         cmocka_unit_test_setup_teardown(test_first_tail_behind_what_is_committed, set_up,
                                         tear_down),

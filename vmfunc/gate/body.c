@@ -15,21 +15,7 @@
 #define POSTERN_MWAIT()          gate_test_mwait()
 #endif
 #include "abi/hypercall.h"
-
-#ifdef POSTERN_HOST
-/* What the sanitizers see. */
-static void copy_string(uint8_t *to, const uint8_t *from, uint64_t size)
-{
-    if (size != 0) {
-        (void)__builtin_memcpy(to, from, size);
-    }
-}
-#else
-static inline void copy_string(uint8_t *to, const uint8_t *from, uint64_t size)
-{
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
-}
-#endif
+#include "vmfunc/gate/copy.h"
 
 /* Bytes that are copied by words: a string instruction takes tens of cycles to begin, and copies
  * more than that faster. */
@@ -64,6 +50,7 @@ static inline void copy(void *target, const void *source, uint64_t size)
 }
 #define POSTERN_COPY(to, from, size) copy((to), (from), (size))
 
+#include "abi/gate_burst.h"
 #include "abi/gate_ring_ops.h"
 
 static int64_t do_copy(const struct postern_gate_copy *arguments)
@@ -123,6 +110,9 @@ static int64_t do_wait(const struct postern_gate_ring *arguments)
 
 int64_t gate_function(uint32_t function, void *arguments)
 {
+    if (function >= POSTERN_GATE_BURST_SEND) {
+        return gate_burst_function(function, arguments);
+    }
     switch (function) {
     case POSTERN_GATE_NOTHING:
         return 0;

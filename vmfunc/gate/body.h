@@ -14,5 +14,7 @@ bool gate_test_is_kernel(void);
 #endif
 
 int64_t gate_function(uint32_t function, void *arguments);
+/* burst.c: those of abi/gate_burst.h. */
+int64_t gate_burst_function(uint32_t function, void *arguments);
 
 #endif

@@ -4,6 +4,6 @@
 #define POSTERN_VMFUNC_GATE_LAYOUT_H
 
 #define GATE_PAGE_SIZE 0x1000
-#define GATE_PAGES     2 /* the trampoline and one page of protected code */
+#define GATE_PAGES     4 /* the trampoline and the protected code */
 
 #endif
