@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "virtio/disk.h"
+
+#include "lib/string.h"
+
+/* An entry of the map: the block is the image's, reads as zeros, or is in the pool. */
+#define IMAGE 0u
+#define ZEROS 1u
+#define POOL  2u /* and more: its number there, plus this */
+
+static uint8_t *pool_block(const struct disk_overlay *overlay, uint32_t number)
+{
+    return overlay->pool + (uint64_t)number * DISK_BLOCK;
+}
+
+/* How many bytes from `at` on are in one block, `size` at most. */
+static uint64_t part_of_block(uint64_t at, uint64_t size)
+{
+    uint64_t left = DISK_BLOCK - at % DISK_BLOCK;
+
+    return size < left ? size : left;
+}
+
+/* Bytes of the image in block `block`: the last one may be short. */
+static uint64_t image_bytes(const struct disk *disk, uint64_t block)
+{
+    return part_of_block(block * DISK_BLOCK, disk->size - block * DISK_BLOCK);
+}
+
+/* Where a part of a block is now; NULL: it reads as zeros. */
+static const uint8_t *find(const struct disk *disk, uint64_t at)
+{
+    uint32_t entry = disk->mode == DISK_OVERLAY ? disk->overlay.map[at / DISK_BLOCK] : IMAGE;
+
+    if (entry == IMAGE) {
+        return disk->image + at;
+    }
+    return entry == ZEROS ? NULL : pool_block(&disk->overlay, entry - POOL) + at % DISK_BLOCK;
+}
+
+void disk_read(const struct disk *disk, uint64_t at, void *to, uint64_t size)
+{
+    uint8_t *next = to;
+
+    while (size > 0) {
+        uint64_t part = part_of_block(at, size);
+        const uint8_t *from = find(disk, at);
+        if (from != NULL) {
+            memcpy(next, from, part);
+        } else {
+            memset(next, 0, part);
+        }
+        at += part;
+        next += part;
+        size -= part;
+    }
+}
+
+/* Takes a block from the pool; false if there is none. */
+static bool take_block(struct disk_overlay *overlay, uint32_t *number)
+{
+    if (overlay->freed != 0) {
+        *number = overlay->freed - 1;
+        memcpy(&overlay->freed, pool_block(overlay, *number), sizeof(overlay->freed));
+    } else if (overlay->fresh < overlay->blocks) {
+        *number = overlay->fresh++;
+    } else {
+        return false;
+    }
+    overlay->used++;
+    return true;
+}
+
+static void free_block(struct disk_overlay *overlay, uint32_t number)
+{
+    memcpy(pool_block(overlay, number), &overlay->freed, sizeof(overlay->freed));
+    overlay->freed = number + 1;
+    overlay->used--;
+}
+
+/* Has block `block` in the pool, with its content unless all of it is to be written anyway. NULL if
+ * the pool is used up. */
+static uint8_t *own_block(struct disk *disk, uint64_t block, bool whole)
+{
+    struct disk_overlay *overlay = &disk->overlay;
+    uint32_t *entry = &overlay->map[block];
+    uint32_t number;
+
+    if (*entry >= POOL) {
+        return pool_block(overlay, *entry - POOL);
+    }
+    if (!take_block(overlay, &number)) {
+        disk->refused++;
+        return NULL;
+    }
+    uint8_t *bytes = pool_block(overlay, number);
+    if (!whole) {
+        disk_read(disk, block * DISK_BLOCK, bytes, image_bytes(disk, block));
+    }
+    *entry = number + POOL;
+    return bytes;
+}
+
+/* Where a part of a block is to be written; NULL for nowhere. */
+static uint8_t *find_to_write(struct disk *disk, uint64_t at, uint64_t part)
+{
+    if (disk->mode == DISK_READ_WRITE) {
+        return disk->image + at;
+    }
+    uint8_t *block = own_block(disk, at / DISK_BLOCK, part == image_bytes(disk, at / DISK_BLOCK));
+    return block != NULL ? block + at % DISK_BLOCK : NULL;
+}
+
+status_t disk_write(struct disk *disk, uint64_t at, const void *from, uint64_t size)
+{
+    const uint8_t *next = from;
+
+    if (disk->mode == DISK_READ_ONLY) {
+        return STATUS_DENIED;
+    }
+    while (size > 0) {
+        uint64_t part = part_of_block(at, size);
+        uint8_t *to = find_to_write(disk, at, part);
+        if (to == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        memcpy(to, next, part);
+        at += part;
+        next += part;
+        size -= part;
+    }
+    return STATUS_OK;
+}
+
+/* A whole block of an overlay. */
+static void zero_block(struct disk *disk, uint64_t block)
+{
+    uint32_t *entry = &disk->overlay.map[block];
+
+    if (*entry >= POOL) {
+        free_block(&disk->overlay, *entry - POOL);
+    }
+    *entry = ZEROS;
+}
+
+status_t disk_zero(struct disk *disk, uint64_t at, uint64_t size)
+{
+    if (disk->mode == DISK_READ_ONLY) {
+        return STATUS_DENIED;
+    }
+    while (size > 0) {
+        uint64_t part = part_of_block(at, size);
+        if (disk->mode == DISK_OVERLAY && part == image_bytes(disk, at / DISK_BLOCK)) {
+            zero_block(disk, at / DISK_BLOCK);
+        } else if (find(disk, at) != NULL) {
+            uint8_t *to = find_to_write(disk, at, part);
+            if (to == NULL) {
+                return STATUS_NO_MEMORY;
+            }
+            memset(to, 0, part);
+        }
+        at += part;
+        size -= part;
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a block device stores: an image in memory, which is written to, or left as it is while the
+ * blocks that change are kept apart. Several disks may lie over one image that none of them writes.
+ */
+#ifndef POSTERN_VIRTIO_DISK_H
+#define POSTERN_VIRTIO_DISK_H
+
+#include "lib/status.h"
+
+#define DISK_SECTOR 512u
+#define DISK_BLOCK  4096u /* what an overlay keeps apart */
+
+enum disk_mode {
+    DISK_READ_ONLY,
+    DISK_READ_WRITE, /* the image itself */
+    DISK_OVERLAY     /* a block is copied when it is written to first */
+};
+
+/* Memory for an overlay, the caller's. */
+struct disk_overlay {
+    uint32_t *map;   /* an entry for each block of the image, zeros */
+    uint8_t *pool;   /* blocks */
+    uint32_t blocks; /* how many; less than UINT32_MAX - 2 */
+    uint32_t fresh;  /* of them were used at some time */
+    uint32_t freed;  /* the first that is free again, plus 1; its first word leads to the next */
+    uint32_t used;   /* at present */
+};
+
+struct disk {
+    enum disk_mode mode;
+    uint8_t *image;
+    uint64_t size; /* bytes, a multiple of DISK_SECTOR */
+    struct disk_overlay overlay;
+    uint64_t refused; /* writes for which the pool had no block */
+};
+
+/* How many entries an overlay's map has for an image of `size` bytes. */
+static inline uint64_t disk_blocks(uint64_t size)
+{
+    return size / DISK_BLOCK + (size % DISK_BLOCK != 0);
+}
+
+/* The range [at, at + size) is inside the disk. */
+void disk_read(const struct disk *disk, uint64_t at, void *to, uint64_t size);
+
+/* STATUS_DENIED: it is read-only. STATUS_NO_MEMORY: the pool is used up; a part may be written. */
+status_t disk_write(struct disk *disk, uint64_t at, const void *from, uint64_t size) MUST_CHECK;
+
+/* Has a range read as zeros; whole blocks of an overlay go back to the pool. As disk_write(). */
+status_t disk_zero(struct disk *disk, uint64_t at, uint64_t size) MUST_CHECK;
+
+#endif
