@@ -29,11 +29,12 @@
 /* postern_fdb.flags */
 #define POSTERN_FDB_TAGS 1u /* VLANs are kept apart; else tags are payload, and each VLAN is 0 */
 
-/* postern_fdb_port.flags. A port without both goes by the switch in that direction: it is down,
- * mirrored or limited, or the switch has another reason. */
+/* postern_fdb_port.flags. A port without SENDS or RECEIVES goes by the switch in that direction: it
+ * is down, mirrored or limited, or the switch has another reason. */
 #define POSTERN_FDB_PORT_UP       1u
 #define POSTERN_FDB_PORT_SENDS    2u /* what it sends may go directly to the receiver */
 #define POSTERN_FDB_PORT_RECEIVES 4u /* what goes to it may come directly from the sender */
+#define POSTERN_FDB_PORT_FIXED    8u /* it sends only from addresses that have an entry there */
 
 struct postern_fdb_port {
     uint16_t flags;

@@ -203,6 +203,14 @@ static inline int postern_fdb_read_lane(const struct postern_fdb_reader *reader,
     return found;
 }
 
+/* May `port` send from the address that is the frame's source? */
+static inline bool postern_fdb_owns(const struct postern_fdb *fdb, uint32_t port,
+                                    const struct postern_fdb_frame *frame, uint32_t vlan)
+{
+    return (POSTERN_LOAD(&fdb->ports[port].flags) & POSTERN_FDB_PORT_FIXED) == 0 ||
+           postern_fdb_find(fdb, postern_fdb_key(frame->source, vlan)) == (int)port;
+}
+
 /* Would the switch have let a frame pass that came on the lane of port `from`? */
 static inline int postern_fdb_read_accepts(const struct postern_fdb_reader *reader, uint32_t from,
                                            const struct postern_fdb_frame *frame)
@@ -212,7 +220,8 @@ static inline int postern_fdb_read_accepts(const struct postern_fdb_reader *read
 
     return postern_fdb_known(fdb) && postern_fdb_classify(fdb, from, frame, &vlan) &&
            postern_fdb_same_form(fdb, reader->self, frame, vlan) &&
-           !postern_fdb_drops(fdb, from, reader->self, frame);
+           !postern_fdb_drops(fdb, from, reader->self, frame) &&
+           postern_fdb_owns(fdb, from, frame, vlan);
 }
 
 /* The number of the database's present state; false while it changes. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "net/switch.h"
 
+#include "abi/ring.h"
 #include "lib/bits.h"
 #include "lib/string.h"
 
@@ -10,6 +11,7 @@
  * find their loops. */
 #define PAUSE_ADDRESS 0x010000c28001ull
 #define AGED_SETS     4u /* for each frame */
+#define FRAME_MAX     POSTERN_RING_MAX_PAYLOAD
 
 void switch_init(struct switch_state *self, struct postern_fdb *pages, uint32_t port_count)
 {
@@ -22,33 +24,33 @@ void switch_init(struct switch_state *self, struct postern_fdb *pages, uint32_t 
     }
 }
 
-static void set_bucket(struct switch_bucket *bucket, uint64_t rate)
+/* A rate of 0: no limit. */
+static void set_limit(struct switch_limit *limit, uint64_t rate, uint64_t largest)
 {
-    *bucket = (struct switch_bucket){.rate = rate, .burst = rate / 10 + 1};
+    limit->there = rate != 0;
+    if (limit->there) {
+        token_bucket_init(&limit->bucket, FDB_SECOND, rate, rate / 10 + 1, largest, 0);
+    }
 }
 
-/* Nothing that passes is refused for its size: one more than the burst always does. */
-static bool pass(struct switch_bucket *bucket, uint64_t units, uint64_t now)
+static bool pass(struct switch_limit *limit, uint64_t units, uint64_t now)
 {
-    if (bucket->rate == 0) {
-        return true;
-    }
-    uint64_t from = bucket->full_at > now ? bucket->full_at : now;
-    if (from - now > bucket->burst * FDB_SECOND / bucket->rate) {
-        return false;
-    }
-    bucket->full_at = from + units * FDB_SECOND / bucket->rate;
-    return true;
+    return !limit->there || token_bucket_take(&limit->bucket, units, now);
+}
+
+void switch_relay(struct switch_state *self, uint32_t port)
+{
+    self->ports[port].relayed = true;
 }
 
 void switch_limit(struct switch_state *self, uint32_t port, uint64_t rate)
 {
-    set_bucket(&self->ports[port].bytes, rate);
+    set_limit(&self->ports[port].bytes, rate, FRAME_MAX);
 }
 
 void switch_limit_floods(struct switch_state *self, uint32_t port, uint64_t rate)
 {
-    set_bucket(&self->ports[port].floods, rate);
+    set_limit(&self->ports[port].floods, rate, 1);
 }
 
 void switch_mirror(struct switch_state *self, uint32_t mirrored, uint32_t to)
@@ -65,7 +67,8 @@ status_t switch_fix(struct switch_state *self, uint32_t port, uint64_t mac, uint
 
 static bool port_is_direct(const struct switch_state *self, uint32_t port)
 {
-    return (self->mirrored >> port & 1) == 0 && self->ports[port].bytes.rate == 0;
+    return (self->mirrored >> port & 1) == 0 && !self->ports[port].bytes.there &&
+           !self->ports[port].relayed;
 }
 
 static bool share_a_vlan(const struct postern_fdb *pages, uint32_t one, uint32_t other)
@@ -118,6 +121,7 @@ void switch_set_up(struct switch_state *self, uint32_t port, bool up)
         flags = POSTERN_FDB_PORT_UP;
         flags |=
             port_is_direct(self, port) ? POSTERN_FDB_PORT_SENDS | POSTERN_FDB_PORT_RECEIVES : 0;
+        flags |= self->ports[port].fixed ? POSTERN_FDB_PORT_FIXED : 0;
     }
     fdb_set_port(&self->fdb, port, flags);
 }
@@ -239,6 +243,19 @@ int switch_growth(const struct switch_state *self, const struct switch_output *o
     return (has_tag(self, output, port) ? tag : 0) - (output->frame.tagged ? tag : 0);
 }
 
+/* Whether the tag had a priority and gets its VLAN. */
+static bool gets_vlan(const struct switch_output *output, uint32_t port)
+{
+    return output->frame.tagged && output->frame.vlan == 0 && output->vlan != 0 &&
+           (output->copies >> port & 1) == 0;
+}
+
+bool switch_changes(const struct switch_state *self, const struct switch_output *output,
+                    uint32_t port)
+{
+    return switch_growth(self, output, port) != 0 || gets_vlan(output, port);
+}
+
 void switch_copy(const struct switch_state *self, const struct switch_output *output, uint32_t port,
                  const uint8_t *bytes, uint32_t length, uint8_t *to)
 {
@@ -255,9 +272,7 @@ void switch_copy(const struct switch_state *self, const struct switch_output *ou
         to += POSTERN_VLAN_TAG;
     }
     memcpy(to, bytes + rest, length - rest);
-    if (growth == 0 && output->frame.tagged && output->frame.vlan == 0 && output->vlan != 0 &&
-        (output->copies >> port & 1) == 0) {
-        /* The tag had a priority and gets its VLAN. */
+    if (growth == 0 && gets_vlan(output, port)) {
         to[2] = (uint8_t)((to[2] & 0xf0) | output->vlan >> 8);
         to[3] = (uint8_t)output->vlan;
     }

@@ -18,6 +18,7 @@
 #define POSTERN_NET_SWITCH_H
 
 #include "abi/fdb_ops.h"
+#include "lib/token_bucket.h"
 #include "net/fdb.h"
 
 #define SWITCH_PORTS      POSTERN_FDB_PORTS
@@ -36,16 +37,15 @@ enum switch_drop {
     SWITCH_DROPS
 };
 
-/* Lets `rate` units pass in a second, and `burst` at once. */
-struct switch_bucket {
-    uint64_t rate; /* 0: no limit */
-    uint64_t burst;
-    uint64_t full_at; /* when the units of all that has passed are there again */
+struct switch_limit {
+    bool there;
+    struct token_bucket bucket;
 };
 
 struct switch_port {
-    struct switch_bucket bytes, floods;
-    bool fixed; /* sends only from addresses that are fixed to it */
+    struct switch_limit bytes, floods;
+    bool relayed; /* what it sends and gets goes by the switch */
+    bool fixed;   /* sends only from addresses that are fixed to it */
     uint64_t frames, flooded;
     uint64_t drops[SWITCH_DROPS];
 };
@@ -72,6 +72,8 @@ void switch_init(struct switch_state *self, struct postern_fdb *pages, uint32_t 
 /* The configuration, before the first port is up. VLANs and rules: fdb_add_vlan(), fdb_add_rule().
  */
 
+/* All that port `port` sends and gets goes by the switch: it has no lanes to others. */
+void switch_relay(struct switch_state *self, uint32_t port);
 /* What port `port` sends is limited to `rate` bytes in a second, a tenth of them at once. */
 void switch_limit(struct switch_state *self, uint32_t port, uint64_t rate);
 /* The same for frames that it has flooded: 0: no limit. */
@@ -97,6 +99,10 @@ bool switch_forward(struct switch_state *self, uint32_t from, const uint8_t *byt
  * the same negative. */
 int switch_growth(const struct switch_state *self, const struct switch_output *output,
                   uint32_t port);
+
+/* Whether the frame is another one on its way out of `port`: grown, or with another tag. */
+bool switch_changes(const struct switch_state *self, const struct switch_output *output,
+                    uint32_t port);
 
 /* Copies the frame into `to`, which has room for length + switch_growth(), as `port` wants it. */
 void switch_copy(const struct switch_state *self, const struct switch_output *output, uint32_t port,

@@ -418,6 +418,31 @@ static void receivers_check(void **state)
     assert_false(postern_fdb_accepts(&reader, 0, &frame));
 }
 
+static void receivers_check_fixed_sources(void **state)
+{
+    struct postern_fdb_frame frame = frame_of(ether_mac(1), ether_mac(0), ETHER_NO_TAG, ETHER_IPV4);
+    struct postern_fdb_reader reader;
+
+    (void)state;
+    assert_true(postern_fdb_init(&reader, &pages, 1, ALL_LANES));
+    fdb_set_port(&fdb, 0, POSTERN_FDB_PORT_UP | POSTERN_FDB_PORT_FIXED);
+    assert_false(postern_fdb_accepts(&reader, 0, &frame)); /* nobody's */
+    assert_true(postern_fdb_accepts(&reader, 2, &frame));
+    assert_int_equal(fdb_fix(&fdb, ether_mac(0), 0, 0), STATUS_OK);
+    assert_int_equal(fdb_fix(&fdb, ether_mac(2), 0, 2), STATUS_OK);
+    assert_true(postern_fdb_accepts(&reader, 0, &frame));
+    frame.source = ether_mac(2);
+    assert_false(postern_fdb_accepts(&reader, 0, &frame)); /* another's */
+    /* Its address in a VLAN is its own there only. */
+    set_up_vlans();
+    assert_int_equal(fdb_fix(&fdb, ether_mac(0), 10, 0), STATUS_OK);
+    frame.source = ether_mac(0);
+    fdb_set_port(&fdb, 0, POSTERN_FDB_PORT_UP | POSTERN_FDB_PORT_FIXED);
+    assert_true(postern_fdb_accepts(&reader, 0, &frame));
+    frame.source = ether_mac(3);
+    assert_false(postern_fdb_accepts(&reader, 0, &frame));
+}
+
 static void gives_up_while_it_changes(void **state)
 {
     (void)state;
@@ -575,6 +600,7 @@ int main(void)
         cmocka_unit_test_setup(rules_drop, set_up),
         cmocka_unit_test_setup(vlans, set_up),
         cmocka_unit_test_setup(receivers_check, set_up),
+        cmocka_unit_test_setup(receivers_check_fixed_sources, set_up),
         cmocka_unit_test_setup(gives_up_while_it_changes, set_up),
         cmocka_unit_test_setup(refuses_readers_that_are_none, set_up),
         cmocka_unit_test_setup(survives_any_content, set_up),

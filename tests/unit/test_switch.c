@@ -115,6 +115,21 @@ static void ports_go_down(void **unused)
     assert_int_equal(send(0, 1, 0), BIT(1));
 }
 
+/* A port without lanes: the others keep theirs, and the fdb tells nobody to go there directly. */
+static void relays(void **unused)
+{
+    (void)unused;
+    switch_relay(&state, 1);
+    all_up();
+    assert_int_equal(pages.ports[1].flags, POSTERN_FDB_PORT_UP);
+    assert_false(switch_is_direct(&state, 0, 1));
+    assert_false(switch_is_direct(&state, 1, 2));
+    assert_true(switch_is_direct(&state, 0, 2));
+    (void)broadcast(1, 1);
+    assert_int_equal(send(0, 1, 0), BIT(1));
+    assert_int_equal(send(1, 0, 1), BIT(0));
+}
+
 static void refuses_what_is_no_frame(void **unused)
 {
     uint8_t frame[LENGTH];
@@ -262,6 +277,8 @@ static void addresses_that_are_fixed(void **unused)
     assert_int_equal(send(2, 7, 0), 0); /* somebody else's */
     assert_int_equal(send(2, 0, 2), BIT(0));
     assert_int_equal(drops(0, SWITCH_DROP_SOURCE) + drops(2, SWITCH_DROP_SOURCE), 2);
+    assert_int_equal(pages.ports[0].flags & POSTERN_FDB_PORT_FIXED, POSTERN_FDB_PORT_FIXED);
+    assert_int_equal(pages.ports[2].flags & POSTERN_FDB_PORT_FIXED, 0);
 }
 
 /* Ports 0 and 1: VLAN 10 without tags. Port 2: 10 and 20 with tags. Port 3: 20 without. Port 4
@@ -446,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup(follows_a_move, set_up),
         cmocka_unit_test_setup(sends_nothing_back, set_up),
         cmocka_unit_test_setup(ports_go_down, set_up),
+        cmocka_unit_test_setup(relays, set_up),
         cmocka_unit_test_setup(refuses_what_is_no_frame, set_up),
         cmocka_unit_test_setup(rules_drop, set_up),
         cmocka_unit_test_setup(mirrors, set_up),
