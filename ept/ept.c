@@ -1,50 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "ept/ept.h"
-
-#define LEVELS            4u
-#define ENTRIES           512u
-#define ENTRY_PERMISSIONS (EPT_READ | EPT_WRITE | EPT_EXECUTE)
-#define ENTRY_TYPE_SHIFT  3u
-#define ENTRY_LARGE       BIT(7)
-#define ENTRY_ADDRESS     MASK(51, 12)
-#define ENTRY_BORROWED    BIT(52) /* ignored by the CPU: the table belongs to another hierarchy */
-#define ENTRY_SUPPRESS_VE BIT(63) /* by default no violation becomes a #VE */
-#define ENTRY_USED        MASK(9, 8) /* accessed and dirty */
-#define GPA_LIMIT         BIT(48)
-#define POINTER_WALK_4    (3ull << 3)
-#define POINTER_AD        BIT(6)
-
-static uint64_t level_size(unsigned level)
-{
-    return PAGE_SIZE << (9 * (level - 1));
-}
-
-static unsigned index_of(uint64_t gpa, unsigned level)
-{
-    return (unsigned)(gpa >> (12 + 9 * (level - 1))) % ENTRIES;
-}
-
-static bool is_present(uint64_t entry)
-{
-    return (entry & ENTRY_PERMISSIONS) != 0;
-}
-
-static bool is_leaf(uint64_t entry, unsigned level)
-{
-    return level == 1 || (entry & ENTRY_LARGE) != 0;
-}
-
-/* A table below `entry` that is this hierarchy's own. */
-static bool has_own_table(uint64_t entry, unsigned level)
-{
-    return is_present(entry) && !is_leaf(entry, level) && (entry & ENTRY_BORROWED) == 0;
-}
-
-static void store(uint64_t *entry, uint64_t value)
-{
-    /* Release: a table is complete before it is linked. Partner: the CPU's page walk. */
-    __atomic_store_n(entry, value, __ATOMIC_RELEASE);
-}
+#include "ept/ept_parts.h"
 
 /* A table without translations; `absent` is the entry that it is to take the place of, or 0. */
 static uint64_t *new_table(struct ept *ept, uint64_t absent)
@@ -60,15 +15,10 @@ static uint64_t *new_table(struct ept *ept, uint64_t absent)
     return table;
 }
 
-static void drop_table(struct ept *ept, uint64_t *table)
+void ept_drop_table(struct ept *ept, uint64_t *table)
 {
     ept->ops->free_page(ept->context, table);
     ept->pages--;
-}
-
-static uint64_t *table_of(const struct ept *ept, uint64_t entry)
-{
-    return ept->ops->to_virtual(ept->context, entry & ENTRY_ADDRESS);
 }
 
 static uint64_t table_entry(const struct ept *ept, uint64_t *table)
@@ -92,11 +42,11 @@ status_t ept_init(struct ept *ept, const struct ept_ops *ops, void *context, boo
 static void destroy_level(struct ept *ept, uint64_t *table, unsigned level)
 {
     for (unsigned i = 0; level > 1 && i < ENTRIES; i++) {
-        if (has_own_table(table[i], level)) {
-            destroy_level(ept, table_of(ept, table[i]), level - 1);
+        if (ept_has_own_table(table[i], level)) {
+            destroy_level(ept, ept_table_of(ept, table[i]), level - 1);
         }
     }
-    drop_table(ept, table);
+    ept_drop_table(ept, table);
 }
 
 void ept_destroy(struct ept *ept)
@@ -111,14 +61,14 @@ static bool reclaim_level(struct ept *ept, uint64_t *table, unsigned level)
     bool empty = true;
 
     for (unsigned i = 0; i < ENTRIES; i++) {
-        if (!is_present(table[i])) {
+        if (!ept_is_present(table[i])) {
             continue;
         }
-        if (has_own_table(table[i], level) &&
-            reclaim_level(ept, table_of(ept, table[i]), level - 1)) {
-            uint64_t *child = table_of(ept, table[i]);
-            store(&table[i], ENTRY_SUPPRESS_VE);
-            drop_table(ept, child);
+        if (ept_has_own_table(table[i], level) &&
+            reclaim_level(ept, ept_table_of(ept, table[i]), level - 1)) {
+            uint64_t *child = ept_table_of(ept, table[i]);
+            ept_store(&table[i], ENTRY_SUPPRESS_VE);
+            ept_drop_table(ept, child);
         } else {
             empty = false;
         }
@@ -131,8 +81,7 @@ void ept_reclaim(struct ept *ept)
     (void)reclaim_level(ept, ept->root, LEVELS);
 }
 
-/* Replaces the large page in `entry` of `level` by a table of smaller ones that translate alike. */
-static status_t split(struct ept *ept, uint64_t *entry, unsigned level)
+status_t ept_split(struct ept *ept, uint64_t *entry, unsigned level)
 {
     uint64_t *table = new_table(ept, *entry);
     uint64_t leaf = level == 2 ? *entry & ~ENTRY_LARGE : *entry;
@@ -141,9 +90,9 @@ static status_t split(struct ept *ept, uint64_t *entry, unsigned level)
         return STATUS_NO_MEMORY;
     }
     for (unsigned i = 0; i < ENTRIES; i++) {
-        table[i] = leaf + i * level_size(level - 1);
+        table[i] = leaf + i * ept_level_size(level - 1);
     }
-    store(entry, table_entry(ept, table));
+    ept_store(entry, table_entry(ept, table));
     return STATUS_OK;
 }
 
@@ -153,38 +102,37 @@ static status_t reach(struct ept *ept, uint64_t gpa, unsigned level, uint64_t **
     uint64_t *table = ept->root;
 
     for (unsigned at = LEVELS; at > level; at--) {
-        uint64_t *e = &table[index_of(gpa, at)];
-        if (!is_present(*e)) {
+        uint64_t *e = &table[ept_index(gpa, at)];
+        if (!ept_is_present(*e)) {
             uint64_t *below = new_table(ept, *e);
             if (below == NULL) {
                 return STATUS_NO_MEMORY;
             }
-            store(e, table_entry(ept, below));
+            ept_store(e, table_entry(ept, below));
         } else if ((*e & ENTRY_BORROWED) != 0) {
             return STATUS_DENIED;
-        } else if (is_leaf(*e, at)) {
-            status_t status = split(ept, e, at);
+        } else if (ept_is_leaf(*e, at)) {
+            status_t status = ept_split(ept, e, at);
             if (status != STATUS_OK) {
                 return status;
             }
         }
-        table = table_of(ept, *e);
+        table = ept_table_of(ept, *e);
     }
-    *entry = &table[index_of(gpa, level)];
+    *entry = &table[ept_index(gpa, level)];
     return STATUS_OK;
 }
 
-/* Finds the deepest entry for `gpa`; returns its level. */
-static unsigned find(const struct ept *ept, uint64_t gpa, uint64_t **entry)
+unsigned ept_find(const struct ept *ept, uint64_t gpa, uint64_t **entry)
 {
     uint64_t *table = ept->root;
 
     for (unsigned level = LEVELS;; level--) {
-        *entry = &table[index_of(gpa, level)];
-        if (!is_present(**entry) || is_leaf(**entry, level)) {
+        *entry = &table[ept_index(gpa, level)];
+        if (!ept_is_present(**entry) || ept_is_leaf(**entry, level)) {
             return level;
         }
-        table = table_of(ept, **entry);
+        table = ept_table_of(ept, **entry);
     }
 }
 
@@ -192,7 +140,7 @@ static uint64_t *deepest(const struct ept *ept, uint64_t gpa)
 {
     uint64_t *entry;
 
-    (void)find(ept, gpa, &entry);
+    (void)ept_find(ept, gpa, &entry);
     return entry;
 }
 
@@ -213,11 +161,11 @@ static bool any_mapped(const struct ept *ept, uint64_t gpa, uint64_t size)
 {
     for (uint64_t at = gpa; at < gpa + size;) {
         uint64_t *entry;
-        unsigned level = find(ept, at, &entry);
-        if (is_present(*entry)) {
+        unsigned level = ept_find(ept, at, &entry);
+        if (ept_is_present(*entry)) {
             return true;
         }
-        at = align_down(at, level_size(level)) + level_size(level);
+        at = align_down(at, ept_level_size(level)) + ept_level_size(level);
     }
     return false;
 }
@@ -225,9 +173,11 @@ static bool any_mapped(const struct ept *ept, uint64_t gpa, uint64_t size)
 /* Whether a part of the range is another hierarchy's to change. */
 static bool any_borrowed(const struct ept *ept, uint64_t gpa, uint64_t size)
 {
-    for (uint64_t at = align_down(gpa, level_size(3)); at < gpa + size; at += level_size(3)) {
-        uint64_t top = ept->root[index_of(at, 4)];
-        if (is_present(top) && (table_of(ept, top)[index_of(at, 3)] & ENTRY_BORROWED) != 0) {
+    for (uint64_t at = align_down(gpa, ept_level_size(3)); at < gpa + size;
+         at += ept_level_size(3)) {
+        uint64_t top = ept->root[ept_index(at, 4)];
+        if (ept_is_present(top) &&
+            (ept_table_of(ept, top)[ept_index(at, 3)] & ENTRY_BORROWED) != 0) {
             return true;
         }
     }
@@ -240,11 +190,11 @@ static status_t map_page(struct ept *ept, uint64_t gpa, unsigned level, uint64_t
     status_t status = reach(ept, gpa, level, &entry);
 
     /* An empty table where the large page is to go: it was left by an unmapping. */
-    if (status == STATUS_OK && is_present(*entry) && !is_leaf(*entry, level)) {
+    if (status == STATUS_OK && ept_is_present(*entry) && !ept_is_leaf(*entry, level)) {
         return STATUS_BUSY;
     }
     if (status == STATUS_OK) {
-        store(entry, leaf | (level > 1 ? ENTRY_LARGE : 0));
+        ept_store(entry, leaf | (level > 1 ? ENTRY_LARGE : 0));
     }
     return status;
 }
@@ -254,22 +204,29 @@ static status_t change(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t pe
 {
     uint64_t end = gpa + size;
     status_t status = STATUS_OK;
+    uint64_t *entry = NULL;
+    unsigned level = 0;
     bool weaker = false;
 
     for (uint64_t at = gpa; at < end && status == STATUS_OK;) {
-        uint64_t *entry;
-        unsigned level = find(ept, at, &entry);
-        uint64_t page = level_size(level);
+        /* The next one of a table of small pages, of which there may be many, or the way down. */
+        if (level == 1 && ept_index(at, 1) != 0) {
+            entry++;
+        } else {
+            level = ept_find(ept, at, &entry);
+        }
+        uint64_t page = ept_level_size(level);
         uint64_t base = align_down(at, page);
-        if (!is_present(*entry)) {
+        if (!ept_is_present(*entry)) {
             at = base + page;
         } else if (base < at || end - base < page) {
-            status = split(ept, entry, level);
+            status = ept_split(ept, entry, level);
         } else {
             uint64_t old = *entry & ENTRY_PERMISSIONS;
-            uint64_t kept = permissions == 0 ? ENTRY_SUPPRESS_VE : *entry & ~ENTRY_PERMISSIONS;
+            uint64_t kept = permissions == 0 ? ENTRY_SUPPRESS_VE
+                                             : *entry & ~(ENTRY_PERMISSIONS | ENTRY_GUARDED);
             weaker = weaker || (old & ~permissions) != 0;
-            store(entry, kept | permissions);
+            ept_store(entry, kept | permissions);
             at = base + page;
         }
     }
@@ -292,8 +249,8 @@ status_t ept_map(struct ept *ept, uint64_t gpa, uint64_t address, uint64_t size,
     uint64_t flags = permissions | (uint64_t)type << ENTRY_TYPE_SHIFT | ENTRY_SUPPRESS_VE;
     unsigned level = ept->largest_level;
     for (uint64_t done = 0; done < size;) {
-        while (level > 1 && (!is_aligned((gpa + done) | (address + done), level_size(level)) ||
-                             size - done < level_size(level))) {
+        while (level > 1 && (!is_aligned((gpa + done) | (address + done), ept_level_size(level)) ||
+                             size - done < ept_level_size(level))) {
             level--;
         }
         status_t status = map_page(ept, gpa + done, level, (address + done) | flags);
@@ -305,8 +262,53 @@ status_t ept_map(struct ept *ept, uint64_t gpa, uint64_t address, uint64_t size,
             /* What was mapped so far is whole pages: no split, so this cannot fail. */
             return done > 0 && change(ept, gpa, done, 0) != STATUS_OK ? STATUS_BUSY : status;
         }
-        done += level_size(level);
+        done += ept_level_size(level);
         level = ept->largest_level;
+    }
+    return STATUS_OK;
+}
+
+/* As ept_map_pages(), of one table. */
+static status_t map_in_table(struct ept *ept, uint64_t gpa, const uint64_t *pages, uint64_t count)
+{
+    uint64_t *entry;
+
+    if (ept_is_present(*deepest(ept, gpa))) {
+        return STATUS_EXISTS; /* perhaps a large page: it is not to be split */
+    }
+    status_t status = reach(ept, gpa, 1, &entry);
+    for (uint64_t i = 0; i < count && status == STATUS_OK; i++) {
+        uint64_t rights = pages[i] & (PAGE_SIZE - 1);
+        bool bad = bad_permissions(rights) || (pages[i] & ~(ENTRY_ADDRESS | rights)) != 0;
+        if (ept_is_present(entry[i])) {
+            status = STATUS_EXISTS;
+        } else if (pages[i] != 0 && bad) {
+            status = STATUS_INVALID;
+        }
+    }
+    for (uint64_t i = 0; i < count && status == STATUS_OK; i++) {
+        if (pages[i] != 0) {
+            ept_store(&entry[i], pages[i] | EPT_WRITE_BACK << ENTRY_TYPE_SHIFT | ENTRY_SUPPRESS_VE);
+        }
+    }
+    return status;
+}
+
+status_t ept_map_pages(struct ept *ept, uint64_t gpa, const uint64_t *pages, uint64_t count)
+{
+    if (count > GPA_LIMIT / PAGE_SIZE || bad_range(gpa, count * PAGE_SIZE)) {
+        return STATUS_INVALID;
+    }
+    for (uint64_t done = 0; done < count;) {
+        uint64_t left = ENTRIES - ept_index(gpa + done * PAGE_SIZE, 1);
+        uint64_t some = left < count - done ? left : count - done;
+        status_t status = map_in_table(ept, gpa + done * PAGE_SIZE, pages + done, some);
+        if (status != STATUS_OK) {
+            /* What was mapped so far is small pages: no split, so this cannot fail. */
+            return done > 0 && change(ept, gpa, done * PAGE_SIZE, 0) != STATUS_OK ? STATUS_BUSY
+                                                                                  : status;
+        }
+        done += some;
     }
     return STATUS_OK;
 }
@@ -335,13 +337,13 @@ status_t ept_replace(struct ept *ept, uint64_t gpa, uint64_t address, uint64_t p
         (address & ~ENTRY_ADDRESS) != 0) {
         return STATUS_INVALID;
     }
-    if (!is_present(*deepest(ept, gpa))) {
+    if (!ept_is_present(*deepest(ept, gpa))) {
         return STATUS_NOT_FOUND;
     }
     status_t status = reach(ept, gpa, 1, &entry);
     if (status == STATUS_OK) {
-        uint64_t kept = *entry & ~(ENTRY_ADDRESS | ENTRY_PERMISSIONS | ENTRY_USED);
-        store(entry, kept | address | permissions);
+        uint64_t kept = *entry & ~ENTRY_OF_PAGE;
+        ept_store(entry, kept | address | permissions);
         ept->ops->changed(ept->context);
     }
     return status;
@@ -361,17 +363,17 @@ status_t ept_set_convertible(struct ept *ept, uint64_t gpa, uint64_t size, bool 
     }
     for (uint64_t at = gpa; at < end && status == STATUS_OK;) {
         uint64_t *entry;
-        unsigned level = find(ept, at, &entry);
-        uint64_t page = level_size(level);
+        unsigned level = ept_find(ept, at, &entry);
+        uint64_t page = ept_level_size(level);
         uint64_t base = align_down(at, page);
         bool set = (*entry & ENTRY_SUPPRESS_VE) == 0;
         if (set == convertible) {
             at = base + page;
         } else if (base < at || end - base < page) {
-            status =
-                is_present(*entry) ? split(ept, entry, level) : reach(ept, at, level - 1, &entry);
+            status = ept_is_present(*entry) ? ept_split(ept, entry, level)
+                                            : reach(ept, at, level - 1, &entry);
         } else {
-            store(entry, *entry ^ ENTRY_SUPPRESS_VE);
+            ept_store(entry, *entry ^ ENTRY_SUPPRESS_VE);
             at = base + page;
         }
     }
@@ -383,23 +385,23 @@ status_t ept_borrow(struct ept *ept, const struct ept *from, uint64_t gpa)
 {
     uint64_t *entry, *lent;
 
-    if (gpa >= GPA_LIMIT || !is_aligned(gpa, level_size(3))) {
+    if (gpa >= GPA_LIMIT || !is_aligned(gpa, ept_level_size(3))) {
         return STATUS_INVALID;
     }
-    uint64_t top = from->root[index_of(gpa, 4)];
-    if (!is_present(top)) {
+    uint64_t top = from->root[ept_index(gpa, 4)];
+    if (!ept_is_present(top)) {
         return STATUS_NOT_FOUND;
     }
-    lent = &table_of(from, top)[index_of(gpa, 3)];
-    if (!has_own_table(*lent, 3)) {
-        return is_present(*lent) ? STATUS_UNSUPPORTED : STATUS_NOT_FOUND;
+    lent = &ept_table_of(from, top)[ept_index(gpa, 3)];
+    if (!ept_has_own_table(*lent, 3)) {
+        return ept_is_present(*lent) ? STATUS_UNSUPPORTED : STATUS_NOT_FOUND;
     }
     status_t status = reach(ept, gpa, 3, &entry);
-    if (status == STATUS_OK && is_present(*entry)) {
+    if (status == STATUS_OK && ept_is_present(*entry)) {
         return STATUS_EXISTS;
     }
     if (status == STATUS_OK) {
-        store(entry, *lent | ENTRY_BORROWED);
+        ept_store(entry, *lent | ENTRY_BORROWED);
     }
     return status;
 }
@@ -411,8 +413,8 @@ status_t ept_walk(const struct ept *ept, uint64_t gpa, struct ept_translation *t
     if (gpa >= GPA_LIMIT) {
         return STATUS_NOT_FOUND;
     }
-    uint64_t page = level_size(find(ept, gpa, &entry));
-    if (!is_present(*entry)) {
+    uint64_t page = ept_level_size(ept_find(ept, gpa, &entry));
+    if (!ept_is_present(*entry)) {
         return STATUS_NOT_FOUND;
     }
     *translation = (struct ept_translation){
@@ -422,6 +424,37 @@ status_t ept_walk(const struct ept *ept, uint64_t gpa, struct ept_translation *t
         .type = (enum ept_memory_type)(*entry >> ENTRY_TYPE_SHIFT & 7),
     };
     return STATUS_OK;
+}
+
+status_t ept_next(const struct ept *ept, uint64_t *gpa, struct ept_translation *translation)
+{
+    uint64_t at = *gpa;
+
+    while (at < GPA_LIMIT) {
+        uint64_t *entry;
+        uint64_t page = ept_level_size(ept_find(ept, at, &entry));
+        if (ept_is_present(*entry)) {
+            *gpa = at;
+            return ept_walk(ept, at, translation);
+        }
+        at = align_down(at, page) + page;
+    }
+    return STATUS_NOT_FOUND;
+}
+
+void ept_count_sizes(const struct ept *ept, uint64_t gpa, uint64_t size, struct ept_sizes *sizes)
+{
+    uint64_t *const counts[] = {&sizes->pages_4k, &sizes->pages_2m, &sizes->pages_1g};
+
+    *sizes = (struct ept_sizes){0};
+    for (uint64_t at = gpa; at < gpa + size;) {
+        uint64_t *entry;
+        unsigned level = ept_find(ept, at, &entry);
+        if (ept_is_present(*entry)) {
+            ++*counts[level - 1];
+        }
+        at = align_down(at, ept_level_size(level)) + ept_level_size(level);
+    }
 }
 
 uint64_t ept_pointer(const struct ept *ept)

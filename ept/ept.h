@@ -60,6 +60,12 @@ void ept_destroy(struct ept *ept);
 status_t ept_map(struct ept *ept, uint64_t gpa, uint64_t address, uint64_t size,
                  uint64_t permissions, enum ept_memory_type type) MUST_CHECK;
 
+/* Maps `count` pages side by side from `gpa` on, write-back: pages[i] is the address of the i-th, a
+ * multiple of 4096, with its permissions, or 0 for none. The tables of those are made, too: to map
+ * one later takes no memory. Errors as ept_map(), and no mapping of the range. */
+status_t ept_map_pages(struct ept *ept, uint64_t gpa, const uint64_t *pages,
+                       uint64_t count) MUST_CHECK;
+
 /* Takes [gpa, gpa + size) out; what is not mapped there already stays so. Splits large pages at the
  * edges: STATUS_NO_MEMORY, with the range still mapped at that edge, if there is no table for it.
  */
@@ -93,6 +99,19 @@ void ept_reclaim(struct ept *ept);
 /* The translation of `gpa`, STATUS_NOT_FOUND if there is none. */
 status_t ept_walk(const struct ept *ept, uint64_t gpa,
                   struct ept_translation *translation) MUST_CHECK;
+
+/* The first mapped byte at *gpa or above: its address in *gpa, and its translation.
+ * STATUS_NOT_FOUND if nothing is mapped from there on. */
+status_t ept_next(const struct ept *ept, uint64_t *gpa,
+                  struct ept_translation *translation) MUST_CHECK;
+
+/* How many pages of each size map a range. */
+struct ept_sizes {
+    uint64_t pages_4k, pages_2m, pages_1g;
+};
+
+/* Of [gpa, gpa + size), below 48 bits; a page that only reaches into it counts, too. */
+void ept_count_sizes(const struct ept *ept, uint64_t gpa, uint64_t size, struct ept_sizes *sizes);
 
 /* The EPT pointer for the VMCS or an EPTP list: write-back, four levels. */
 uint64_t ept_pointer(const struct ept *ept);

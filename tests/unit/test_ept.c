@@ -262,6 +262,47 @@ static void test_change_out_of_tables(void **state)
     pool_end(pool, &ept);
 }
 
+/* From one mapped page to the next, whatever its size, over holes of any size. */
+static void test_next(void **state)
+{
+    static const struct {
+        uint64_t gpa, size;
+    } mapped[] = {{0, SIZE_2M},
+                  {SIZE_2M, PAGE_SIZE},
+                  {3 * SIZE_1G, SIZE_1G},
+                  {BIT(47) + 5 * PAGE_SIZE, PAGE_SIZE},
+                  {BIT(48) - PAGE_SIZE, PAGE_SIZE}};
+    struct pool *pool = pool_new();
+    struct ept_translation found;
+    uint64_t gpa = 0;
+    struct ept ept;
+
+    (void)state;
+    assert_int_equal(ept_init(&ept, &pool_ops, pool, true, false), STATUS_OK);
+    assert_int_equal(ept_next(&ept, &gpa, &found), STATUS_NOT_FOUND);
+    for (unsigned i = 0; i < ARRAY_SIZE(mapped); i++) {
+        assert_int_equal(
+            ept_map(&ept, mapped[i].gpa, i * SIZE_1G, mapped[i].size, RW, EPT_WRITE_BACK),
+            STATUS_OK);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(mapped); i++) {
+        assert_int_equal(ept_next(&ept, &gpa, &found), STATUS_OK);
+        assert_int_equal(gpa, mapped[i].gpa);
+        assert_int_equal(found.page_size, mapped[i].size);
+        assert_int_equal(found.address, i * SIZE_1G);
+        gpa += found.page_size;
+    }
+    assert_int_equal(ept_next(&ept, &gpa, &found), STATUS_NOT_FOUND);
+    /* In the middle of a page, and beyond all. */
+    gpa = 3 * SIZE_1G + 0x1234567;
+    assert_int_equal(ept_next(&ept, &gpa, &found), STATUS_OK);
+    assert_int_equal(gpa, 3 * SIZE_1G + 0x1234567);
+    assert_int_equal(found.address, 2 * SIZE_1G + 0x1234567);
+    gpa = UINT64_MAX;
+    assert_int_equal(ept_next(&ept, &gpa, &found), STATUS_NOT_FOUND);
+    pool_end(pool, &ept);
+}
+
 /* A window that was moved about leaves empty tables; what is mapped keeps its own. */
 static void test_reclaim(void **state)
 {
@@ -374,6 +415,52 @@ static void test_replace(void **state)
     pool_end(pool, &ept);
 }
 
+/* Pages from anywhere, side by side; holes and pages of others stay what they are. */
+static void test_map_pages(void **state)
+{
+    struct pool *pool = pool_new();
+    struct ept ept;
+    static const uint64_t pages[] = {SIZE_1G | RW, 0, PAGE_SIZE | EPT_READ, SIZE_1G | RWX};
+    static const uint64_t bad[] = {EPT_WRITE,
+                                   SIZE_1G,
+                                   SIZE_1G | RW | BIT(3),
+                                   SIZE_1G | RW | BIT(7),
+                                   SIZE_1G | RW | BIT(52),
+                                   SIZE_1G | RW | BIT(63)};
+    uint64_t at = SIZE_2M - 2 * PAGE_SIZE; /* the last two lie in the next table */
+
+    (void)state;
+    assert_int_equal(ept_init(&ept, &pool_ops, pool, true, false), STATUS_OK);
+    assert_int_equal(ept_map_pages(&ept, at, pages, 4), STATUS_OK);
+    expect_walk(&ept, at, SIZE_1G, PAGE_SIZE, RW, EPT_WRITE_BACK);
+    expect_none(&ept, at + PAGE_SIZE);
+    expect_walk(&ept, at + 2 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, EPT_READ, EPT_WRITE_BACK);
+    expect_walk(&ept, at + 3 * PAGE_SIZE, SIZE_1G, PAGE_SIZE, RWX, EPT_WRITE_BACK);
+    /* Of what cannot be mapped as a whole nothing is, and the page in the way stays. */
+    assert_int_equal(ept_map_pages(&ept, at - 2 * PAGE_SIZE, pages, 4), STATUS_EXISTS);
+    assert_int_equal(ept_map_pages(&ept, at + PAGE_SIZE, pages, 2), STATUS_EXISTS);
+    expect_none(&ept, at - 2 * PAGE_SIZE);
+    expect_none(&ept, at + PAGE_SIZE);
+    expect_walk(&ept, at + 2 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, EPT_READ, EPT_WRITE_BACK);
+    assert_int_equal(pool->changes, 1); /* the page that was mapped for a moment */
+    assert_int_equal(ept_map_pages(&ept, at + PAGE_SIZE, pages, 1), STATUS_OK);
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(ept_map_pages(&ept, SIZE_1G, &bad[i], 1), STATUS_INVALID);
+        expect_none(&ept, SIZE_1G);
+    }
+    assert_int_equal(ept_map_pages(&ept, 1, pages, 1), STATUS_INVALID);
+    assert_int_equal(ept_map_pages(&ept, 0, pages, 0), STATUS_INVALID);
+    assert_int_equal(ept_map_pages(&ept, BIT(48) - PAGE_SIZE, pages, 2), STATUS_INVALID);
+    assert_int_equal(ept_map_pages(&ept, 0, pages, BIT(52)), STATUS_INVALID);
+    assert_int_equal(ept_map_pages(&ept, 0, pages, ~0ull), STATUS_INVALID);
+    /* A large page in the way is not split. */
+    assert_int_equal(ept_map(&ept, 3 * SIZE_1G, 0, SIZE_2M, RW, EPT_WRITE_BACK), STATUS_OK);
+    assert_int_equal(ept_map_pages(&ept, 3 * SIZE_1G, pages, 2), STATUS_EXISTS);
+    expect_walk(&ept, 3 * SIZE_1G, 0, SIZE_2M, RW, EPT_WRITE_BACK);
+    check_all(pool, &ept);
+    pool_end(pool, &ept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,9 +471,11 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_map_out_of_tables),
         cmocka_unit_test(test_change_out_of_tables),
+        cmocka_unit_test(test_next),
         cmocka_unit_test(test_reclaim),
         cmocka_unit_test(test_convertible),
         cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_map_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
