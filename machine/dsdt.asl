@@ -19,6 +19,8 @@ DefinitionBlock ("", "DSDT", 2, "POSTRN", "POSTERN ", 1)
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
                     0, 0, 0, 0, 1)
                 IO (Decode16, 0xcf8, 0xcf8, 1, 8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0, 0xc000, 0xcfff, 0, 0x1000)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
                     ReadWrite, 0, 0xc0000000, 0xfebfffff, 0, 0x3ec00000)
                 QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable,

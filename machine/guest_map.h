@@ -24,8 +24,12 @@
 #define GUEST_PCI_HIGH_BASE 0x1000000000ull
 #define GUEST_PCI_HIGH_END  0x2000000000ull
 
-#define GUEST_IOAPIC_BASE   0xfec00000ull
-#define GUEST_LAPIC_BASE    0xfee00000ull /* of multiboot kernels in xAPIC mode */
+/* Ports of BARs. */
+#define GUEST_PCI_IO_BASE 0xc000u
+#define GUEST_PCI_IO_END  0xd000u
+
+#define GUEST_IOAPIC_BASE 0xfec00000ull
+#define GUEST_LAPIC_BASE  0xfee00000ull /* of multiboot kernels in xAPIC mode */
 
 /* The gate's pages. In the last gibibyte below 4 GiB, which has no window that is in a protected
  * view: the protected views share it. */

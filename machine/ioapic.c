@@ -19,6 +19,7 @@
 #define RTE_REMOTE_IRR BIT(14)
 #define RTE_LEVEL      BIT(15)
 #define RTE_MASKED     BIT(16)
+#define ID_WRITABLE    0x0f000000u
 #define RTE_WRITABLE   (MASK(63, 56) | RTE_MASKED | RTE_LEVEL | BIT(13) | MASK(11, 0))
 
 void ioapic_init(struct ioapic *ioapic, const struct ioapic_ops *ops, void *context)
@@ -110,7 +111,7 @@ static void write_register(struct ioapic *ioapic, uint32_t value)
     uint32_t reg = ioapic->select;
 
     if (reg == REG_ID) {
-        ioapic->id = value & 0x0f000000;
+        ioapic->id = value & ID_WRITABLE;
     } else if (reg >= REG_TABLE && reg < REG_TABLE + 2 * IOAPIC_INPUTS) {
         write_redirection(ioapic, (reg - REG_TABLE) / 2, (reg & 1) != 0, value);
     }
@@ -136,4 +137,33 @@ void ioapic_write(struct ioapic *ioapic, uint32_t offset, unsigned size, uint32_
     } else if (size == 4 && offset == OFFSET_EOI) {
         ioapic_eoi(ioapic, (uint8_t)value);
     }
+}
+
+void ioapic_save(const struct ioapic *ioapic, struct ioapic_image *image)
+{
+    *image = (struct ioapic_image){.select = ioapic->select, .id = ioapic->id};
+    for (unsigned i = 0; i < IOAPIC_INPUTS; i++) {
+        image->redirection[i] = ioapic->redirection[i];
+        image->lines |= ioapic->line[i] ? BIT32(i) : 0;
+    }
+}
+
+bool ioapic_load(struct ioapic *ioapic, const struct ioapic_image *image)
+{
+    if (image->select > 0xff || (image->id & ~ID_WRITABLE) != 0 ||
+        image->lines >> IOAPIC_INPUTS != 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < IOAPIC_INPUTS; i++) {
+        if ((image->redirection[i] & ~(RTE_WRITABLE | RTE_REMOTE_IRR | RTE_STATUS)) != 0) {
+            return false;
+        }
+    }
+    ioapic->select = image->select;
+    ioapic->id = image->id;
+    for (unsigned i = 0; i < IOAPIC_INPUTS; i++) {
+        ioapic->redirection[i] = image->redirection[i];
+        ioapic->line[i] = (image->lines & BIT32(i)) != 0;
+    }
+    return true;
 }

@@ -37,4 +37,20 @@ void ioapic_set_irq(struct ioapic *ioapic, unsigned gsi, bool level);
 /* A local APIC has ended a level-triggered interrupt: it comes again if still asserted. */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
 
+/* What a snapshot has of it. */
+#define IOAPIC_IMAGE_VERSION 1u
+
+struct ioapic_image {
+    uint32_t select, id;
+    uint64_t redirection[IOAPIC_INPUTS];
+    uint32_t lines; /* a bit for each input that its device asserts */
+    uint32_t zero;
+};
+
+void ioapic_save(const struct ioapic *ioapic, struct ioapic_image *image);
+
+/* Takes the state over and delivers nothing: what was on its way is in the local APICs' images.
+ * False, and no change: no I/O APIC can be in such a state. */
+bool ioapic_load(struct ioapic *ioapic, const struct ioapic_image *image) MUST_CHECK;
+
 #endif

@@ -45,6 +45,9 @@
 #define BROADCAST          0xffffffffu
 #define DFR_FLAT           0xffffffffu
 
+static const uint16_t lvt_registers[LAPIC_LVTS] = {REG_LVT_TIMER, REG_LVT_THERMAL, REG_LVT_PERF,
+                                                   REG_LVT_LINT0, REG_LVT_LINT1,   REG_LVT_ERROR};
+
 static uint32_t *reg(const struct lapic *lapic, uint32_t offset)
 {
     return (uint32_t *)(void *)((uint8_t *)lapic->page + offset);
@@ -79,16 +82,13 @@ static uint32_t logical_id(uint32_t id)
 
 void lapic_reset(struct lapic *lapic, enum lapic_mode mode)
 {
-    static const uint16_t lvt[] = {REG_LVT_TIMER, REG_LVT_THERMAL, REG_LVT_PERF,
-                                   REG_LVT_LINT0, REG_LVT_LINT1,   REG_LVT_ERROR};
-
     memset(lapic->page, 0, PAGE_SIZE);
     *reg(lapic, REG_ID) = lapic->id;
     *reg(lapic, REG_VERSION) = VERSION;
     *reg(lapic, REG_LDR) = logical_id(lapic->id);
     *reg(lapic, REG_SVR) = 0xff;
-    for (unsigned i = 0; i < ARRAY_SIZE(lvt); i++) {
-        *reg(lapic, lvt[i]) = LVT_MASKED;
+    for (unsigned i = 0; i < LAPIC_LVTS; i++) {
+        *reg(lapic, lvt_registers[i]) = LVT_MASKED;
     }
     posted_clear(&lapic->posted);
     for (unsigned i = 0; i < POSTED_WORDS; i++) {
@@ -484,4 +484,82 @@ bool lapic_write_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t v
     }
     apply(lapic, offset, (uint32_t)value, tsc);
     return true;
+}
+
+/* Snapshots. */
+
+void lapic_save(struct lapic *lapic, uint64_t tsc_offset, struct lapic_image *image)
+{
+    lapic_sync_posted(lapic);
+    *image = (struct lapic_image){
+        .mode = lapic_mode(lapic),
+        .tpr = *reg(lapic, REG_TPR),
+        .svr = *reg(lapic, REG_SVR),
+        .esr = *reg(lapic, REG_ESR),
+        .errors = lapic->errors,
+        .icr = *reg(lapic, REG_ICR),
+        .icr_high = *reg(lapic, REG_ICR_HIGH),
+        .icr_destination = lapic->icr_destination,
+        .ldr = atomic_load_explicit(&lapic->ldr, memory_order_relaxed),
+        .dfr = atomic_load_explicit(&lapic->dfr, memory_order_relaxed),
+        .initial = *reg(lapic, REG_INITIAL),
+        .divide = *reg(lapic, REG_DIVIDE),
+        .deadline = lapic->deadline == NEVER ? NEVER : lapic->deadline + tsc_offset,
+    };
+    for (unsigned i = 0; i < LAPIC_LVTS; i++) {
+        image->lvts[i] = *reg(lapic, lvt_registers[i]);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        image->isr[i] = *reg(lapic, REG_ISR + 16 * i);
+        image->tmr[i] = *reg(lapic, REG_TMR + 16 * i);
+        image->irr[i] = *reg(lapic, REG_IRR + 16 * i);
+    }
+}
+
+bool lapic_image_is_valid(const struct lapic_image *image)
+{
+    const uint32_t no_vectors = BIT32(FIRST_VALID_VECTOR) - 1;
+
+    for (unsigned i = 0; i < LAPIC_LVTS; i++) {
+        if ((image->lvts[i] & ~writable(lvt_registers[i])) != 0) {
+            return false;
+        }
+    }
+    return image->mode <= LAPIC_X2APIC && (image->tpr & ~writable(REG_TPR)) == 0 &&
+           (image->svr & ~writable(REG_SVR)) == 0 && (image->icr & ICR_RESERVED) == 0 &&
+           (image->divide & ~writable(REG_DIVIDE)) == 0 &&
+           ((image->isr[0] | image->irr[0]) & no_vectors) == 0;
+}
+
+/* The period of a timer is what its registers say. */
+static void load_timer(struct lapic *lapic, uint64_t tsc_offset, uint64_t deadline)
+{
+    start_timer(lapic, 0);
+    lapic->deadline = deadline == NEVER ? NEVER : deadline - tsc_offset;
+}
+
+void lapic_load(struct lapic *lapic, uint64_t tsc_offset, const struct lapic_image *image)
+{
+    lapic_set_mode(lapic, (enum lapic_mode)image->mode);
+    *reg(lapic, REG_TPR) = image->tpr;
+    *reg(lapic, REG_SVR) = image->svr;
+    *reg(lapic, REG_ESR) = image->esr;
+    *reg(lapic, REG_ICR) = image->icr;
+    *reg(lapic, REG_ICR_HIGH) = image->icr_high;
+    *reg(lapic, REG_INITIAL) = image->initial;
+    *reg(lapic, REG_DIVIDE) = image->divide;
+    for (unsigned i = 0; i < LAPIC_LVTS; i++) {
+        *reg(lapic, lvt_registers[i]) = image->lvts[i];
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        *reg(lapic, REG_ISR + 16 * i) = image->isr[i];
+        *reg(lapic, REG_TMR + 16 * i) = image->tmr[i];
+        *reg(lapic, REG_IRR + 16 * i) = image->irr[i];
+    }
+    atomic_store_explicit(&lapic->ldr, image->ldr, memory_order_relaxed);
+    atomic_store_explicit(&lapic->dfr, image->dfr, memory_order_relaxed);
+    lapic->icr_destination = image->icr_destination;
+    lapic->errors = image->errors;
+    load_timer(lapic, tsc_offset, image->deadline);
+    update_ppr(lapic);
 }

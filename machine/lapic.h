@@ -117,4 +117,28 @@ uint64_t lapic_timer_deadline(const struct lapic *lapic);
 /* If the timer is due, posts its interrupt, and sets up the next period. True if it was due. */
 bool lapic_timer_expire(struct lapic *lapic, uint64_t tsc);
 
+/* What a snapshot has of it. */
+#define LAPIC_IMAGE_VERSION 1u
+#define LAPIC_LVTS          6u
+
+struct lapic_image {
+    uint32_t mode; /* enum lapic_mode */
+    uint32_t tpr, svr, esr, errors;
+    uint32_t icr, icr_high, icr_destination;
+    uint32_t ldr, dfr;
+    uint32_t lvts[LAPIC_LVTS]; /* timer, thermal, performance, LINT0, LINT1, error */
+    uint32_t initial, divide;
+    uint32_t isr[8], tmr[8], irr[8];
+    uint64_t deadline; /* by the guest's TSC; UINT64_MAX: the timer is not running */
+};
+
+/* `tsc_offset`: what the guest's TSC is ahead. What is posted is in the image, too. */
+void lapic_save(struct lapic *lapic, uint64_t tsc_offset, struct lapic_image *image);
+
+/* False: no APIC can be in such a state. */
+bool lapic_image_is_valid(const struct lapic_image *image) MUST_CHECK;
+
+/* Takes the state over from a valid image; the APIC has been reset. */
+void lapic_load(struct lapic *lapic, uint64_t tsc_offset, const struct lapic_image *image);
+
 #endif

@@ -35,13 +35,13 @@ static const struct rule {
     uint64_t value; /* FIXED and IGNORE: what it reads; FIELDs: the bits that may be written */
     size_t field;
 } rules[] = {
-    {MSR_IA32_TSC, MSR_IA32_TSC, PASS_READ, 0, 0}, /* there is no TSC offset */
+    {MSR_IA32_TSC, MSR_IA32_TSC, PASS_READ, 0, 0}, /* the CPU adds the offset */
     {MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID, FIXED, 0, 0},
     /* Fixed at x2APIC mode: the bits that could leave it are not writable. */
     {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, FIELD, 0, offsetof(struct msr_state, apic_base)},
     {MSR_SMI_COUNT, MSR_SMI_COUNT, FIXED, 0, 0},
     {MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, FIXED, FEATURE_CONTROL_LOCKED, 0},
-    /* Linux writes what it read. A change would need a TSC offset: refused. */
+    /* Linux writes what it read. A change would need an offset for each vCPU: refused. */
     {MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_ADJUST, FIELD, 0, offsetof(struct msr_state, tsc_adjust)},
     {MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, IGNORE, MICROCODE_REVISION, 0},
     {MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, FIXED, 0, 0},
@@ -70,6 +70,17 @@ void msr_state_reset(struct msr_state *state, bool first, bool mwait)
                        (mwait ? MISC_ENABLE_MONITOR : 0),
         .mtrr_def_type = MTRR_ENABLED | MTRR_WRITE_BACK,
     };
+}
+
+bool msr_state_is_valid(const struct msr_state *state, bool first, bool mwait)
+{
+    struct msr_state reset;
+
+    msr_state_reset(&reset, first, mwait);
+    return ((state->apic_base ^ reset.apic_base) & ~(APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == 0 &&
+           ((state->misc_enable ^ reset.misc_enable) & ~MISC_ENABLE_STRINGS) == 0 &&
+           (state->mtrr_def_type & ~MTRR_DEF_WRITABLE) == 0 &&
+           state->tsc_adjust == reset.tsc_adjust;
 }
 
 static const struct rule *find(uint32_t msr)

@@ -21,6 +21,10 @@ struct msr_state {
 /* The state after reset; `first`: of the vCPU that boots; `mwait`: CPUID shows MONITOR. */
 void msr_state_reset(struct msr_state *state, bool first, bool mwait);
 
+/* Whether a guest can have brought its registers to these values, but for the mode of the local
+ * APIC in `apic_base`. */
+bool msr_state_is_valid(const struct msr_state *state, bool first, bool mwait) MUST_CHECK;
+
 /* RDMSR and WRMSR of what is emulated by value. False: #GP. The x2APIC range, IA32_TSC_DEADLINE and
  * IA32_XSS are the vCPU's and #GP here. */
 bool msr_emulate_read(const struct msr_state *state, uint32_t msr, uint64_t *value);

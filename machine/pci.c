@@ -16,9 +16,11 @@
 #define CFG_INT_LINE     0x3cu
 #define CFG_MSIX         0x40u
 
+#define COMMAND_IO       0x0001u
 #define COMMAND_MEMORY   0x0002u
-#define COMMAND_WRITABLE 0x0406u /* memory, bus master, interrupt disable */
+#define COMMAND_WRITABLE 0x0406u /* memory, bus master, interrupt disable; of some: I/O */
 #define STATUS_CAP_LIST  0x0010u
+#define BAR_IO           0x1u
 #define BAR_WIDE         0x4u
 #define BAR_PREFETCH     0x8u
 #define CAP_MSIX         0x11u
@@ -53,6 +55,8 @@ void pci_function_init(struct pci_function *function, const struct pci_function_
     memset(function, 0, sizeof(*function));
     function->ops = ops;
     function->context = context;
+    function->last_link = CFG_CAPABILITIES;
+    function->capabilities_end = CFG_MSIX;
     put(function->config, CFG_VENDOR, 4, (uint32_t)device << 16 | vendor);
     put(function->config, CFG_CLASS, 4, class_code << 8);
     put(function->config, CFG_SUBSYSTEM, 4, (uint32_t)device << 16 | vendor);
@@ -65,15 +69,34 @@ void pci_add_bar(struct pci_function *function, unsigned bar, uint64_t size, uin
         .size = size, .initial = address, .wide = wide, .prefetchable = prefetchable};
 }
 
+void pci_add_io_bar(struct pci_function *function, unsigned bar, uint32_t size, uint16_t port)
+{
+    function->bars[bar] = (struct pci_bar){.size = size, .initial = port, .io = true};
+}
+
+unsigned pci_add_capability(struct pci_function *function, const uint8_t *bytes, unsigned size)
+{
+    uint8_t at = function->capabilities_end;
+
+    put(function->config, CFG_STATUS, 2, STATUS_CAP_LIST);
+    memcpy(function->config + at, bytes, size);
+    function->config[at + 1] = 0;
+    function->config[function->last_link] = at;
+    function->last_link = (uint8_t)(at + 1);
+    function->capabilities_end = (uint8_t)(at + align_up(size, 4));
+    return at;
+}
+
 void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned bar,
                   uint32_t table_offset, uint32_t pending_offset)
 {
+    uint8_t bytes[12];
+
     function->msix_vectors = vectors;
-    put(function->config, CFG_STATUS, 2, STATUS_CAP_LIST);
-    put(function->config, CFG_CAPABILITIES, 1, CFG_MSIX);
-    put(function->config, CFG_MSIX, 4, CAP_MSIX | (vectors - 1) << 16);
-    put(function->config, CFG_MSIX + 4, 4, table_offset | bar);
-    put(function->config, CFG_MSIX + 8, 4, pending_offset | bar);
+    put(bytes, 0, 4, CAP_MSIX | (vectors - 1) << 16);
+    put(bytes, 4, 4, table_offset | bar);
+    put(bytes, 8, 4, pending_offset | bar);
+    (void)pci_add_capability(function, bytes, sizeof(bytes));
 }
 
 void pci_init(struct pci_bus *bus)
@@ -97,7 +120,8 @@ status_t pci_attach(struct pci_bus *bus, struct pci_function *function)
 /* The address in a BAR's registers, without its flags. */
 static uint64_t bar_register(const struct pci_function *function, unsigned bar)
 {
-    uint64_t value = get(function->config, CFG_BAR0 + 4 * bar, 4) & ~0xfu;
+    uint32_t flags = function->bars[bar].io ? 0x3u : 0xfu;
+    uint64_t value = get(function->config, CFG_BAR0 + 4 * bar, 4) & ~flags;
 
     if (function->bars[bar].wide) {
         value |= (uint64_t)get(function->config, CFG_BAR0 + 4 * bar + 4, 4) << 32;
@@ -108,7 +132,8 @@ static uint64_t bar_register(const struct pci_function *function, unsigned bar)
 static void put_bar(struct pci_function *function, unsigned bar, uint64_t value)
 {
     const struct pci_bar *b = &function->bars[bar];
-    uint32_t flags = (b->wide ? BAR_WIDE : 0) | (b->prefetchable ? BAR_PREFETCH : 0);
+    uint32_t flags =
+        (b->io ? BAR_IO : 0) | (b->wide ? BAR_WIDE : 0) | (b->prefetchable ? BAR_PREFETCH : 0);
 
     value &= ~(b->size - 1);
     put(function->config, CFG_BAR0 + 4 * bar, 4, (uint32_t)value | flags);
@@ -119,8 +144,11 @@ static void put_bar(struct pci_function *function, unsigned bar, uint64_t value)
 
 /* The host bridge passes on what is in its windows: a BAR elsewhere, over RAM or another device,
  * decodes nothing. */
-static bool is_passed_on(uint64_t address, uint64_t size)
+static bool is_passed_on(uint64_t address, uint64_t size, bool io)
 {
+    if (io) {
+        return range_within(address, size, GUEST_PCI_IO_BASE, GUEST_PCI_IO_END - GUEST_PCI_IO_BASE);
+    }
     return range_within(address, size, GUEST_PCI_BASE, GUEST_PCI_END - GUEST_PCI_BASE) ||
            range_within(address, size, GUEST_PCI_HIGH_BASE,
                         GUEST_PCI_HIGH_END - GUEST_PCI_HIGH_BASE);
@@ -129,7 +157,7 @@ static bool is_passed_on(uint64_t address, uint64_t size)
 /* Recomputes what each BAR decodes and tells the owner of changes. */
 static void update_decoding(struct pci_function *function)
 {
-    bool enabled = (get(function->config, CFG_COMMAND, 2) & COMMAND_MEMORY) != 0;
+    uint32_t command = get(function->config, CFG_COMMAND, 2);
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
         struct pci_bar *bar = &function->bars[i];
@@ -138,8 +166,9 @@ static void update_decoding(struct pci_function *function)
         }
         uint64_t old = bar->decoded;
         uint64_t address = bar_register(function, i);
-        bar->decoded = enabled && is_passed_on(address, bar->size) ? address : 0;
-        if (old != bar->decoded && function->ops != NULL) {
+        bool enabled = (command & (bar->io ? COMMAND_IO : COMMAND_MEMORY)) != 0;
+        bar->decoded = enabled && is_passed_on(address, bar->size, bar->io) ? address : 0;
+        if (old != bar->decoded && function->ops != NULL && function->ops->bar_moved != NULL) {
             function->ops->bar_moved(function, i, old, bar->decoded);
         }
     }
@@ -320,14 +349,32 @@ static unsigned bar_at(const struct pci_function *function, unsigned offset, boo
     return *high ? index - 1 : PCI_BARS;
 }
 
+static uint32_t writable_command(const struct pci_function *function)
+{
+    uint32_t mask = COMMAND_WRITABLE;
+
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        mask |= function->bars[i].io ? COMMAND_IO : 0;
+    }
+    return mask;
+}
+
+static bool is_own(const struct pci_function *function, unsigned offset)
+{
+    return offset >= function->own && offset < (unsigned)function->own + function->own_size;
+}
+
 /* `value` is the whole aligned 32-bit register at `offset` after the write. */
-static void write_register(struct pci_function *function, unsigned offset, uint32_t value)
+static bool write_register(struct pci_function *function, unsigned offset, uint32_t value)
 {
     bool high = false;
     unsigned bar = bar_at(function, offset, &high);
 
+    if (is_own(function, offset)) {
+        return function->ops->write_own(function, offset, value);
+    }
     if (offset == CFG_COMMAND) {
-        put(function->config, CFG_COMMAND, 2, value & COMMAND_WRITABLE);
+        put(function->config, CFG_COMMAND, 2, value & writable_command(function));
         update_decoding(function);
     } else if (bar != PCI_BARS) {
         uint64_t old = bar_register(function, bar);
@@ -344,6 +391,7 @@ static void write_register(struct pci_function *function, unsigned offset, uint3
     } else if (offset == CFG_CACHE_LINE) {
         function->config[CFG_CACHE_LINE] = (uint8_t)value;
     }
+    return true;
 }
 
 static uint32_t ones(unsigned size)
@@ -356,44 +404,124 @@ uint32_t pci_io_read(struct pci_bus *bus, uint16_t port, unsigned size)
     if (port == PORT_ADDRESS && size == 4) {
         return bus->address;
     }
-    const struct pci_function *function = selected(bus);
+    struct pci_function *function = selected(bus);
     unsigned within = (unsigned)(port - PORT_DATA);
+    unsigned offset = bus->address & 0xfc;
     if (port < PORT_DATA || function == NULL || within + size > 4) {
         return ones(size);
     }
-    return get(function->config, (bus->address & 0xfc) + within, size);
+    if (is_own(function, offset)) {
+        return function->ops->read_own(function, offset) >> 8 * within & ones(size);
+    }
+    return get(function->config, offset + within, size);
 }
 
-void pci_io_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t value)
+bool pci_io_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t value)
 {
     if (port == PORT_ADDRESS && size == 4) {
         bus->address = value;
-        return;
+        return true;
     }
     struct pci_function *function = selected(bus);
     unsigned within = (unsigned)(port - PORT_DATA);
     if (port < PORT_DATA || function == NULL || within + size > 4) {
-        return;
+        return true;
     }
     unsigned offset = bus->address & 0xfc;
     uint32_t mask = ones(size) << 8 * within;
     uint32_t old = get(function->config, offset, 4);
-    write_register(function, offset, (old & ~mask) | (value << 8 * within & mask));
+    return write_register(function, offset, (old & ~mask) | (value << 8 * within & mask));
 }
 
-bool pci_find_bar(struct pci_bus *bus, uint64_t gpa, struct pci_function **function, unsigned *bar,
-                  uint64_t *offset)
+/* The functions on the bus have no gaps between them. */
+static bool find(struct pci_bus *bus, bool io, uint64_t address, unsigned size,
+                 struct pci_function **function, unsigned *bar, uint64_t *offset)
 {
-    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
-        for (unsigned b = 0; bus->functions[i] != NULL && b < PCI_BARS; b++) {
+    for (unsigned i = 0; i < PCI_FUNCTIONS && bus->functions[i] != NULL; i++) {
+        for (unsigned b = 0; b < PCI_BARS; b++) {
             const struct pci_bar *candidate = &bus->functions[i]->bars[b];
-            if (candidate->decoded != 0 && gpa - candidate->decoded < candidate->size) {
+            if (candidate->decoded != 0 && candidate->io == io &&
+                range_within(address, size, candidate->decoded, candidate->size)) {
                 *function = bus->functions[i];
                 *bar = b;
-                *offset = gpa - candidate->decoded;
+                *offset = address - candidate->decoded;
                 return true;
             }
         }
     }
     return false;
+}
+
+bool pci_find_bar(struct pci_bus *bus, uint64_t gpa, struct pci_function **function, unsigned *bar,
+                  uint64_t *offset)
+{
+    return find(bus, false, gpa, 1, function, bar, offset);
+}
+
+bool pci_find_port(struct pci_bus *bus, uint16_t port, unsigned size,
+                   struct pci_function **function, unsigned *bar, uint64_t *offset)
+{
+    return find(bus, true, port, size, function, bar, offset);
+}
+
+/* Snapshots. */
+
+void pci_function_save(const struct pci_function *function, struct pci_function_image *image)
+{
+    const uint8_t *config = function->config;
+
+    memset(image, 0, sizeof(*image));
+    image->identity = get(config, CFG_VENDOR, 4);
+    image->command = (uint16_t)get(config, CFG_COMMAND, 2);
+    image->msix_control =
+        (uint16_t)(function->msix_vectors != 0 ? get(config, CFG_MSIX + 2, 2) : 0);
+    memcpy(image->bars, config + CFG_BAR0, sizeof(image->bars));
+    image->cache_line = config[CFG_CACHE_LINE];
+    image->interrupt_line = config[CFG_INT_LINE];
+    image->msix_vectors = function->msix_vectors;
+    image->own_size = function->own_size;
+    memcpy(image->own, config + function->own, function->own_size);
+    for (unsigned i = 0; i < function->msix_vectors; i++) {
+        image->msix[i].address = function->msix[i].address;
+        image->msix[i].data = function->msix[i].data;
+        image->msix[i].masked = function->msix[i].masked;
+        image->msix[i].pending = function->msix[i].pending;
+    }
+}
+
+bool pci_function_fits(const struct pci_function *function, const struct pci_function_image *image)
+{
+    for (unsigned i = 0; i < function->msix_vectors; i++) {
+        if (image->msix[i].masked > 1 || image->msix[i].pending > 1 ||
+            (image->msix[i].address & 3) != 0) {
+            return false;
+        }
+    }
+    return image->identity == get(function->config, CFG_VENDOR, 4) &&
+           image->msix_vectors == function->msix_vectors && image->own_size == function->own_size;
+}
+
+void pci_function_load(struct pci_function *function, const struct pci_function_image *image)
+{
+    for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+        if (function->bars[bar].size != 0) {
+            uint64_t high = function->bars[bar].wide ? image->bars[bar + 1] : 0;
+            put_bar(function, bar, high << 32 | image->bars[bar]);
+        }
+    }
+    for (unsigned i = 0; i < function->msix_vectors; i++) {
+        function->msix[i].address = image->msix[i].address;
+        function->msix[i].data = image->msix[i].data;
+        function->msix[i].masked = image->msix[i].masked != 0;
+        function->msix[i].pending = image->msix[i].pending != 0;
+    }
+    if (function->msix_vectors != 0) {
+        put(function->config, CFG_MSIX + 2, 2,
+            (image->msix_control & (MSIX_ENABLE | MSIX_MASK_ALL)) | (function->msix_vectors - 1));
+    }
+    function->config[CFG_CACHE_LINE] = image->cache_line;
+    function->config[CFG_INT_LINE] = image->interrupt_line;
+    memcpy(function->config + function->own, image->own, function->own_size);
+    put(function->config, CFG_COMMAND, 2, image->command & writable_command(function));
+    update_decoding(function);
 }

@@ -25,6 +25,8 @@ enum {
 #define D_VALID    0x80u
 #define HOUR_PM    0x80u
 #define INDEX_MASK 0x7fu
+/* The year 9999 is 253402300799 seconds away from 1970. */
+#define OFFSET_MAX 253402300799ll
 
 struct date {
     unsigned second, minute, hour, weekday, day, month, year;
@@ -276,4 +278,22 @@ void rtc_write(struct rtc *rtc, unsigned reg, uint8_t value)
         /* Bit 7 of A, "update in progress", never shows. */
         rtc->ram[rtc->index] = rtc->index == RTC_A ? value & 0x7fu : value;
     }
+}
+
+void rtc_save(const struct rtc *rtc, struct rtc_image *image)
+{
+    *image = (struct rtc_image){.offset = rtc->offset, .index = rtc->index};
+    memcpy(image->ram, rtc->ram, sizeof(image->ram));
+}
+
+bool rtc_load(struct rtc *rtc, const struct rtc_image *image)
+{
+    /* A date beyond what four digits tell is none. */
+    if (image->index >= RTC_RAM_SIZE || image->offset > OFFSET_MAX || image->offset < -OFFSET_MAX) {
+        return false;
+    }
+    rtc->offset = image->offset;
+    rtc->index = image->index;
+    memcpy(rtc->ram, image->ram, sizeof(rtc->ram));
+    return true;
 }

@@ -25,4 +25,19 @@ void rtc_init(struct rtc *rtc, uint64_t (*seconds_now)(void *context), void *con
 uint8_t rtc_read(struct rtc *rtc, unsigned reg);
 void rtc_write(struct rtc *rtc, unsigned reg, uint8_t value);
 
+/* What a snapshot has of it. The time itself goes on by the machine's clock. */
+#define RTC_IMAGE_VERSION 1u
+
+struct rtc_image {
+    int64_t offset;
+    uint8_t index;
+    uint8_t zero[7];
+    uint8_t ram[RTC_RAM_SIZE];
+};
+
+void rtc_save(const struct rtc *rtc, struct rtc_image *image);
+
+/* False, and no change: no clock can be in such a state. */
+bool rtc_load(struct rtc *rtc, const struct rtc_image *image) MUST_CHECK;
+
 #endif

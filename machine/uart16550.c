@@ -188,3 +188,43 @@ void uart16550_write(struct uart16550 *uart, unsigned reg, uint8_t value)
     }
     update_irq(uart);
 }
+
+void uart16550_save(const struct uart16550 *uart, struct uart16550_image *image)
+{
+    *image = (struct uart16550_image){
+        .ier = uart->ier,
+        .fcr = uart->fcr,
+        .lcr = uart->lcr,
+        .mcr = uart->mcr,
+        .scratch = uart->scratch,
+        .dll = uart->dll,
+        .dlm = uart->dlm,
+        .thre_pending = uart->thre_pending,
+        .irq = uart->irq,
+        .count = (uint8_t)uart->count,
+    };
+    for (unsigned i = 0; i < uart->count; i++) {
+        image->fifo[i] = uart->fifo[(uart->first + i) % UART16550_FIFO];
+    }
+}
+
+bool uart16550_load(struct uart16550 *uart, const struct uart16550_image *image)
+{
+    if (image->count > UART16550_FIFO || image->thre_pending > 1 || image->irq > 1 ||
+        (image->ier & ~IER_MASK) != 0 || (image->mcr & ~MCR_MASK) != 0) {
+        return false;
+    }
+    uart->ier = image->ier;
+    uart->fcr = image->fcr;
+    uart->lcr = image->lcr;
+    uart->mcr = image->mcr;
+    uart->scratch = image->scratch;
+    uart->dll = image->dll;
+    uart->dlm = image->dlm;
+    uart->thre_pending = image->thre_pending != 0;
+    uart->irq = image->irq != 0;
+    uart->first = 0;
+    uart->count = image->count;
+    memcpy(uart->fifo, image->fifo, sizeof(uart->fifo));
+    return true;
+}

@@ -37,4 +37,20 @@ size_t uart16550_rx_room(const struct uart16550 *uart);
 /* A byte arrives from the line; dropped when there is no room. */
 void uart16550_receive(struct uart16550 *uart, uint8_t byte);
 
+/* What a snapshot has of it. */
+#define UART16550_IMAGE_VERSION 1u
+
+struct uart16550_image {
+    uint8_t ier, fcr, lcr, mcr, scratch, dll, dlm;
+    uint8_t thre_pending, irq; /* 0 or 1 */
+    uint8_t count;             /* bytes in `fifo`, the oldest first */
+    uint8_t fifo[UART16550_FIFO];
+};
+
+void uart16550_save(const struct uart16550 *uart, struct uart16550_image *image);
+
+/* Takes the state over, and tells nobody of its interrupt line, which the I/O APIC's image has.
+ * False, and no change: no UART can be in such a state. */
+bool uart16550_load(struct uart16550 *uart, const struct uart16550_image *image) MUST_CHECK;
+
 #endif

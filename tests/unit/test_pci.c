@@ -71,7 +71,7 @@ static void start(struct fixture *f)
 
 static void select_device(struct fixture *f, unsigned device, unsigned offset)
 {
-    pci_io_write(&f->bus, 0xcf8, 4, 0x80000000u | device << 11 | (offset & 0xfc));
+    (void)!pci_io_write(&f->bus, 0xcf8, 4, 0x80000000u | device << 11 | (offset & 0xfc));
 }
 
 static uint32_t config_read(struct fixture *f, unsigned device, unsigned offset, unsigned size)
@@ -83,7 +83,7 @@ static uint32_t config_read(struct fixture *f, unsigned device, unsigned offset,
 static void config_write(struct fixture *f, unsigned offset, unsigned size, uint32_t value)
 {
     select_device(f, 1, offset);
-    pci_io_write(&f->bus, (uint16_t)(0xcfc + (offset & 3)), size, value);
+    (void)!pci_io_write(&f->bus, (uint16_t)(0xcfc + (offset & 3)), size, value);
 }
 
 static void test_enumeration(void **state)
@@ -108,10 +108,10 @@ static void test_enumeration(void **state)
     /* Another function, another bus, and the enable bit off. */
     static const uint32_t nothing[] = {0x80000900, 0x80000f00, 0x80010800, 0x80ff0800, 0x00000800};
     for (unsigned i = 0; i < ARRAY_SIZE(nothing); i++) {
-        pci_io_write(&f.bus, 0xcf8, 4, nothing[i]);
+        (void)!pci_io_write(&f.bus, 0xcf8, 4, nothing[i]);
         assert_int_equal(pci_io_read(&f.bus, 0xcf8, 4), nothing[i]);
         assert_int_equal(pci_io_read(&f.bus, 0xcfc, 4), 0xffffffff);
-        pci_io_write(&f.bus, 0xcfc, 4, 0xffffffff);
+        (void)!pci_io_write(&f.bus, 0xcfc, 4, 0xffffffff);
     }
     assert_int_equal(config_read(&f, 1, COMMAND, 2), 0);
 }
@@ -136,12 +136,12 @@ static void test_access_sizes(void **state)
     assert_int_equal(pci_io_read(&f.bus, 0xcff, 2), 0xffff);
     assert_int_equal(pci_io_read(&f.bus, 0xcfa, 4), 0xffffffff);
     assert_int_equal(pci_io_read(&f.bus, 0xcf8, 1), 0xff);
-    pci_io_write(&f.bus, 0xcf8, 2, 0x1234);
-    pci_io_write(&f.bus, 0xcfb, 1, 0);
+    (void)!pci_io_write(&f.bus, 0xcf8, 2, 0x1234);
+    (void)!pci_io_write(&f.bus, 0xcfb, 1, 0);
     assert_int_equal(pci_io_read(&f.bus, 0xcf8, 4), 0x80000800);
     select_device(&f, 1, COMMAND);
-    pci_io_write(&f.bus, 0xcfd, 4, 0xffffffff);
-    pci_io_write(&f.bus, 0xcff, 2, 0xffff);
+    (void)!pci_io_write(&f.bus, 0xcfd, 4, 0xffffffff);
+    (void)!pci_io_write(&f.bus, 0xcff, 2, 0xffff);
     assert_int_equal(config_read(&f, 1, COMMAND, 2), 0);
 }
 
@@ -384,7 +384,7 @@ static void test_attach_until_full(void **state)
         assert_ptr_equal(bus.functions[i], &function[i]);
     }
     assert_int_equal(pci_attach(&bus, &function[1]), STATUS_NO_MEMORY);
-    pci_io_write(&bus, 0xcf8, 4, 0x80000000 | 31u << 11);
+    (void)!pci_io_write(&bus, 0xcf8, 4, 0x80000000 | 31u << 11);
     assert_int_equal(pci_io_read(&bus, 0xcfe, 2), 31);
 }
 
@@ -430,7 +430,7 @@ static void test_random_accesses(void **state)
             break;
         case 1:
         case 2:
-            pci_io_write(&f.bus, port, size, value);
+            (void)!pci_io_write(&f.bus, port, size, value);
             break;
         case 3:
             assert_int_equal((uint64_t)pci_io_read(&f.bus, port, size) >> 8 * size, 0);
@@ -459,15 +459,175 @@ static void test_random_accesses(void **state)
     assert_true(f.moves > 100 && f.interrupts > 100);
 }
 
+/* A function with what virtio ones have besides: ports, more capabilities, registers of its own. */
+struct own {
+    struct pci_bus bus;
+    struct pci_function function;
+    unsigned read_at, written_at;
+    uint32_t written;
+    bool again;
+};
+
+static uint32_t on_read_own(struct pci_function *function, unsigned offset)
+{
+    struct own *o = function->context;
+
+    o->read_at = offset;
+    return 0x44332211;
+}
+
+static bool on_write_own(struct pci_function *function, unsigned offset, uint32_t value)
+{
+    struct own *o = function->context;
+
+    o->written_at = offset;
+    o->written = value;
+    return !o->again;
+}
+
+static void start_own(struct own *o)
+{
+    static const struct pci_function_ops own_ops = {.read_own = on_read_own,
+                                                    .write_own = on_write_own};
+    static const uint8_t first[] = {9, 0xff, 5, 'a', 'b'}, second[] = {9, 0xff, 4, 'c'};
+
+    memset(o, 0, sizeof(*o));
+    pci_init(&o->bus);
+    pci_function_init(&o->function, &own_ops, o, VENDOR, DEVICE, CLASS);
+    pci_add_bar(&o->function, 0, BAR0_SIZE, BAR0_AT, false, false);
+    pci_add_io_bar(&o->function, 2, 4, 0xc010);
+    pci_add_msix(&o->function, VECTORS, 0, 0x1000, 0x1800);
+    assert_int_equal(pci_add_capability(&o->function, first, sizeof(first)), MSIX + 12);
+    assert_int_equal(pci_add_capability(&o->function, second, sizeof(second)), MSIX + 20);
+    o->function.own = MSIX + 20;
+    o->function.own_size = 4;
+    assert_int_equal(pci_attach(&o->bus, &o->function), STATUS_OK);
+    pci_reset(&o->bus);
+}
+
+static uint32_t own_read(struct own *o, unsigned offset, unsigned size)
+{
+    (void)!pci_io_write(&o->bus, 0xcf8, 4, 0x80000800u | (offset & 0xfc));
+    return pci_io_read(&o->bus, (uint16_t)(0xcfc + (offset & 3)), size);
+}
+
+static bool own_write(struct own *o, unsigned offset, unsigned size, uint32_t value)
+{
+    (void)!pci_io_write(&o->bus, 0xcf8, 4, 0x80000800u | (offset & 0xfc));
+    return pci_io_write(&o->bus, (uint16_t)(0xcfc + (offset & 3)), size, value);
+}
+
+static void test_capability_list(void **state)
+{
+    struct own o;
+
+    (void)state;
+    start_own(&o);
+    assert_int_equal(own_read(&o, 0x06, 2) & 0x10, 0x10);
+    assert_int_equal(own_read(&o, 0x34, 1), MSIX);
+    assert_int_equal(own_read(&o, MSIX, 2), (MSIX + 12) << 8 | 0x11);
+    assert_int_equal(own_read(&o, MSIX + 12, 4), 'a' << 24 | 5 << 16 | (MSIX + 20) << 8 | 9);
+    assert_int_equal(own_read(&o, MSIX + 16, 1), 'b');
+    assert_int_equal(o.function.config[MSIX + 21], 0);
+}
+
+static void test_ports(void **state)
+{
+    struct own o;
+    struct pci_function *function = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
+
+    (void)state;
+    start_own(&o);
+    assert_false(pci_find_port(&o.bus, 0xc010, 1, &function, &bar, &offset));
+    assert_int_equal(own_read(&o, 0x18, 4), 0xc011);
+    (void)!own_write(&o, 0x18, 4, 0xffffffff);
+    assert_int_equal(own_read(&o, 0x18, 4), 0xfffffffd);
+    (void)!own_write(&o, 0x18, 4, 0xc020);
+    /* Memory's enable bit is not that of ports. */
+    (void)!own_write(&o, COMMAND, 2, 2);
+    assert_false(pci_find_port(&o.bus, 0xc020, 1, &function, &bar, &offset));
+    assert_true(pci_find_bar(&o.bus, BAR0_AT, &function, &bar, &offset));
+    (void)!own_write(&o, COMMAND, 2, 1);
+    assert_int_equal(own_read(&o, COMMAND, 2), 1);
+    assert_false(pci_find_bar(&o.bus, BAR0_AT, &function, &bar, &offset));
+    assert_false(pci_find_bar(&o.bus, 0xc020, &function, &bar, &offset));
+    for (unsigned size = 1; size <= 4; size *= 2) {
+        for (uint16_t port = 0xc018; port < 0xc030; port++) {
+            bool inside = port >= 0xc020 && port + size <= 0xc024;
+            assert_int_equal(pci_find_port(&o.bus, port, size, &function, &bar, &offset), inside);
+            if (inside) {
+                assert_ptr_equal(function, &o.function);
+                assert_int_equal(bar, 2);
+                assert_int_equal(offset, port - 0xc020);
+            }
+        }
+    }
+    /* Outside the bridge's window: over other devices' ports. */
+    static const uint32_t elsewhere[] = {0x3f8, 0xcf8, 0xbffc, 0xd000, 0xfffffffc, 0x1c020};
+    for (unsigned i = 0; i < ARRAY_SIZE(elsewhere); i++) {
+        (void)!own_write(&o, 0x18, 4, elsewhere[i]);
+        assert_false(
+            pci_find_port(&o.bus, (uint16_t)(elsewhere[i] & ~3u), 1, &function, &bar, &offset));
+    }
+}
+
+/* A function without ports has no enable bit for them. */
+static void test_no_ports(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f);
+    config_write(&f, COMMAND, 2, 0xffff);
+    assert_int_equal(config_read(&f, 1, COMMAND, 2), 0x406);
+}
+
+static void test_own_registers(void **state)
+{
+    struct own o;
+    unsigned at = MSIX + 20;
+
+    (void)state;
+    start_own(&o);
+    assert_int_equal(own_read(&o, at, 4), 0x44332211);
+    assert_int_equal(o.read_at, at);
+    assert_int_equal(own_read(&o, at + 1, 2), 0x3322);
+    assert_int_equal(own_read(&o, at + 3, 1), 0x44);
+    /* A part is written into what configuration space has, without a read of the owner's. */
+    o.read_at = 0;
+    assert_true(own_write(&o, at + 2, 1, 0x77));
+    assert_int_equal(o.written_at, at);
+    assert_int_equal(o.written, 'c' << 24 | 0x77 << 16 | 9);
+    assert_int_equal(o.read_at, 0);
+    o.again = true;
+    assert_false(own_write(&o, at, 4, 1));
+    o.written_at = 0;
+    assert_true(own_write(&o, at - 4, 4, 1));
+    assert_true(own_write(&o, at + 4, 4, 1));
+    assert_int_equal(o.written_at, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_enumeration),         cmocka_unit_test(test_access_sizes),
-        cmocka_unit_test(test_bar_sizing),          cmocka_unit_test(test_decoding),
-        cmocka_unit_test(test_reset_ends_decoding), cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_msix_capability),     cmocka_unit_test(test_msix_masks),
-        cmocka_unit_test(test_msix_table),          cmocka_unit_test(test_msi_decode),
-        cmocka_unit_test(test_attach_until_full),   cmocka_unit_test(test_random_accesses),
+        cmocka_unit_test(test_enumeration),
+        cmocka_unit_test(test_access_sizes),
+        cmocka_unit_test(test_bar_sizing),
+        cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_reset_ends_decoding),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_msix_capability),
+        cmocka_unit_test(test_msix_masks),
+        cmocka_unit_test(test_msix_table),
+        cmocka_unit_test(test_msi_decode),
+        cmocka_unit_test(test_capability_list),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_no_ports),
+        cmocka_unit_test(test_own_registers),
+        cmocka_unit_test(test_attach_until_full),
+        cmocka_unit_test(test_random_accesses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
