@@ -10,7 +10,7 @@
 
 #define BOOT_MAX_CPUS    64u
 #define BOOT_MAX_REGIONS 256u
-#define BOOT_MAX_FILES   16u
+#define BOOT_MAX_FILES   32u
 
 enum boot_region_type {
     BOOT_REGION_FREE,     /* RAM that is ours to use, boot services' memory included */

@@ -100,6 +100,18 @@ xsetbv_may_fault:
 	xor %eax, %eax
 	ret
 
+/* int xrstor_try(const void *area, uint64_t mask) */
+	.globl xrstor_try
+	.hidden xrstor_try
+xrstor_try:
+	mov %esi, %eax
+	mov %rsi, %rdx
+	shr $32, %rdx
+xrstor_may_fault:
+	xrstor64 (%rdi)
+	xor %eax, %eax
+	ret
+
 fixup_return_1:
 	mov $1, %eax
 	ret
@@ -114,6 +126,7 @@ exception_fixups:
 	.long rdmsr_may_fault - ., fixup_return_1 - .
 	.long wrmsr_may_fault - ., fixup_return_1 - .
 	.long xsetbv_may_fault - ., fixup_return_1 - .
+	.long xrstor_may_fault - ., fixup_return_1 - .
 	.globl exception_fixups_end
 	.hidden exception_fixups_end
 exception_fixups_end:

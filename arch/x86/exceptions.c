@@ -29,6 +29,7 @@ extern char image_start[] __asm__("__image_start");
 int rdmsr_try(uint32_t msr, uint64_t *value);
 int wrmsr_try(uint32_t msr, uint64_t value);
 int xsetbv_try(uint32_t index, uint64_t value);
+int xrstor_try(const void *area, uint64_t mask);
 void exception_handle(struct exception_frame *frame);
 
 static interrupt_handler_t handlers[VECTORS];
@@ -69,6 +70,11 @@ status_t wrmsr_safe(uint32_t msr, uint64_t value)
 status_t xsetbv_safe(uint32_t index, uint64_t value)
 {
     return xsetbv_try(index, value) == 0 ? STATUS_OK : STATUS_DENIED;
+}
+
+status_t xrstor_safe(const void *area, uint64_t mask)
+{
+    return xrstor_try(area, mask) == 0 ? STATUS_OK : STATUS_DENIED;
 }
 
 static bool fix_up(struct exception_frame *frame)

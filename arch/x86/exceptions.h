@@ -33,5 +33,6 @@ void interrupt_dispatch(unsigned vector);
 status_t rdmsr_safe(uint32_t msr, uint64_t *value) MUST_CHECK;
 status_t wrmsr_safe(uint32_t msr, uint64_t value) MUST_CHECK;
 status_t xsetbv_safe(uint32_t index, uint64_t value) MUST_CHECK;
+status_t xrstor_safe(const void *area, uint64_t mask) MUST_CHECK;
 
 #endif

@@ -22,9 +22,7 @@ static uint8_t *make_stack(void)
 
 status_t pcpu_create_all(const struct boot_info *info)
 {
-    uint64_t bytes = sizeof(struct pcpu) * info->cpu_count;
-
-    pcpus = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    pcpus = pages_alloc_bytes(sizeof(struct pcpu) * info->cpu_count);
     if (pcpus == NULL) {
         return STATUS_NO_MEMORY;
     }

@@ -50,6 +50,7 @@ static const struct item items[] = {
     {"external-interrupt exiting", WORD_PIN, PIN_EXTERNAL_INTERRUPT_EXITING, REQUIRED, NEEDS_NEWER},
     {"NMI exiting", WORD_PIN, PIN_NMI_EXITING, REQUIRED, NEEDS_NEWER},
     {"preemption timer", WORD_PIN, PIN_PREEMPTION_TIMER, REQUIRED, NEEDS_NEWER},
+    {"TSC offsetting", WORD_PROC, PROC_TSC_OFFSETTING, REQUIRED, NEEDS_NEWER},
     {"HLT exiting", WORD_PROC, PROC_HLT_EXITING, REQUIRED, NEEDS_NEWER},
     {"CR8 exiting", WORD_PROC, PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING, REQUIRED,
      NEEDS_NEWER},
@@ -77,9 +78,12 @@ static const struct item items[] = {
      NEEDS_NEWER},
     {"EPT 1 GiB pages", WORD_EPT, EPT_CAP_1G, WANTED, "2 MiB pages"},
     {"EPT execute-only", WORD_EPT, EPT_CAP_EXECUTE_ONLY, WANTED, "gates are readable"},
-    {"EPT accessed and dirty bits", WORD_EPT, EPT_CAP_ACCESSED_DIRTY, WANTED, "not used yet"},
+    {"EPT accessed and dirty bits", WORD_EPT, EPT_CAP_ACCESSED_DIRTY, WANTED,
+     "dirty pages are found by exits"},
     {"save preemption timer", WORD_EXIT, EXIT_SAVE_PREEMPTION_TIMER, WANTED,
      "time slices start again at each exit"},
+    {"PAUSE-loop exiting", WORD_PROC2, PROC2_PAUSE_LOOP_EXITING, WANTED,
+     "who spins on a shared CPU does so to the end of the time slice"},
     {"VPID", WORD_PROC2, PROC2_VPID, WANTED, "each entry and exit flushes the TLB"},
     {"INVVPID", WORD_EPT, EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE, WANTED, "VPID is not used"},
     {"RDTSCP", WORD_PROC2, PROC2_RDTSCP, WANTED, "hidden from guests"},
@@ -96,7 +100,8 @@ static const struct item items[] = {
     {"VM functions", WORD_PROC2, PROC2_VM_FUNCTIONS, WANTED, "views change by exits"},
     {"EPTP switching", WORD_VMFUNC, VMFUNC_CAP_EPTP_SWITCHING, WANTED, "views change by exits"},
     {"virtualization exceptions", WORD_PROC2, PROC2_VE, WANTED, "violations are told by exits"},
-    {"page-modification logging", WORD_PROC2, PROC2_PML, WANTED, "not used yet"},
+    {"page-modification logging", WORD_PROC2, PROC2_PML, WANTED,
+     "dirty pages are looked for in tables"},
     {"TSC scaling", WORD_PROC2, PROC2_TSC_SCALING, WANTED, "not used yet"},
 };
 
@@ -132,6 +137,36 @@ static uint64_t word_value(const struct vmx_raw *raw, enum word word)
 static bool present(const struct vmx_raw *raw, const struct item *item)
 {
     return (word_value(raw, item->word) & item->bits) == item->bits;
+}
+
+void vmx_raw_read(struct vmx_raw *raw, uint32_t features, vmx_msr_reader_t read, void *context)
+{
+    *raw = (struct vmx_raw){
+        .intel_vmx = (features & BIT32(5)) != 0,
+        .x2apic = (features & BIT32(21)) != 0,
+        .tsc_deadline = (features & BIT32(24)) != 0,
+        .xsave = (features & BIT32(26)) != 0,
+    };
+    if (!raw->intel_vmx) {
+        return;
+    }
+    raw->feature_control = read(context, MSR_IA32_FEATURE_CONTROL);
+    raw->basic = read(context, MSR_IA32_VMX_BASIC);
+    raw->misc = read(context, MSR_IA32_VMX_MISC);
+    bool exact = (raw->basic & VMX_BASIC_TRUE_CONTROLS) != 0;
+    raw->pin = read(context, exact ? MSR_IA32_VMX_TRUE_PINBASED : MSR_IA32_VMX_PINBASED);
+    raw->proc = read(context, exact ? MSR_IA32_VMX_TRUE_PROCBASED : MSR_IA32_VMX_PROCBASED);
+    raw->exit = read(context, exact ? MSR_IA32_VMX_TRUE_EXIT : MSR_IA32_VMX_EXIT);
+    raw->entry = read(context, exact ? MSR_IA32_VMX_TRUE_ENTRY : MSR_IA32_VMX_ENTRY);
+    if (((raw->proc >> 32) & PROC_SECONDARY_CONTROLS) != 0) {
+        raw->proc2 = read(context, MSR_IA32_VMX_PROCBASED2);
+    }
+    if (((raw->proc2 >> 32) & (PROC2_EPT | PROC2_VPID)) != 0) {
+        raw->ept_vpid = read(context, MSR_IA32_VMX_EPT_VPID_CAP);
+    }
+    if (((raw->proc2 >> 32) & PROC2_VM_FUNCTIONS) != 0) {
+        raw->vmfunc = read(context, MSR_IA32_VMX_VMFUNC);
+    }
 }
 
 unsigned vmx_caps_missing(const struct vmx_raw *raw)
@@ -182,8 +217,9 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
     *caps = (struct vmx_caps){
         .pin = PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS |
                PIN_PREEMPTION_TIMER,
-        .proc = PROC_HLT_EXITING | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING | PROC_MONITOR_EXITING |
-                PROC_UNCONDITIONAL_IO_EXITING | PROC_MSR_BITMAPS | PROC_SECONDARY_CONTROLS,
+        .proc = PROC_TSC_OFFSETTING | PROC_HLT_EXITING | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING |
+                PROC_MONITOR_EXITING | PROC_UNCONDITIONAL_IO_EXITING | PROC_MSR_BITMAPS |
+                PROC_SECONDARY_CONTROLS,
         .proc2 = PROC2_EPT | PROC2_UNRESTRICTED_GUEST,
         .exit = EXIT_HOST_64BIT | EXIT_ACKNOWLEDGE_INTERRUPT | EXIT_SAVE_EFER | EXIT_LOAD_EFER |
                 EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_DEBUG | EXIT_SAVE_PREEMPTION_TIMER,
@@ -193,6 +229,7 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
         .rdtscp = (offered2 & PROC2_RDTSCP) != 0,
         .invpcid = (offered2 & PROC2_INVPCID) != 0,
         .xsaves = (offered2 & PROC2_XSAVES) != 0,
+        .pause_loop_exiting = (offered2 & PROC2_PAUSE_LOOP_EXITING) != 0,
         .mwait = ((uint32_t)raw->proc & (PROC_MWAIT_EXITING | PROC_MONITOR_EXITING)) == 0,
         .ept_1g = (raw->ept_vpid & EPT_CAP_1G) != 0,
         .ept_execute_only = (raw->ept_vpid & EPT_CAP_EXECUTE_ONLY) != 0,
@@ -200,7 +237,8 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
         .eptp_switching =
             (offered2 & PROC2_VM_FUNCTIONS) != 0 && (raw->vmfunc & VMFUNC_CAP_EPTP_SWITCHING) != 0,
         .virtualization_exceptions = (offered2 & PROC2_VE) != 0,
-        .pml = (offered2 & PROC2_PML) != 0,
+        /* It logs the setting of dirty flags. */
+        .pml = (offered2 & PROC2_PML) != 0 && (raw->ept_vpid & EPT_CAP_ACCESSED_DIRTY) != 0,
         .tsc_scaling = (offered2 & PROC2_TSC_SCALING) != 0,
     };
     caps->proc2 |= (caps->vpid ? PROC2_VPID : 0) | (caps->rdtscp ? PROC2_RDTSCP : 0) |
@@ -219,6 +257,12 @@ void vmx_caps_without_views(struct vmx_caps *caps)
     caps->eptp_switching = false;
     caps->virtualization_exceptions = false;
     caps->proc2 &= ~PROC2_VM_FUNCTIONS;
+}
+
+void vmx_caps_without_dirty_flags(struct vmx_caps *caps)
+{
+    caps->ept_accessed_dirty = false;
+    caps->pml = false;
 }
 
 bool vmx_caps_same(const struct vmx_raw *raw, const struct vmx_raw *other)

@@ -28,11 +28,18 @@ struct vmx_caps {
     bool vpid, xsaves, rdtscp, invpcid;
     bool x2apic_virtualization; /* with APIC-register virtualization */
     bool virtual_interrupt_delivery;
-    bool posted_interrupts; /* only with virtual_interrupt_delivery */
-    bool mwait;             /* guests may be let execute MONITOR and MWAIT */
+    bool posted_interrupts;  /* only with virtual_interrupt_delivery */
+    bool pause_loop_exiting; /* not in proc2: on while others wait for the CPU */
+    bool mwait;              /* guests may be let execute MONITOR and MWAIT */
     bool ept_1g, ept_execute_only, ept_accessed_dirty;
     bool eptp_switching, virtualization_exceptions, pml, tsc_scaling; /* there, for later use */
 };
+
+/* Reads an MSR of the CPU in question. */
+typedef uint64_t (*vmx_msr_reader_t)(void *context, uint32_t msr);
+
+/* Asks a CPU with those CPUID.1:ECX for its answers. MSRs that it does not have are not read. */
+void vmx_raw_read(struct vmx_raw *raw, uint32_t features, vmx_msr_reader_t read, void *context);
 
 /* How many required items are missing: 0 means that Postern can run. */
 unsigned vmx_caps_missing(const struct vmx_raw *raw);
@@ -43,6 +50,9 @@ void vmx_caps_choose(const struct vmx_raw *raw, bool no_apicv, struct vmx_caps *
 
 /* Forgoes VMFUNC and #VE: what they do is done by exits. */
 void vmx_caps_without_views(struct vmx_caps *caps);
+
+/* Forgoes the accessed and dirty flags of EPT: the same. */
+void vmx_caps_without_dirty_flags(struct vmx_caps *caps);
 
 /* Whether a CPU with `other` can run what was chosen by `raw`: VMX is not locked off there, and
  * each control word allows the same. */

@@ -2,41 +2,17 @@
 #include "arch/x86/vmx_probe.h"
 
 #include "arch/x86/cpu.h"
-#include "arch/x86/defs/msr.h"
-#include "arch/x86/defs/vmx_controls.h"
-#include "lib/bits.h"
 #include "lib/log.h"
+
+static uint64_t read_msr(void *context, uint32_t msr)
+{
+    (void)context;
+    return rdmsr(msr);
+}
 
 void vmx_probe(struct vmx_raw *raw)
 {
-    uint32_t features = cpuid(1, 0).ecx;
-
-    *raw = (struct vmx_raw){
-        .intel_vmx = (features & BIT32(5)) != 0,
-        .x2apic = (features & BIT32(21)) != 0,
-        .tsc_deadline = (features & BIT32(24)) != 0,
-        .xsave = (features & BIT32(26)) != 0,
-    };
-    if (!raw->intel_vmx) {
-        return;
-    }
-    raw->feature_control = rdmsr(MSR_IA32_FEATURE_CONTROL);
-    raw->basic = rdmsr(MSR_IA32_VMX_BASIC);
-    raw->misc = rdmsr(MSR_IA32_VMX_MISC);
-    bool exact = (raw->basic & VMX_BASIC_TRUE_CONTROLS) != 0;
-    raw->pin = rdmsr(exact ? MSR_IA32_VMX_TRUE_PINBASED : MSR_IA32_VMX_PINBASED);
-    raw->proc = rdmsr(exact ? MSR_IA32_VMX_TRUE_PROCBASED : MSR_IA32_VMX_PROCBASED);
-    raw->exit = rdmsr(exact ? MSR_IA32_VMX_TRUE_EXIT : MSR_IA32_VMX_EXIT);
-    raw->entry = rdmsr(exact ? MSR_IA32_VMX_TRUE_ENTRY : MSR_IA32_VMX_ENTRY);
-    if (((raw->proc >> 32) & PROC_SECONDARY_CONTROLS) != 0) {
-        raw->proc2 = rdmsr(MSR_IA32_VMX_PROCBASED2);
-    }
-    if (((raw->proc2 >> 32) & (PROC2_EPT | PROC2_VPID)) != 0) {
-        raw->ept_vpid = rdmsr(MSR_IA32_VMX_EPT_VPID_CAP);
-    }
-    if (((raw->proc2 >> 32) & PROC2_VM_FUNCTIONS) != 0) {
-        raw->vmfunc = rdmsr(MSR_IA32_VMX_VMFUNC);
-    }
+    vmx_raw_read(raw, cpuid(1, 0).ecx, read_msr, NULL);
 }
 
 struct line {

@@ -102,6 +102,7 @@ static const struct need required[] = {
     {PROC, HIGH(PROC_CR8_LOAD_EXITING), "CR8 exiting"},
     {PROC, HIGH(PROC_CR8_STORE_EXITING), "CR8 exiting"},
     {PROC, HIGH(PROC_NMI_WINDOW_EXITING), "NMI-window exiting"},
+    {PROC, HIGH(PROC_TSC_OFFSETTING), "TSC offsetting"},
     {PROC, HIGH(PROC_HLT_EXITING), "HLT exiting"},
     {PROC, HIGH(PROC_RDPMC_EXITING), "RDPMC exiting"},
     {PROC, HIGH(PROC_MWAIT_EXITING), "MONITOR and MWAIT exiting"},
@@ -159,7 +160,7 @@ static void test_whole(void **state)
     assert_true(caps.x2apic_virtualization && caps.virtual_interrupt_delivery);
     assert_true(caps.ept_1g && caps.ept_execute_only && caps.ept_accessed_dirty);
     assert_true(caps.eptp_switching && caps.virtualization_exceptions && caps.pml);
-    assert_true(caps.tsc_scaling);
+    assert_true(caps.tsc_scaling && caps.pause_loop_exiting);
     assert_int_equal(caps.preemption_timer_shift, 5);
     for (unsigned i = 0; i < ARRAY_SIZE(required); i++) {
         const struct need *r = &required[i];
@@ -173,10 +174,60 @@ static void test_whole(void **state)
     }
     assert_true((caps.proc2 & PROC2_VPID) && (caps.proc2 & PROC2_RDTSCP));
     assert_true((caps.proc2 & PROC2_INVPCID) && (caps.proc2 & PROC2_XSAVES));
-    /* What is there only for later must not be on. */
-    assert_false(caps.proc2 & (PROC2_VE | PROC2_PML | PROC2_TSC_SCALING));
+    /* What is there only for later, or for a while, must not be on. */
+    assert_false(caps.proc2 &
+                 (PROC2_VE | PROC2_PML | PROC2_TSC_SCALING | PROC2_PAUSE_LOOP_EXITING));
     assert_true(caps.posted_interrupts && (caps.pin & PIN_POSTED_INTERRUPTS) != 0);
     assert_false(caps.proc & (PROC_INTERRUPT_WINDOW_EXITING | PROC_NMI_WINDOW_EXITING));
+}
+
+/* A CPU that has some MSRs, and faults at others. */
+struct made_up_cpu {
+    uint64_t basic, proc, proc2;
+    uint32_t absent[4];
+};
+
+static uint64_t read_made_up(void *context, uint32_t msr)
+{
+    const struct made_up_cpu *cpu = context;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cpu->absent); i++) {
+        assert_true(msr != cpu->absent[i]);
+    }
+    switch (msr) {
+    case MSR_IA32_VMX_BASIC:
+        return cpu->basic;
+    case MSR_IA32_VMX_PROCBASED:
+    case MSR_IA32_VMX_TRUE_PROCBASED:
+        return cpu->proc;
+    case MSR_IA32_VMX_PROCBASED2:
+        return cpu->proc2;
+    default:
+        return ALL | msr;
+    }
+}
+
+static void test_read(void **state)
+{
+    const uint32_t features = BIT32(5) | BIT32(24);
+    struct made_up_cpu old = {.absent = {MSR_IA32_VMX_TRUE_PINBASED, MSR_IA32_VMX_PROCBASED2,
+                                         MSR_IA32_VMX_VMFUNC, MSR_IA32_VMX_EPT_VPID_CAP}};
+    struct made_up_cpu new = {VMX_BASIC_TRUE_CONTROLS, ALL, ALL, {MSR_IA32_VMX_PINBASED, 0, 0, 0}};
+    struct made_up_cpu middle = {0, ALL, HIGH(PROC2_EPT), {MSR_IA32_VMX_VMFUNC, 0, 0, 0}};
+    struct vmx_raw raw;
+
+    (void)state;
+    vmx_raw_read(&raw, features, read_made_up, &old);
+    assert_true(raw.intel_vmx && raw.tsc_deadline && !raw.x2apic && !raw.xsave);
+    assert_true(raw.pin == (ALL | MSR_IA32_VMX_PINBASED) && raw.proc2 == 0 && raw.ept_vpid == 0);
+    vmx_raw_read(&raw, features, read_made_up, &new);
+    assert_true(raw.pin == (ALL | MSR_IA32_VMX_TRUE_PINBASED) && raw.vmfunc != 0);
+    assert_true(raw.entry == (ALL | MSR_IA32_VMX_TRUE_ENTRY));
+    vmx_raw_read(&raw, features, read_made_up, &middle);
+    assert_true(raw.ept_vpid == (ALL | MSR_IA32_VMX_EPT_VPID_CAP) && raw.vmfunc == 0);
+    /* Without VMX none of them is there. */
+    vmx_raw_read(&raw, ~features, NULL, NULL);
+    assert_true(!raw.intel_vmx && raw.x2apic && raw.xsave && raw.basic == 0);
 }
 
 static void test_no_vmx(void **state)
@@ -283,6 +334,8 @@ static const struct wanted wanted[] = {
     {EPT, EPT_CAP_EXECUTE_ONLY, "EPT execute-only", offsetof(struct vmx_caps, ept_execute_only), 0},
     {EPT, EPT_CAP_ACCESSED_DIRTY, "EPT accessed and dirty bits",
      offsetof(struct vmx_caps, ept_accessed_dirty), 0},
+    {PROC2, HIGH(PROC2_PAUSE_LOOP_EXITING), "PAUSE-loop exiting",
+     offsetof(struct vmx_caps, pause_loop_exiting), 0},
     {PROC2, HIGH(PROC2_VPID), "VPID", offsetof(struct vmx_caps, vpid), PROC2_VPID},
     {EPT, EPT_CAP_INVVPID, "INVVPID", offsetof(struct vmx_caps, vpid), PROC2_VPID},
     {EPT, EPT_CAP_INVVPID_SINGLE, "INVVPID", offsetof(struct vmx_caps, vpid), PROC2_VPID},
@@ -454,12 +507,13 @@ static void test_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),           cmocka_unit_test(test_no_vmx),
-        cmocka_unit_test(test_feature_control), cmocka_unit_test(test_cpu_features),
-        cmocka_unit_test(test_each_required),   cmocka_unit_test(test_no_ept),
-        cmocka_unit_test(test_each_wanted),     cmocka_unit_test(test_no_apicv),
-        cmocka_unit_test(test_mwait),           cmocka_unit_test(test_without_views),
-        cmocka_unit_test(test_random_words),    cmocka_unit_test(test_same),
+        cmocka_unit_test(test_whole),         cmocka_unit_test(test_read),
+        cmocka_unit_test(test_no_vmx),        cmocka_unit_test(test_feature_control),
+        cmocka_unit_test(test_cpu_features),  cmocka_unit_test(test_each_required),
+        cmocka_unit_test(test_no_ept),        cmocka_unit_test(test_each_wanted),
+        cmocka_unit_test(test_no_apicv),      cmocka_unit_test(test_mwait),
+        cmocka_unit_test(test_without_views), cmocka_unit_test(test_random_words),
+        cmocka_unit_test(test_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

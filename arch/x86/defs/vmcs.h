@@ -205,6 +205,7 @@ enum vmcs_field {
 #define VIOLATION_LINEAR       (1u << 7)
 #define VIOLATION_FINAL        (1u << 8) /* the access itself, not one to a paging structure */
 #define VIOLATION_NMI_UNMASK   (1u << 12)
+#define LOG_FULL_NMI_UNMASK    (1u << 12)
 
 #define ACTIVITY_ACTIVE        0u
 #define ACTIVITY_HLT           1u

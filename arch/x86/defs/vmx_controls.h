@@ -13,6 +13,7 @@
 
 /* Primary processor-based VM-execution controls */
 #define PROC_INTERRUPT_WINDOW_EXITING (1u << 2)
+#define PROC_TSC_OFFSETTING           (1u << 3)
 #define PROC_HLT_EXITING              (1u << 7)
 #define PROC_MWAIT_EXITING            (1u << 10)
 #define PROC_RDPMC_EXITING            (1u << 11)
@@ -35,6 +36,7 @@
 #define PROC2_UNRESTRICTED_GUEST         (1u << 7)
 #define PROC2_APIC_REGISTER              (1u << 8)
 #define PROC2_VIRTUAL_INTERRUPT_DELIVERY (1u << 9)
+#define PROC2_PAUSE_LOOP_EXITING         (1u << 10)
 #define PROC2_INVPCID                    (1u << 12)
 #define PROC2_VM_FUNCTIONS               (1u << 13)
 #define PROC2_PML                        (1u << 17)
