@@ -36,16 +36,18 @@ struct postern_dev_port {
     uint64_t gate_size;   /* 0: mode open */
     uint64_t window_size; /* twice the section's */
     uint8_t mac[6];
-    uint8_t reserved[2];
+    uint8_t queues; /* each has a slice of both sections (abi/pci.h) */
+    uint8_t reserved;
 };
 
 /*
  * Numbers of ioctl(), as Linux makes them. Errors: EBUSY, the interface is up, another file has the
- * port, or this one has one; ENODEV, there is no such port; EOPNOTSUPP, it has several queues;
- * ENXIO, this file has none, or it went away; others are those of opening a view.
+ * port, or this one has one; ENODEV, there is no such port; EOPNOTSUPP, it is a network's; ENXIO,
+ * this file has none, or it went away; EINVAL, the port has no such queue; others are those of
+ * opening a view.
  */
 #define POSTERN_DEV_TAKE     0xc0205000u /* struct postern_dev_port * */
-#define POSTERN_DEV_DOORBELL 0x00005001u /* rings the peer; ENOTCONN: its VM does not run */
+#define POSTERN_DEV_DOORBELL 0x00005001u /* rings at a queue; ENOTCONN: the peer does not run */
 #define POSTERN_DEV_GRANT    0x00005002u /* 1 or 0: POSTERN_HC_WINDOW_GRANT for the own section */
 #define POSTERN_DEV_LINK     0x00005003u /* returns POSTERN_REG_LINK's bits */
 

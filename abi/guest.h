@@ -13,12 +13,21 @@
 #define POSTERN_PAGE_MASK 0xfffull
 
 /* Only in ring 0. Memory is clobbered: what was written before is there for the peer. */
-static inline int64_t postern_hypercall(uint64_t number, uint64_t first, uint64_t second)
+static inline int64_t postern_hypercall3(uint64_t number, uint64_t first, uint64_t second,
+                                         uint64_t third)
 {
     int64_t result;
 
-    __asm__ volatile("vmcall" : "=a"(result) : "a"(number), "D"(first), "S"(second) : "memory");
+    __asm__ volatile("vmcall"
+                     : "=a"(result)
+                     : "a"(number), "D"(first), "S"(second), "d"(third)
+                     : "memory");
     return result;
+}
+
+static inline int64_t postern_hypercall(uint64_t number, uint64_t first, uint64_t second)
+{
+    return postern_hypercall3(number, first, second, 0);
 }
 
 /* Whether this is a Postern whose hypercalls are known here: ask before any other call. */
@@ -61,6 +70,19 @@ static inline int64_t postern_view_close(uint64_t port)
 static inline int64_t postern_window_grant(uint64_t port, int granted)
 {
     return postern_hypercall(POSTERN_HC_WINDOW_GRANT, port, granted != 0);
+}
+
+/* Lets the peer of a port in mode direct reach the page of RAM at `page` (guest-physical), as slot
+ * `slot` of its BAR 4; or no longer: the slot may be POSTERN_POOL_ALL. */
+static inline int64_t postern_pool_give(uint64_t port, uint64_t slot, uint64_t page, int writable)
+{
+    return postern_hypercall3(POSTERN_HC_POOL_GIVE, port, slot,
+                              writable ? page | POSTERN_POOL_WRITE : page);
+}
+
+static inline int64_t postern_pool_take(uint64_t port, uint64_t slot)
+{
+    return postern_hypercall(POSTERN_HC_POOL_TAKE, port, slot);
 }
 
 /* Crossings; `gate` is the linear address at which the gate's pages are mapped. From any ring. */

@@ -27,8 +27,8 @@
 #define POSTERN_HC_DOORBELL 1
 
 /*
- * Views (docs/abi.md, "Views and gates"). A port in mode gated has a view, in which its window is
- * mapped; a vCPU has the views that were opened for it.
+ * Views (docs/abi.md, "Views and gates"). A port in mode gated or direct has a view, in which its
+ * window is mapped; a vCPU has the views that were opened for it.
  */
 
 /* What VMFUNC leaf 0 does, by an exit: ECX is the view. From any CPL, as VMFUNC. RAX is kept. A
@@ -48,9 +48,8 @@
 #define POSTERN_ALL_VCPUS    (~0ull)
 /* The same arguments. Closes the view: on return the vCPU cannot reach the window any more. */
 #define POSTERN_HC_VIEW_CLOSE 6
-/* RDI: a port; RSI: 1 lets the peer see the section of this end, as at the start, 0 revokes it: on
- * return the peer cannot reach the section any more, in whatever view it is. Modes open and gated.
- */
+/* RDI: a port that has a view; RSI: 1 lets the peer see the section of this end, as at the start, 0
+ * revokes it: on return the peer cannot reach the section any more, in whatever view it is. */
 #define POSTERN_HC_WINDOW_GRANT 7
 /* RDI: the guest-physical address of a page of RAM, or POSTERN_VE_OFF. Registers the calling vCPU
  * for #VE, with that page as its virtualization-exception information area (SDM "Virtualization
@@ -70,6 +69,22 @@
 #define POSTERN_PORT_VIOLATIONS \
     5 /* accesses that the window does not allow, #VE by the CPU apart */
 #define POSTERN_PORT_COUNTS 6
+
+/*
+ * Pools (docs/abi.md, "Pools"): pages of this VM's RAM that the peer of a port in mode direct sees,
+ * slot by slot, in its view of the link: slot s at offset s * 4096 of its BAR 4.
+ */
+
+/* RDI: a port; RSI: a slot, of as many as POSTERN_REG_POOL_SIZE has pages; RDX: the guest-physical
+ * address of a page of RAM, with POSTERN_POOL_WRITE if the peer may write it, else it may only
+ * read it. Interrupts nobody. A slot that has that page with that right changes nothing; one that
+ * has another is POSTERN_ERR_ARGUMENT: take that first. */
+#define POSTERN_HC_POOL_GIVE 11
+#define POSTERN_POOL_WRITE   1ull
+/* RDI: a port; RSI: a slot, or POSTERN_POOL_ALL. On return the peer cannot reach the page, or any,
+ * any more. To take what is not given changes nothing. */
+#define POSTERN_HC_POOL_TAKE 12
+#define POSTERN_POOL_ALL     (~0ull)
 
 /* For tests of Postern itself, where the boot option test=on is set; unknown elsewhere. RDI: how
  * many ticks of the VMX-preemption timer after the next VM entry the vCPU is taken out of the

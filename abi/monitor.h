@@ -28,9 +28,11 @@
 
 /* Byte streams. Each has 64-bit offsets that count from its first byte ever; the hypervisor keeps
  * the newest part of each. */
-#define MONITOR_STREAM_LOG     0u /* the hypervisor's log */
-#define MONITOR_STREAM_OUTPUT  1u /* what the last command printed */
-#define MONITOR_STREAM_CONSOLE 2u /* + n: the console of VM n */
+#define MONITOR_STREAM_LOG     0u      /* the hypervisor's log */
+#define MONITOR_STREAM_OUTPUT  1u      /* what the last command printed */
+#define MONITOR_STREAM_CONSOLE 2u      /* + n: the console of VM n */
+#define MONITOR_STREAM_MEMORY  0x4000u /* + n: the RAM of VM n; offsets are addresses; no name */
+#define MONITOR_STREAM_TRACE   0x8000u /* + n: records of pCPU n (abi/trace.h); has no name */
 
 /* Begins a session, or asks after the one that there is. Any session before it is over.
  *   request:  8 u16 version    the host's MONITOR_VERSION
@@ -86,6 +88,30 @@
 #define MONITOR_WRITE_SIZE 20u /* without the bytes */
 #define MONITOR_WRITE_DONE 20u
 
+/* Reads a piece of a VM (abi/snapshot.h), encoded by lib/word_runs.h.
+ *   request:  8 u16 stream     the VM's console
+ *            10 u8  section    POSTERN_SNAPSHOT_
+ *            11 u8  flags
+ *            12 u64 offset     bytes, a multiple of 8
+ *   answer:   8 u16 stream
+ *            10 u8  section
+ *            11 u8  flags
+ *            12 u64 offset
+ *            20 u64 size       of the section
+ *            28 u32 covered    bytes that the tokens tell; 0 only at the section's end
+ *            32 ...            tokens */
+#define MONITOR_FETCH      7u
+#define MONITOR_FETCH_SIZE 20u
+#define MONITOR_FETCH_DONE 32u /* without the tokens */
+
+/* Writes a piece of a VM that is being restored. All that its tokens tell is taken, or the answer
+ * is not MONITOR_OK. request:  8 u16 stream     the VM's console 10 u8  section 11 u8  zero 12 u64
+ * offset 20 ...            tokens answer:   8 u16 stream 10 u8  section 11 u8  zero 12 u64 offset
+ * behind what is taken */
+#define MONITOR_STORE      8u
+#define MONITOR_STORE_SIZE 20u /* without the tokens */
+#define MONITOR_STORE_DONE 20u
+
 /* Ends the session: the line goes back to plain text. No body. */
 #define MONITOR_BYE 6u
 
@@ -94,7 +120,8 @@ enum monitor_status {
     MONITOR_BAD_VERSION, /* of MONITOR_HELLO: another version of this protocol */
     MONITOR_BAD_REQUEST, /* too short, or of an unknown type */
     MONITOR_NO_SESSION,  /* not the current one: the hypervisor restarted, or another host came */
-    MONITOR_NO_STREAM    /* there is none of that number, or it cannot be written */
+    MONITOR_NO_STREAM,   /* there is none of that number, or it cannot be written */
+    MONITOR_NOT_NOW      /* of FETCH and STORE: the VM has no such thing now */
 };
 
 static inline void monitor_put16(uint8_t *bytes, uint16_t value)

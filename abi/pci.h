@@ -7,7 +7,8 @@
  * BAR 2 (64-bit, prefetchable): the link's window, two sections of POSTERN_REG_SECTION_SIZE bytes:
  * first the section that this end owns and may write, then the peer's, which it may only read. What
  * a section holds is abi/ring.h's.
- * BAR 4 (64-bit, prefetchable, of a member): the network's forwarding database, abi/fdb.h.
+ * BAR 4 (64-bit, prefetchable): of a member, the network's forwarding database, abi/fdb.h; of an
+ * end of a link in mode direct, the pages that the peer has given to its pool (abi/hypercall.h).
  *
  * A member's queues are the network's lanes: queue q of member m leads to member q, and is a ring
  * over slice q of both halves of its window. In the second half, that is slice m of member q's
@@ -24,6 +25,7 @@
 #define POSTERN_BAR_REGISTERS      0u
 #define POSTERN_BAR_WINDOW         2u
 #define POSTERN_BAR_FDB            4u /* of a member */
+#define POSTERN_BAR_POOL           4u /* of an end of a link in mode direct */
 
 #define POSTERN_BAR_REGISTERS_SIZE 0x2000u
 #define POSTERN_MSIX_TABLE         0x1000u /* in BAR 0 */
@@ -33,13 +35,13 @@
  * its own (abi/ring.h) in slice q of both sections, which are divided into equal slices. */
 #define POSTERN_QUEUES_MAX 8u
 
-/* Registers: offsets in BAR 0. Read-only but for the doorbell; others that are written keep their
- * value, and those that are not listed read 0. */
+/* Registers: offsets in BAR 0. Read-only but for the doorbell and the mode; others that are written
+ * keep their value, and those that are not listed read 0. */
 #define POSTERN_REG_MAGIC        0x00u /* POSTERN_NIC_MAGIC */
 #define POSTERN_REG_ABI          0x04u /* POSTERN_NIC_ABI: a driver refuses one it does not know */
 #define POSTERN_REG_PORT         0x08u /* the number to give to POSTERN_HC_DOORBELL */
 #define POSTERN_REG_END          0x0cu /* which end of the link (0 or 1), or which member, it is */
-#define POSTERN_REG_MODE         0x10u /* POSTERN_MODE_ */
+#define POSTERN_REG_MODE         0x10u /* POSTERN_MODE_; written: see POSTERN_LINK_OTHER_MODE */
 #define POSTERN_REG_SECTION_SIZE 0x14u /* bytes, a power of two */
 #define POSTERN_REG_MAC_LOW      0x18u /* bytes 0 to 3 of the MAC address, byte 0 lowest */
 #define POSTERN_REG_MAC_HIGH     0x1cu /* bytes 4 and 5 */
@@ -48,15 +50,22 @@
 #define POSTERN_REG_QUEUES       0x2cu /* how many: Q below */
 #define POSTERN_REG_LANES        0x30u /* of a member: bit q, it has lane q, be it the switch's */
 #define POSTERN_REG_SWITCH       0x34u /* of a member: the lane to the switch; its own: itself */
+#define POSTERN_REG_POOL_SIZE    0x38u /* bytes of each end's pool, a power of two; 0: has none */
 
 #define POSTERN_NIC_MAGIC        0x4e525450u /* "PTRN" in memory */
 #define POSTERN_NIC_ABI          1u
 
 #define POSTERN_MODE_OPEN        0u /* the window is in both ends' default views */
 #define POSTERN_MODE_GATED       1u /* BAR 2 is memory in the port's protected view only */
+#define POSTERN_MODE_DIRECT      2u /* the same, and so is BAR 4: the peer's pool */
 
-/* Of a link: bit 0. Of a member: bit q, what lane q leads to is running. */
+/* Of a link: bits 0 and 1. Of a member: bit q, what lane q leads to is running. */
 #define POSTERN_LINK_PEER_RUNS 1u
+/* Whoever manages the machine wants the link open that is gated, or the other way round. The port
+ * keeps its mode, and so its window its place, until the driver has closed its rings and view and
+ * writes POSTERN_REG_MODE, whatever the value. Then it reads the mode there, and opens them anew. A
+ * VM that starts has the mode that is wanted. The ends follow each by itself. */
+#define POSTERN_LINK_OTHER_MODE 2u
 
 /* MSI-X vectors, of a port with Q queues: Q + 1. */
 #define POSTERN_VECTOR_QUEUE(q) (q) /* the peer has rung the doorbell of queue q */

@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "machine/guest_kernel.h"
+#include "virtio/disk.h"
 
 #define EFI_LOAD_ERROR 0x8000000000000001ull
 #define WAIT_SECONDS   10u
@@ -78,6 +79,19 @@ static status_t check_kernel(const struct config_vm *vm)
     return status;
 }
 
+/* Whether a disk can be made of the image, which is a whole number of sectors. */
+static status_t read_disk(const struct config_disk *disk)
+{
+    status_t status = read_once(disk->image);
+
+    if (status == STATUS_OK && find(disk->image)->size % DISK_SECTOR != 0) {
+        log_error("%s: has %llu bytes, which is no multiple of %u: no disk's image", disk->image,
+                  (unsigned long long)find(disk->image)->size, DISK_SECTOR);
+        status = STATUS_INVALID;
+    }
+    return status;
+}
+
 static status_t read_images(void)
 {
     for (uint32_t i = 0; i < config.vm_count; i++) {
@@ -88,6 +102,9 @@ static status_t read_images(void)
         }
         if (status == STATUS_OK) {
             status = check_kernel(vm);
+        }
+        for (uint32_t d = 0; d < vm->disk_count && status == STATUS_OK; d++) {
+            status = read_disk(&vm->disks[d]);
         }
         if (status != STATUS_OK) {
             log_error("vm %s (line %u of the configuration) cannot be loaded", vm->name, vm->line);
@@ -114,13 +131,24 @@ static status_t check_cpus(void)
     return STATUS_OK;
 }
 
+/* What a VM takes that is created with the machine. */
+static uint64_t memory_of(const struct config_vm *vm)
+{
+    uint64_t needed = vm->memory;
+
+    for (uint32_t i = 0; i < vm->disk_count; i++) {
+        needed += vm->disks[i].overlay;
+    }
+    return vm->autostart ? needed : 0;
+}
+
 static status_t check_memory(void)
 {
     uint64_t needed = OWN_MEMORY;
     uint64_t free = uefi_free_memory();
 
     for (uint32_t i = 0; i < config.vm_count; i++) {
-        needed += config.vms[i].memory;
+        needed += memory_of(&config.vms[i]);
     }
     for (uint32_t i = 0; i < config.link_count; i++) {
         needed += 2 * config.links[i].window;

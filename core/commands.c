@@ -7,34 +7,18 @@
 #include "core/commands_parts.h"
 #include "core/exits.h"
 #include "core/line.h"
-#include "core/link.h"
 #include "core/machine.h"
+#include "core/port.h"
 #include "core/scheduler.h"
+#include "lib/bits.h"
 #include "lib/string.h"
-
-static struct vm *find_vm(const char *name, const struct output *out)
-{
-    for (uint32_t i = 0; i < vm_count(); i++) {
-        if (strcmp(vm_get(i)->config->name, name) == 0) {
-            return vm_get(i);
-        }
-    }
-    print(out, "no VM is named \"%s\"; the VMs are:", name);
-    for (uint32_t i = 0; i < vm_count(); i++) {
-        print(out, " %s", vm_get(i)->config->name);
-    }
-    print(out, "\n");
-    return NULL;
-}
 
 static unsigned long long exits_of(const struct vm *vm)
 {
     unsigned long long sum = 0;
 
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        for (uint32_t reason = 0; reason < EXIT_REASON_COUNT; reason++) {
-            sum += vm->vcpus[i].exits[reason];
-        }
+    for (uint32_t i = 0; i < vm->config->vcpus; i++) {
+        sum += vcpu_count_exits(&vm->vcpus[i]);
     }
     return sum;
 }
@@ -45,10 +29,9 @@ static status_t list(const char *argument, const struct output *out)
     print(out, "name\tstate\tvcpus\tpcpus\tmemory_mib\tstarts\texits\n");
     for (uint32_t i = 0; i < vm_count(); i++) {
         struct vm *vm = vm_get(i);
-        print(out, "%s\t%s\t%u\t", vm->config->name, vm_state_name(atomic_load(&vm->state)),
-              vm->vcpu_count);
-        for (uint32_t vcpu = 0; vcpu < vm->vcpu_count; vcpu++) {
-            print(out, "%s%u", vcpu == 0 ? "" : ",", vm->config->pcpus[vcpu]);
+        print(out, "%s\t%s\t%u\t", vm->config->name, vm_state_name(vm), vm->config->vcpus);
+        for (uint32_t vcpu = 0; vcpu < vm->config->vcpus; vcpu++) {
+            print(out, "%s%u", vcpu == 0 ? "" : ",", vm->vcpus[vcpu].scheduler->pcpu->index);
         }
         print(out, "\t%llu\t%u\t%llu\n", (unsigned long long)(vm->ram_size >> 20), vm->starts,
               exits_of(vm));
@@ -56,15 +39,22 @@ static status_t list(const char *argument, const struct output *out)
     return STATUS_OK;
 }
 
+unsigned long long command_ms(uint64_t ticks)
+{
+    uint64_t hz = machine_get()->info->tsc_hz;
+
+    return ticks / hz * 1000 + ticks % hz * 1000 / hz;
+}
+
 static status_t stats(const char *argument, const struct output *out)
 {
-    struct vm *vm = find_vm(argument, out);
+    struct vm *vm = command_find_vm(argument, out);
 
     if (vm == NULL) {
         return STATUS_INVALID;
     }
     print(out, "vcpu\texit\tcount\n");
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+    for (uint32_t i = 0; i < vm->config->vcpus; i++) {
         const struct vcpu *vcpu = &vm->vcpus[i];
         unsigned long long sum = 0;
         for (uint32_t reason = 0; reason < EXIT_REASON_COUNT; reason++) {
@@ -76,10 +66,12 @@ static status_t stats(const char *argument, const struct output *out)
         }
         print(out, "%u\tall\t%llu\n", i, sum);
     }
-    print(out, "\nvcpu\tinterrupts\trefused_accesses\tcrossings_resumed\tcrossings_aborted\n");
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+    print(out, "\nvcpu\tran_ms\tinterrupts\trefused_accesses\tcrossings_resumed\t"
+               "crossings_aborted\n");
+    for (uint32_t i = 0; i < vm->config->vcpus; i++) {
         const struct vcpu *vcpu = &vm->vcpus[i];
-        print(out, "%u\t%llu\t%llu\t%llu\t%llu\n", i, (unsigned long long)vcpu->interrupts_injected,
+        print(out, "%u\t%llu\t%llu\t%llu\t%llu\t%llu\n", i, command_ms(vcpu->ran_ticks),
+              (unsigned long long)vcpu->interrupts_injected,
               (unsigned long long)vcpu->refused_accesses,
               (unsigned long long)vcpu->crossings_resumed,
               (unsigned long long)vcpu->crossings_aborted);
@@ -101,6 +93,10 @@ static status_t caps(const char *argument, const struct output *out)
           chosen->posted_interrupts ? "posted" : "told by a kick");
     print(out, "views change by %s\n", chosen->eptp_switching ? "VMFUNC" : "exits");
     print(out, "violations come by %s\n", chosen->virtualization_exceptions ? "#VE" : "exits");
+    print(out, "dirty pages are found by %s\n",
+          chosen->pml                  ? "logs"
+          : chosen->ept_accessed_dirty ? "flags"
+                                       : "exits");
     return STATUS_OK;
 }
 
@@ -121,101 +117,106 @@ static void print_views(const struct output *out)
     }
 }
 
-static status_t info(const char *argument, const struct output *out)
+static status_t info_of_machine(const struct output *out)
 {
     const struct machine *machine = machine_get();
     uint64_t images = 0;
 
-    (void)argument;
     for (uint32_t i = 0; i < machine->info->file_count; i++) {
         images += machine->info->files[i].size;
     }
     print(out, "what\tvalue\n");
     print(out, "cpus\t%u\n", machine->info->cpu_count);
     print(out, "tsc_hz\t%llu\n", (unsigned long long)machine->info->tsc_hz);
-    print(out, "uptime_s\t%llu\n",
-          (unsigned long long)((rdtsc() - machine->start_tsc) / machine->info->tsc_hz));
+    print(out, "uptime_ms\t%llu\n", command_ms(rdtsc() - machine->start_tsc));
     print(out, "memory.hypervisor_kib\t%llu\n",
           (unsigned long long)(machine_hypervisor_bytes(machine) >> 10));
     print(out, "memory.guests_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_GUEST) >> 10));
     print(out, "memory.windows_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_WINDOW) >> 10));
+    print(out, "memory.disks_kib\t%llu\n", (unsigned long long)(pages_used(PAGES_DISK) >> 10));
+    print(out, "memory.free_kib\t%llu\n", (unsigned long long)(pages_unused() >> 10));
     print(out, "memory.images_kib\t%llu\n", (unsigned long long)(images >> 10));
     print_views(out);
     for (uint32_t i = 0; i < pcpu_count(); i++) {
-        print(out, "cpu%u.idle_ms\t%llu\n", i,
-              (unsigned long long)(scheduler_get(i)->idle_ticks * 1000 / machine->info->tsc_hz));
+        print(out, "cpu%u.idle_ms\t%llu\n", i, command_ms(scheduler_get(i)->idle_ticks));
         print(out, "cpu%u.nmis\t%u\n", i, pcpu_get(i)->nmi_count);
     }
     return STATUS_OK;
 }
 
-static unsigned long long count_of(const struct port *port, unsigned number)
+static void print_words(const struct output *out, const char *what, uint32_t vms)
 {
-    return atomic_load_explicit(&port->counts[number], memory_order_relaxed);
+    const char *separator = "";
+
+    print(out, "%s\t", what);
+    for (uint32_t i = 0; i < vm_count(); i++) {
+        if ((vms & BIT32(i)) != 0) {
+            print(out, "%s%s", separator, vm_get(i)->config->name);
+            separator = ",";
+        }
+    }
+    print(out, "%s\n", vms == 0 ? "-" : "");
 }
 
-/* Two tables: the links, and what exits have had to do for each of their ends. */
-static status_t links(const char *argument, const struct output *out)
+/* How the VM's RAM is mapped in its default view, by the sizes of pages. */
+static void print_pages(struct vm *vm, const struct output *out)
 {
-    (void)argument;
-    print(out, "name\tmode\tend0\tend1\twindow_kib\tqueues\tdoorbells0\tdoorbells1\t"
-               "held0\theld1\n");
-    for (uint32_t i = 0; i < link_count(); i++) {
-        const struct link *link = link_get(i);
-        const struct port *ports = link->ports;
-        print(out, "%s\t%s\t%s\t%s\t%llu\t%u\t%llu\t%llu\t%llu\t%llu\n", link->config->name,
-              link->config->mode == CONFIG_LINK_GATED ? "gated" : "open", ports[0].vm->config->name,
-              ports[1].vm->config->name, (unsigned long long)(link->config->window >> 10),
-              link->config->queues, count_of(&ports[0], POSTERN_PORT_DOORBELLS),
-              count_of(&ports[1], POSTERN_PORT_DOORBELLS),
-              (unsigned long long)atomic_load(&ports[0].doorbells_held),
-              (unsigned long long)atomic_load(&ports[1].doorbells_held));
+    struct ept_sizes sizes = {0};
+
+    spin_lock(&vm->lock);
+    uint64_t tables = vm->table_pool_count;
+    if (vm->ram_size != 0) {
+        ept_count_sizes(&vm->ept, 0, vm->ram_size, &sizes);
     }
-    print(out, "\nlink\tvm\tinterrupts\tresumed\taborted\tswitches\tviolations\n");
-    for (uint32_t i = 0; i < 2 * link_count(); i++) {
-        const struct port *port = &link_get(i / 2)->ports[i % 2];
-        print(out, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\n", port->link->config->name,
-              port->vm->config->name, count_of(port, POSTERN_PORT_INTERRUPTS),
-              count_of(port, POSTERN_PORT_RESUMED), count_of(port, POSTERN_PORT_ABORTED),
-              count_of(port, POSTERN_PORT_SWITCHES), count_of(port, POSTERN_PORT_VIOLATIONS));
+    spin_unlock(&vm->lock);
+    print(out, "memory.pages_1g\t%llu\n", (unsigned long long)sizes.pages_1g);
+    print(out, "memory.pages_2m\t%llu\n", (unsigned long long)sizes.pages_2m);
+    print(out, "memory.pages_4k\t%llu\n", (unsigned long long)sizes.pages_4k);
+    print(out, "memory.tables_free\t%llu\n", (unsigned long long)tables);
+}
+
+static uint64_t all_memory(const struct vm *vm)
+{
+    uint64_t pages = 0;
+
+    for (uint32_t i = 0; i < vm->memory.count; i++) {
+        pages += vm->memory.runs[i].count;
+    }
+    return pages * PAGE_SIZE;
+}
+
+static status_t info_of_vm(struct vm *vm, const struct output *out)
+{
+    static const char *const policies[] = {
+        [CONFIG_STOP] = "keep", [CONFIG_RESTART] = "restart", [CONFIG_DESTROY] = "destroy"};
+    const struct config_vm *config = vm->config;
+
+    print(out, "what\tvalue\n");
+    print(out, "name\t%s\nstate\t%s\n", config->name, vm_state_name(vm));
+    print(out, "kernel\t%s\n", config->kernel);
+    print(out, "autostart\t%s\n", config->autostart ? "on" : "off");
+    print_words(out, "after", config->after);
+    print(out, "on_crash\t%s\n", policies[config->on_crash]);
+    print(out, "weight\t%u\nexclusive\t%s\n", config->weight, config->exclusive ? "on" : "off");
+    print(out, "starts\t%u\n", vm->starts);
+    print(out, "memory.ram_kib\t%llu\n", (unsigned long long)(vm->ram_size >> 10));
+    print(out, "memory.all_kib\t%llu\n", (unsigned long long)(all_memory(vm) >> 10));
+    print_pages(vm, out);
+    for (uint32_t i = 0; i < config->vcpus; i++) {
+        print(out, "vcpu%u.pcpu\t%u\nvcpu%u.ran_ms\t%llu\n", i, vm->vcpus[i].scheduler->pcpu->index,
+              i, command_ms(vm->vcpus[i].ran_ticks));
     }
     return STATUS_OK;
 }
 
-static status_t start(const char *argument, const struct output *out)
+/* Of the machine, or of a VM. */
+static status_t info(const char *argument, const struct output *out)
 {
-    struct vm *vm = find_vm(argument, out);
-
-    if (vm == NULL) {
-        return STATUS_INVALID;
+    if (argument[0] == '\0') {
+        return info_of_machine(out);
     }
-    status_t status = vm_start(vm);
-    if (status == STATUS_BUSY) {
-        print(out, "%s is %s\n", argument, vm_state_name(atomic_load(&vm->state)));
-    } else if (status != STATUS_OK) {
-        print(out, "%s does not start: %s; the log says more\n", argument, status_name(status));
-    }
-    return status;
-}
-
-/* Without an argument, or with "all": the machine goes off. */
-static status_t shutdown(const char *argument, const struct output *out)
-{
-    if (argument[0] == '\0' || strcmp(argument, "all") == 0) {
-        machine_request_power_off();
-        print(out, "the machine goes off\n");
-        return STATUS_OK;
-    }
-    struct vm *vm = find_vm(argument, out);
-    if (vm == NULL) {
-        return STATUS_INVALID;
-    }
-    if (atomic_load(&vm->state) != VM_RUNNING) {
-        print(out, "%s is not running\n", argument);
-        return STATUS_BUSY;
-    }
-    vm_end(vm, CONFIG_STOP, false);
-    return STATUS_OK;
+    struct vm *vm = command_find_vm(argument, out);
+    return vm != NULL ? info_of_vm(vm, out) : STATUS_INVALID;
 }
 
 static status_t help(const char *argument, const struct output *out);
@@ -229,14 +230,37 @@ static const struct command {
 } commands[] = {
     {"list", "list", "the VMs and their states", false, list},
     {"stats", "stats VM", "exits by reason, per vCPU", true, stats},
-    {"links", "links", "the links between VMs", false, links},
+    {"costs", "costs VM|start|stop", "what exits cost, for hvctl stats --costs", true,
+     command_costs},
+    {"links", "links", "the links between VMs", false, command_links},
+    {"link", "link mode LINK open|gated", "change a link's mode", true, command_link},
     {"networks", "networks", "the networks and their members", false, command_networks},
     {"fdb", "fdb NETWORK", "what a network's switch has learned", true, command_fdb},
+    {"rules", "rules", "the networks' rules", false, command_rules},
+    {"plug", "plug NETWORK/VM", "put a virtio NIC's plug back", true, command_plug},
+    {"unplug", "unplug NETWORK/VM", "pull a virtio NIC's plug", true, command_unplug},
+    {"devices", "devices", "the VMs' virtio devices", false, command_devices},
+    {"vcpu", "vcpu list|regs VM [VCPU]|pin VM VCPU CPU", "vCPUs, their registers and CPUs", true,
+     command_vcpu},
+    {"views", "views VM", "what each view of a VM maps", true, command_views},
     {"caps", "caps", "what VMX offers here, and what is done without", false, caps},
-    {"info", "info", "CPUs, memory and time", false, info},
-    {"start", "start VM", "start a VM that is off", true, start},
+    {"info", "info [VM]", "CPUs, memory and time, or a VM", false, info},
+    {"trace", "trace [start [EVENT,...]|stop]", "record what the CPUs do, for hvctl trace", false,
+     command_trace},
+    {"dirty", "dirty VM [start|stop|--map]", "pages that the VM has written to", true,
+     command_dirty},
+    {"snapshot", "snapshot VM [save]", "for hvctl snapshot: put its state together", true,
+     command_snapshot},
+    {"restore", "restore VM begin|finish|drop", "for hvctl restore: its state is brought", true,
+     command_restore},
+    {"create", "create VM", "give an absent VM its memory", true, command_create},
+    {"start", "start VM", "start a VM; one that is absent is created first", true, command_start},
+    {"pause", "pause VM", "have a VM stop where it is", true, command_pause},
+    {"resume", "resume VM", "have a paused VM go on", true, command_resume},
+    {"reset", "reset VM --yes", "end a VM and start it anew", true, command_reset},
+    {"destroy", "destroy VM --yes", "end a VM and free its memory", true, command_destroy},
     {"shutdown", "shutdown [VM|all]", "switch a VM off at once; all and then the machine", false,
-     shutdown},
+     command_shutdown},
     {"help", "help", "this list", false, help},
 };
 
@@ -244,9 +268,25 @@ static status_t help(const char *argument, const struct output *out)
 {
     (void)argument;
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        print(out, "%-18s%s\n", commands[i].usage, commands[i].text);
+        print(out, "%-29s%s\n", commands[i].usage, commands[i].text);
     }
     return STATUS_OK;
+}
+
+bool command_word(const char **argument, char *word, size_t size)
+{
+    size_t length = 0;
+
+    while ((*argument)[length] != '\0' && (*argument)[length] != ' ') {
+        length++;
+    }
+    /* One that is too long is cut, and names nothing. */
+    (void)string_copy(word, length < size ? length + 1 : size, *argument);
+    *argument += length;
+    while (**argument == ' ') {
+        ++*argument;
+    }
+    return length > 0;
 }
 
 status_t commands_execute(void *context, const char *line, format_sink_t sink, void *sink_context)

@@ -78,7 +78,7 @@ char *config_next_word(char **text)
     return word;
 }
 
-static status_t set_path(struct parser *parser, char *path, const char *value)
+status_t config_parse_path(struct parser *parser, char *path, const char *value)
 {
     if (value[0] != '/') {
         return config_fail(parser, "\"%s\" is no path on the boot volume: it must begin with '/'",
@@ -92,12 +92,12 @@ static status_t set_path(struct parser *parser, char *path, const char *value)
 
 static status_t set_kernel(struct parser *parser, char *value)
 {
-    return set_path(parser, parser->vm->kernel, value);
+    return config_parse_path(parser, parser->vm->kernel, value);
 }
 
 static status_t set_initrd(struct parser *parser, char *value)
 {
-    return set_path(parser, parser->vm->initrd, value);
+    return config_parse_path(parser, parser->vm->initrd, value);
 }
 
 static status_t set_cmdline(struct parser *parser, char *value)
@@ -149,28 +149,6 @@ static status_t set_pcpus(struct parser *parser, char *value)
     return STATUS_OK;
 }
 
-static status_t parse_policy(struct parser *parser, const char *value, enum config_policy *policy)
-{
-    if (strcmp(value, "stop") == 0) {
-        *policy = CONFIG_STOP;
-    } else if (strcmp(value, "restart") == 0) {
-        *policy = CONFIG_RESTART;
-    } else {
-        return config_fail(parser, "\"%s\": stop or restart is wanted", value);
-    }
-    return STATUS_OK;
-}
-
-static status_t set_on_reboot(struct parser *parser, char *value)
-{
-    return parse_policy(parser, value, &parser->vm->on_reboot);
-}
-
-static status_t set_on_crash(struct parser *parser, char *value)
-{
-    return parse_policy(parser, value, &parser->vm->on_crash);
-}
-
 uint32_t config_find_vm(const struct config *config, const char *name)
 {
     uint32_t i = 0;
@@ -181,13 +159,18 @@ uint32_t config_find_vm(const struct config *config, const char *name)
     return i;
 }
 
-static status_t set_mwait(struct parser *parser, char *value)
+status_t config_parse_switch(struct parser *parser, const char *name, const char *value, bool *on)
 {
     if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
-        return config_fail(parser, "mwait \"%s\": on or off is wanted", value);
+        return config_fail(parser, "%s \"%s\": on or off is wanted", name, value);
     }
-    parser->vm->mwait = strcmp(value, "on") == 0;
+    *on = strcmp(value, "on") == 0;
     return STATUS_OK;
+}
+
+static status_t set_mwait(struct parser *parser, char *value)
+{
+    return config_parse_switch(parser, "mwait", value, &parser->vm->mwait);
 }
 
 static status_t set_ends(struct parser *parser, char *value)
@@ -210,34 +193,54 @@ static status_t set_ends(struct parser *parser, char *value)
     return STATUS_OK;
 }
 
-status_t config_parse_mode(struct parser *parser, const char *value, enum config_link_mode *mode)
+const char *config_mode_name(enum config_link_mode mode)
 {
-    if (strcmp(value, "open") == 0) {
-        *mode = CONFIG_LINK_OPEN;
-    } else if (strcmp(value, "gated") == 0) {
-        *mode = CONFIG_LINK_GATED;
-    } else {
-        return config_fail(parser, "mode \"%s\": open or gated is wanted", value);
+    static const char *const names[] = {"open", "gated", "direct"};
+
+    return names[mode];
+}
+
+status_t config_parse_mode(struct parser *parser, const char *value, enum config_link_mode last,
+                           enum config_link_mode *mode)
+{
+    for (*mode = CONFIG_LINK_OPEN; *mode <= last; ++*mode) {
+        if (strcmp(value, config_mode_name(*mode)) == 0) {
+            return STATUS_OK;
+        }
     }
+    return config_fail(parser, "mode \"%s\": %s is wanted", value,
+                       last == CONFIG_LINK_DIRECT ? "open, gated or direct" : "open or gated");
+}
+
+/* Of memory that is shared, from `min` to `max` bytes. */
+static status_t parse_shared(struct parser *parser, const char *keyword, const char *value,
+                             uint64_t min, uint64_t max, uint64_t *bytes)
+{
+    uint64_t size = 0;
+
+    if (!config_parse_size(value, &size) || size < min || size > max || !is_power_of_two(size)) {
+        return config_fail(parser, "%s \"%s\": a power of two from %lluK to %lluM is wanted",
+                           keyword, value, (unsigned long long)(min >> 10),
+                           (unsigned long long)(max >> 20));
+    }
+    *bytes = size;
     return STATUS_OK;
 }
 
 status_t config_parse_window(struct parser *parser, const char *value, uint64_t *window)
 {
-    uint64_t size = 0;
-
-    if (!config_parse_size(value, &size) || size < CONFIG_WINDOW_MIN || size > CONFIG_WINDOW_MAX ||
-        !is_power_of_two(size)) {
-        return config_fail(parser, "window \"%s\": a power of two from %lluK to %lluM is wanted",
-                           value, CONFIG_WINDOW_MIN >> 10, CONFIG_WINDOW_MAX >> 20);
-    }
-    *window = size;
-    return STATUS_OK;
+    return parse_shared(parser, "window", value, CONFIG_WINDOW_MIN, CONFIG_WINDOW_MAX, window);
 }
 
 static status_t set_mode(struct parser *parser, char *value)
 {
-    return config_parse_mode(parser, value, &parser->link->mode);
+    return config_parse_mode(parser, value, CONFIG_LINK_DIRECT, &parser->link->mode);
+}
+
+static status_t set_pool(struct parser *parser, char *value)
+{
+    return parse_shared(parser, "pool", value, CONFIG_POOL_MIN, CONFIG_POOL_MAX,
+                        &parser->link->pool);
 }
 
 static status_t set_window(struct parser *parser, char *value)
@@ -275,11 +278,23 @@ static status_t set_doorbells(struct parser *parser, char *value)
 }
 
 static const struct config_keyword vm_keywords[] = {
-    {"kernel", true, false, set_kernel},        {"initrd", false, false, set_initrd},
-    {"cmdline", false, false, set_cmdline},     {"memory", false, false, set_memory},
-    {"vcpus", false, false, set_vcpus},         {"pcpus", true, false, set_pcpus},
-    {"on_reboot", false, false, set_on_reboot}, {"on_crash", false, false, set_on_crash},
+    {"kernel", true, false, set_kernel},
+    {"initrd", false, false, set_initrd},
+    {"cmdline", false, false, set_cmdline},
+    {"memory", false, false, set_memory},
+    {"vcpus", false, false, set_vcpus},
+    {"pcpus", true, false, set_pcpus},
+    {"weight", false, false, config_set_weight},
+    {"exclusive", false, false, config_set_exclusive},
+    {"autostart", false, false, config_set_autostart},
+    {"after", false, false, config_set_after},
+    {"on_reboot", false, false, config_set_on_reboot},
+    {"on_crash", false, false, config_set_on_crash},
     {"mwait", false, false, set_mwait},
+    {"rng", false, false, config_set_rng},
+    {"hvc", false, false, config_set_hvc},
+    {"virtqueues", false, false, config_set_virtqueues},
+    {"disk", false, true, config_set_disk},
 };
 
 static const struct config_keyword link_keywords[] = {
@@ -288,6 +303,7 @@ static const struct config_keyword link_keywords[] = {
     {"window", false, false, set_window},
     {"queues", false, false, set_queues},
     {"doorbells", false, false, set_doorbells},
+    {"pool", false, false, set_pool},
 };
 
 static status_t close_vm(struct parser *parser)
@@ -308,7 +324,7 @@ static status_t close_vm(struct parser *parser)
 
 static status_t close_link(struct parser *parser)
 {
-    const struct config_link *link = parser->link;
+    struct config_link *link = parser->link;
 
     if (link->window / link->queues < CONFIG_WINDOW_MIN) {
         return config_fail(parser,
@@ -316,6 +332,13 @@ static status_t close_link(struct parser *parser)
                            "or more",
                            link->name, (unsigned long long)(link->window >> 10), link->queues,
                            CONFIG_WINDOW_MIN >> 10);
+    }
+    if (link->pool != 0 && link->mode != CONFIG_LINK_DIRECT) {
+        return config_fail(parser, "link %s: \"pool\" is for mode direct, and its mode is %s",
+                           link->name, config_mode_name(link->mode));
+    }
+    if (link->pool == 0 && link->mode == CONFIG_LINK_DIRECT) {
+        link->pool = CONFIG_POOL_DEFAULT;
     }
     return STATUS_OK;
 }
@@ -369,59 +392,78 @@ static status_t check_name(struct parser *parser, const char *name)
     return STATUS_OK;
 }
 
-static status_t open_vm(struct parser *parser, const char *name)
+static void open_vm(struct parser *parser, void *entry)
 {
-    struct config *config = parser->config;
-
-    for (uint32_t i = 0; i < config->vm_count; i++) {
-        if (strcmp(config->vms[i].name, name) == 0) {
-            return config_fail(parser, "vm %s is declared in line %u already", name,
-                               config->vms[i].line);
-        }
-    }
-    if (config->vm_count == CONFIG_MAX_VMS) {
-        return config_fail(parser, "more than %u VMs", CONFIG_MAX_VMS);
-    }
-    parser->vm = &config->vms[config->vm_count++];
+    parser->vm = entry;
     *parser->vm = (struct config_vm){.memory = MEMORY_DEFAULT,
                                      .vcpus = 1,
+                                     .weight = CONFIG_WEIGHT_DEFAULT,
+                                     .autostart = true,
                                      .on_reboot = CONFIG_RESTART,
                                      .on_crash = CONFIG_STOP,
-                                     .line = parser->line};
-    (void)string_copy(parser->vm->name, sizeof(parser->vm->name), name);
-    parser->name = parser->vm->name;
-    return STATUS_OK;
+                                     .restarts = CONFIG_RESTARTS_DEFAULT};
 }
 
-static status_t open_link(struct parser *parser, const char *name)
+static void open_link(struct parser *parser, void *entry)
 {
-    struct config *config = parser->config;
-
-    for (uint32_t i = 0; i < config->link_count; i++) {
-        if (strcmp(config->links[i].name, name) == 0) {
-            return config_fail(parser, "link %s is declared in line %u already", name,
-                               config->links[i].line);
-        }
-    }
-    if (config->link_count == CONFIG_MAX_LINKS) {
-        return config_fail(parser, "more than %u links", CONFIG_MAX_LINKS);
-    }
-    parser->link = &config->links[config->link_count++];
+    parser->link = entry;
     *parser->link = (struct config_link){.mode = CONFIG_LINK_OPEN,
                                          .window = CONFIG_WINDOW_DEFAULT,
                                          .queues = 1,
-                                         .doorbells = CONFIG_DOORBELLS_DEFAULT,
-                                         .line = parser->line};
-    (void)string_copy(parser->link->name, sizeof(parser->link->name), name);
-    parser->name = parser->link->name;
-    return STATUS_OK;
+                                         .doorbells = CONFIG_DOORBELLS_DEFAULT};
 }
 
-static const struct config_block vm_block = {"vm", vm_keywords, ARRAY_SIZE(vm_keywords), open_vm,
-                                             close_vm};
-static const struct config_block link_block = {"link", link_keywords, ARRAY_SIZE(link_keywords),
-                                               open_link, close_link};
+static const struct config_block vm_block = {
+    .kind = "vm",
+    .plural = "VMs",
+    .keywords = vm_keywords,
+    .keyword_count = ARRAY_SIZE(vm_keywords),
+    .table = offsetof(struct config, vms),
+    .counter = offsetof(struct config, vm_count),
+    .entry_size = sizeof(struct config_vm),
+    .line = offsetof(struct config_vm, line),
+    .max = CONFIG_MAX_VMS,
+    .open = open_vm,
+    .close = close_vm,
+};
+static const struct config_block link_block = {
+    .kind = "link",
+    .plural = "links",
+    .keywords = link_keywords,
+    .keyword_count = ARRAY_SIZE(link_keywords),
+    .table = offsetof(struct config, links),
+    .counter = offsetof(struct config, link_count),
+    .entry_size = sizeof(struct config_link),
+    .line = offsetof(struct config_link, line),
+    .max = CONFIG_MAX_LINKS,
+    .open = open_link,
+    .close = close_link,
+};
 static const struct config_block *const blocks[] = {&vm_block, &link_block, &config_network_block};
+
+/* A new entry of the block's table, with that name and its defaults. */
+static status_t add_entry(struct parser *parser, const struct config_block *block, const char *name)
+{
+    char *config = (char *)parser->config;
+    uint32_t *count = (uint32_t *)(void *)(config + block->counter);
+    char *entry = config + block->table;
+
+    for (uint32_t i = 0; i < *count; i++, entry += block->entry_size) {
+        if (strcmp(entry, name) == 0) {
+            return config_fail(parser, "%s %s is declared in line %u already", block->kind, name,
+                               *(const uint32_t *)(const void *)(entry + block->line));
+        }
+    }
+    if (*count == block->max) {
+        return config_fail(parser, "more than %u %s", block->max, block->plural);
+    }
+    ++*count;
+    block->open(parser, entry);
+    (void)string_copy(entry, CONFIG_NAME_SIZE, name);
+    *(uint32_t *)(void *)(entry + block->line) = parser->line;
+    parser->name = entry;
+    return STATUS_OK;
+}
 
 static status_t set_keyword(struct parser *parser, const char *name, char *value)
 {
@@ -460,7 +502,7 @@ static status_t open_block(struct parser *parser, const struct config_block *blo
         status = check_name(parser, name);
     }
     if (status == STATUS_OK) {
-        status = block->open(parser, name);
+        status = add_entry(parser, block, name);
     }
     parser->block = block;
     parser->block_line = parser->line;
@@ -537,6 +579,12 @@ status_t config_parse(const char *text, size_t size, struct config *config,
     }
     if (status == STATUS_OK) {
         status = close_block(&parser);
+    }
+    if (status == STATUS_OK) {
+        status = config_check_disks(&parser);
+    }
+    if (status == STATUS_OK) {
+        status = config_check_life(&parser);
     }
     if (status == STATUS_OK && config->vm_count == 0) {
         parser.line = 0;

@@ -20,14 +20,33 @@
 #define CONFIG_NAME_SIZE     32u
 #define CONFIG_PATH_SIZE     128u
 #define CONFIG_LINE_SIZE     2048u /* a Linux command line, NUL included */
-#define CONFIG_MEMORY_MIN    (64ull << 20)
+#define CONFIG_MEMORY_MIN    (16ull << 20)
 #define CONFIG_MEMORY_MAX    (3ull << 30)
 #define CONFIG_WINDOW_MIN    (64ull << 10)
 #define CONFIG_WINDOW_MAX    (64ull << 20)
+#define CONFIG_POOL_MIN      (64ull << 10)
+#define CONFIG_POOL_MAX      (64ull << 20)
 #define CONFIG_QUEUES_MAX    8u
 #define CONFIG_DOORBELLS_MAX 10000000u
+#define CONFIG_MAX_DISKS     4u /* of a VM */
+#define CONFIG_MTU_MIN       68u
+#define CONFIG_MTU_MAX       65535u
+#define CONFIG_OVERLAY_MIN   (64ull << 10)
+#define CONFIG_OVERLAY_MAX   (64ull << 30)
 
-enum config_policy { CONFIG_STOP, CONFIG_RESTART };
+#define CONFIG_WEIGHT_MAX    1000u
+#define CONFIG_RESTARTS_MAX  1000u
+
+/* What follows the end of a VM: it keeps its memory, it starts again, or its memory is free. */
+enum config_policy { CONFIG_STOP, CONFIG_RESTART, CONFIG_DESTROY };
+
+enum config_disk_mode { CONFIG_DISK_RO, CONFIG_DISK_RW, CONFIG_DISK_OVERLAY };
+
+struct config_disk {
+    char image[CONFIG_PATH_SIZE]; /* one that is rw is no other VM's file */
+    enum config_disk_mode mode;
+    uint64_t overlay; /* bytes for blocks that change, a multiple of CONFIG_OVERLAY_MIN */
+};
 
 struct config_vm {
     char name[CONFIG_NAME_SIZE];
@@ -38,12 +57,23 @@ struct config_vm {
     uint32_t vcpus;
     uint32_t pcpus[CONFIG_MAX_VCPUS]; /* of each vCPU: an index into boot_info.cpus */
     enum config_policy on_reboot;     /* default: restart */
-    enum config_policy on_crash;      /* default: stop */
-    bool mwait;                       /* MONITOR and MWAIT are shown; default: no */
-    uint32_t line;                    /* where it was declared, for messages */
+    enum config_policy on_crash;      /* default: stop, spelled "keep" */
+    uint32_t restarts;   /* after crashes: so many at once, and over time in a minute */
+    bool autostart;      /* it is created and started with the machine; default: yes */
+    uint32_t weight;     /* its share of a pCPU that it has not alone: 1 to CONFIG_WEIGHT_MAX */
+    bool exclusive;      /* no other VM has its pCPUs; default: no */
+    uint32_t after;      /* a bit for each VM that runs before it is started by itself */
+    uint32_t after_line; /* where it stands, for messages */
+    char after_names[CONFIG_MAX_VMS][CONFIG_NAME_SIZE]; /* as they are spelled; then empty */
+    bool mwait;            /* MONITOR and MWAIT are shown; default: no */
+    bool rng, hvc;         /* it has a virtio device of that kind; default: no */
+    bool split_virtqueues; /* packed ones are not offered; default: they are */
+    uint32_t disk_count;
+    struct config_disk disks[CONFIG_MAX_DISKS];
+    uint32_t line; /* where it was declared, for messages */
 };
 
-enum config_link_mode { CONFIG_LINK_OPEN, CONFIG_LINK_GATED };
+enum config_link_mode { CONFIG_LINK_OPEN, CONFIG_LINK_GATED, CONFIG_LINK_DIRECT };
 
 struct config_link {
     char name[CONFIG_NAME_SIZE];
@@ -52,6 +82,7 @@ struct config_link {
     uint64_t window; /* bytes of each end's section: a power of two */
     uint32_t queues; /* a power of two; each has window / queues bytes, CONFIG_WINDOW_MIN or more */
     uint32_t doorbells; /* in a second, that each end may ring */
+    uint64_t pool;      /* bytes of each end's: a power of two; 0 but in mode direct */
     uint32_t line;
 };
 
@@ -74,13 +105,15 @@ struct config_network {
     char name[CONFIG_NAME_SIZE];
     uint32_t member_count;                /* 2 and more */
     uint32_t members[CONFIG_MAX_MEMBERS]; /* indices into vms; no two are equal */
-    enum config_link_mode mode;
-    uint64_t window;      /* bytes of a member's section: a power of two */
-    uint32_t doorbells;   /* in a second, that each member may ring */
-    uint32_t switched_by; /* a member, or CONFIG_BY_HYPERVISOR */
+    enum config_link_mode mode;           /* open or gated */
+    uint64_t window;                      /* bytes of a member's section: a power of two */
+    uint32_t doorbells;                   /* in a second, that each member may ring */
+    uint32_t switched_by;                 /* a member, or CONFIG_BY_HYPERVISOR */
     /* For the hypervisor's switch. */
-    bool fixed_macs;                     /* a port has its NIC's address and no other */
-    uint64_t floods;                     /* frames in a second that a port may flood; 0: any */
+    uint32_t virtio; /* a bit for each member whose NIC is virtio's, not Postern's */
+    uint32_t mtu;    /* that these are told */
+    bool fixed_macs; /* a port has its NIC's address and no other */
+    uint64_t floods; /* frames in a second that a port may flood; 0: any */
     uint64_t limits[CONFIG_MAX_MEMBERS]; /* bytes in a second that a port may send; 0: any */
     uint32_t mirrored;                   /* a bit for each member, and to whom the copies go */
     uint32_t mirror_to;
@@ -110,6 +143,13 @@ struct config_error {
     uint32_t line; /* 1 is the first; 0: the file as a whole */
     char text[160];
 };
+
+/* A number, decimal or 0x hexadecimal, with an optional K, M or G. */
+bool config_parse_size(const char *text, uint64_t *value);
+
+/* As the configuration spells them. */
+const char *config_disk_mode_name(enum config_disk_mode mode);
+const char *config_mode_name(enum config_link_mode mode);
 
 /* Parses `size` bytes of `text` (need not be terminated; may hold any bytes). On failure returns
  * STATUS_INVALID and says in `error` what is wrong and what is allowed. */

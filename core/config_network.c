@@ -6,6 +6,7 @@
 #include "lib/string.h"
 
 #define FLOODS_DEFAULT 10000u
+#define MTU_DEFAULT    1500u
 #define VLAN_MAX       4094u
 
 static status_t set_members(struct parser *parser, char *value)
@@ -35,7 +36,7 @@ static status_t set_members(struct parser *parser, char *value)
 
 static status_t set_mode(struct parser *parser, char *value)
 {
-    return config_parse_mode(parser, value, &parser->network->mode);
+    return config_parse_mode(parser, value, CONFIG_LINK_GATED, &parser->network->mode);
 }
 
 static status_t set_window(struct parser *parser, char *value)
@@ -140,6 +141,31 @@ static status_t set_mirror(struct parser *parser, char *value)
         return config_fail(parser, "mirror: a member cannot be its own mirror");
     }
     return status == STATUS_OK ? no_more(parser, "mirror", value) : status;
+}
+
+static status_t set_virtio(struct parser *parser, char *value)
+{
+    for (char *word = config_next_word(&value); word != NULL; word = config_next_word(&value)) {
+        uint32_t member;
+        status_t status = find_member(parser, "virtio", word, &member);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        parser->network->virtio |= BIT32(member);
+    }
+    return STATUS_OK;
+}
+
+static status_t set_mtu(struct parser *parser, char *value)
+{
+    uint64_t mtu = 0;
+
+    if (!string_to_u64(value, &mtu) || mtu < CONFIG_MTU_MIN || mtu > CONFIG_MTU_MAX) {
+        return config_fail(parser, "mtu \"%s\": a number from %u to %u is wanted", value,
+                           CONFIG_MTU_MIN, CONFIG_MTU_MAX);
+    }
+    parser->network->mtu = (uint32_t)mtu;
+    return STATUS_OK;
 }
 
 static status_t add_vlan(struct parser *parser, const char *keyword, uint32_t member,
@@ -262,36 +288,23 @@ static const struct config_keyword keywords[] = {
     {"floods", false, false, set_floods},  {"limit", false, true, set_limit},
     {"mirror", false, false, set_mirror},  {"vlan", false, true, set_vlan},
     {"trunk", false, true, set_trunk},     {"drop", false, true, set_drop},
+    {"virtio", false, false, set_virtio},  {"mtu", false, false, set_mtu},
 };
 
 #define FIRST_RULE 5u /* of the keywords: those for the hypervisor's switch alone */
 
-static status_t open_network(struct parser *parser, const char *name)
+static void open_network(struct parser *parser, void *entry)
 {
-    struct config *config = parser->config;
-
-    for (uint32_t i = 0; i < config->network_count; i++) {
-        if (strcmp(config->networks[i].name, name) == 0) {
-            return config_fail(parser, "network %s is declared in line %u already", name,
-                               config->networks[i].line);
-        }
-    }
-    if (config->network_count == CONFIG_MAX_NETWORKS) {
-        return config_fail(parser, "more than %u networks", CONFIG_MAX_NETWORKS);
-    }
-    parser->network = &config->networks[config->network_count++];
+    parser->network = entry;
     *parser->network = (struct config_network){
         .mode = CONFIG_LINK_OPEN,
         .window = CONFIG_WINDOW_DEFAULT,
         .doorbells = CONFIG_DOORBELLS_DEFAULT,
         .switched_by = CONFIG_BY_HYPERVISOR,
+        .mtu = MTU_DEFAULT,
         .floods = FLOODS_DEFAULT,
         .mirror_to = CONFIG_MAX_MEMBERS,
-        .line = parser->line,
     };
-    (void)string_copy(parser->network->name, sizeof(parser->network->name), name);
-    parser->name = parser->network->name;
-    return STATUS_OK;
 }
 
 static status_t close_network(struct parser *parser)
@@ -318,5 +331,16 @@ static status_t close_network(struct parser *parser)
     return STATUS_OK;
 }
 
-const struct config_block config_network_block = {"network", keywords, ARRAY_SIZE(keywords),
-                                                  open_network, close_network};
+const struct config_block config_network_block = {
+    .kind = "network",
+    .plural = "networks",
+    .keywords = keywords,
+    .keyword_count = ARRAY_SIZE(keywords),
+    .table = offsetof(struct config, networks),
+    .counter = offsetof(struct config, network_count),
+    .entry_size = sizeof(struct config_network),
+    .line = offsetof(struct config_network, line),
+    .max = CONFIG_MAX_NETWORKS,
+    .open = open_network,
+    .close = close_network,
+};

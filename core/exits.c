@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/exits.h"
 
+#include "arch/x86/cpu.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
+#include "core/costs.h"
+#include "core/trace.h"
+#include "core/vcpu_log.h"
 #include "core/vcpu_views.h"
 #include "lib/log.h"
 
@@ -35,6 +39,7 @@ static enum exit_result (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *)
     [EXIT_WRMSR] = exit_wrmsr,
     [EXIT_MWAIT] = exit_mwait,
     [EXIT_MONITOR] = exit_monitor,
+    [EXIT_PAUSE] = exit_pause,
     [EXIT_VIRTUALIZED_EOI] = exit_virtualized_eoi,
     [EXIT_EPT_VIOLATION] = exit_ept_violation,
     [EXIT_EPT_MISCONFIGURATION] = exit_ept_misconfiguration,
@@ -46,6 +51,7 @@ static enum exit_result (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *)
     [EXIT_APIC_WRITE] = exit_apic_write,
     [EXIT_VMFUNC] = exit_view_not_open,
     [EXIT_ENCLS] = exit_undefined,
+    [EXIT_PML_FULL] = exit_log_full,
 };
 
 const char *exit_reason_name(uint32_t reason)
@@ -128,6 +134,7 @@ NOINLINE void vcpu_write_event(struct vcpu *vcpu)
     vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, vcpu->event);
     if (vcpu->event != 0) {
         vcpu_leave_view(vcpu);
+        trace_point(POSTERN_TRACE_INJECT, vcpu, vcpu->event & 0xff, vcpu->event);
     }
     if ((vcpu->event & EVENT_ERROR_CODE) != 0) {
         vmwrite(VMCS_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event_error_code);
@@ -165,9 +172,8 @@ static NOINLINE enum vmx_next finish(struct vcpu *vcpu, enum exit_result result)
     return next;
 }
 
-enum vmx_next exit_handle(struct vmx_vcpu *vmx)
+static inline enum vmx_next handle(struct vcpu *vcpu)
 {
-    struct vcpu *vcpu = (struct vcpu *)vmx;
     uint64_t reason = vmread(VMCS_EXIT_REASON);
 
     vcpu->event = 0;
@@ -186,4 +192,29 @@ enum vmx_next exit_handle(struct vmx_vcpu *vmx)
                    : finish(vcpu, EXIT_SKIP);
     }
     return finish(vcpu, result);
+}
+
+/* One that is traced, or whose cost is counted. */
+static NOINLINE enum vmx_next handle_measured(struct vcpu *vcpu)
+{
+    uint64_t began = rdtsc(), rip = vmread(VMCS_GUEST_RIP);
+    uint32_t reason = vmread32(VMCS_EXIT_REASON);
+    enum vmx_next next = handle(vcpu);
+    uint64_t ticks = rdtsc() - began;
+
+    if (trace_wants(POSTERN_TRACE_EXIT)) {
+        trace_span(POSTERN_TRACE_EXIT, vcpu, began, (uint8_t)reason, rip);
+    }
+    if (trace_wants_any(TRACE_COSTS)) {
+        costs_add(vcpu, reason, ticks);
+    }
+    return next;
+}
+
+enum vmx_next exit_handle(struct vmx_vcpu *vmx)
+{
+    struct vcpu *vcpu = (struct vcpu *)vmx;
+
+    return trace_wants_any(BIT32(POSTERN_TRACE_EXIT) | TRACE_COSTS) ? handle_measured(vcpu)
+                                                                    : handle(vcpu);
 }

@@ -37,6 +37,7 @@ enum exit_result exit_triple_fault(struct vcpu *vcpu);
 enum exit_result exit_window(struct vcpu *vcpu);
 enum exit_result exit_task_switch(struct vcpu *vcpu);
 enum exit_result exit_preemption_timer(struct vcpu *vcpu);
+enum exit_result exit_pause(struct vcpu *vcpu);
 enum exit_result exit_hlt(struct vcpu *vcpu);
 enum exit_result exit_virtualized_eoi(struct vcpu *vcpu);
 enum exit_result exit_apic_write(struct vcpu *vcpu);

@@ -141,6 +141,13 @@ enum exit_result exit_preemption_timer(struct vcpu *vcpu)
     return EXIT_LEAVE;
 }
 
+/* It waits for somebody by PAUSE, maybe for one of those that wait for the CPU. */
+enum exit_result exit_pause(struct vcpu *vcpu)
+{
+    vcpu->gives_way = true;
+    return EXIT_SKIP_LEAVE;
+}
+
 enum exit_result exit_hlt(struct vcpu *vcpu)
 {
     lapic_sync_posted(&vcpu->lapic);

@@ -2,6 +2,7 @@
 /* Exits for port I/O: a table of the ports that a guest has; all others read as all ones. */
 #include "arch/x86/vmx_insn.h"
 #include "core/exits.h"
+#include "core/virtio.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "machine/guest_map.h"
@@ -9,7 +10,8 @@
 #define SLEEP_ENABLE BIT32(5)
 
 typedef uint32_t (*port_read_t)(struct vm *vm, uint16_t port, unsigned size);
-typedef void (*port_write_t)(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
+/* False: the instruction is to be executed again. */
+typedef bool (*port_write_t)(struct vm *vm, uint16_t port, unsigned size, uint32_t value);
 
 static uint64_t ones(unsigned size)
 {
@@ -22,10 +24,11 @@ static uint32_t uart_read(struct vm *vm, uint16_t port, unsigned size)
     return uart16550_read(&vm->uart, port & 7);
 }
 
-static void uart_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
+static bool uart_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
 {
     (void)size;
     uart16550_write(&vm->uart, port & 7, (uint8_t)value);
+    return true;
 }
 
 static uint32_t rtc_port_read(struct vm *vm, uint16_t port, unsigned size)
@@ -34,10 +37,11 @@ static uint32_t rtc_port_read(struct vm *vm, uint16_t port, unsigned size)
     return rtc_read(&vm->rtc, port & 1);
 }
 
-static void rtc_port_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
+static bool rtc_port_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
 {
     (void)size;
     rtc_write(&vm->rtc, port & 1, (uint8_t)value);
+    return true;
 }
 
 static uint32_t pci_port_read(struct vm *vm, uint16_t port, unsigned size)
@@ -45,9 +49,9 @@ static uint32_t pci_port_read(struct vm *vm, uint16_t port, unsigned size)
     return pci_io_read(&vm->pci, port, size);
 }
 
-static void pci_port_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
+static bool pci_port_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
 {
-    pci_io_write(&vm->pci, port, size, value);
+    return pci_io_write(&vm->pci, port, size, value);
 }
 
 static uint32_t power_read(struct vm *vm, uint16_t port, unsigned size)
@@ -59,7 +63,7 @@ static uint32_t power_read(struct vm *vm, uint16_t port, unsigned size)
 }
 
 /* ACPI's hardware-reduced power registers: sleep control, sleep status, reset. */
-static void power_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
+static bool power_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
 {
     (void)size;
     if (port == GUEST_PORT_SLEEP_CONTROL && (value & SLEEP_ENABLE) != 0 &&
@@ -70,11 +74,12 @@ static void power_write(struct vm *vm, uint16_t port, unsigned size, uint32_t va
         log_info("%s: resets", vm->config->name);
         vm_end(vm, vm->config->on_reboot, false);
     }
+    return true;
 }
 
 /* A test's kernel ends its VM and tells how it went (as QEMU's isa-debug-exit). Others have no such
  * port. */
-static void exit_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
+static bool exit_write(struct vm *vm, uint16_t port, unsigned size, uint32_t value)
 {
     (void)port;
     (void)size;
@@ -82,6 +87,7 @@ static void exit_write(struct vm *vm, uint16_t port, unsigned size, uint32_t val
         log_info("%s: exits with code %u", vm->config->name, value << 1 | 1);
         vm_end(vm, CONFIG_STOP, false);
     }
+    return true;
 }
 
 static uint32_t exit_read(struct vm *vm, uint16_t port, unsigned size)
@@ -103,37 +109,74 @@ static const struct {
     {GUEST_PORT_SLEEP_CONTROL, GUEST_PORT_RESET, power_read, power_write},
 };
 
-enum exit_result exit_io_instruction(struct vcpu *vcpu)
-{
-    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
-    unsigned size = (unsigned)(qualification & 7) + 1;
-    bool in = (qualification & BIT(3)) != 0;
-    uint16_t port = (uint16_t)(qualification >> 16);
-    uint64_t *rax = &vcpu->vmx.registers.rax;
-    struct vm *vm = vcpu->vm;
-    uint32_t value = (uint32_t)ones(size);
+struct io_access {
+    uint16_t port;
+    unsigned size;
+    bool in;
+    uint32_t value; /* to write, or what was read */
+};
 
-    if ((qualification & BIT(4)) != 0) {
-        vcpu_refuse_instruction(vcpu, "there is no string I/O", port);
-        return EXIT_DONE;
+/* One of a BAR's ports; nothing reads as all ones. False: the instruction is to be executed again.
+ */
+static bool access_bar(struct vm *vm, struct io_access *access)
+{
+    struct pci_function *function = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
+
+    spin_lock(&vm->lock);
+    bool found = pci_find_port(&vm->pci, access->port, access->size, &function, &bar, &offset);
+    spin_unlock(&vm->lock);
+    if (!found) {
+        return true;
     }
+    if (!access->in) {
+        return function->ops->write(function, bar, offset, access->size, access->value);
+    }
+    access->value = (uint32_t)function->ops->read(function, bar, offset, access->size);
+    return true;
+}
+
+static bool access_port(struct vm *vm, struct io_access *access)
+{
+    bool done = true;
+
     for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
-        if (port < ports[i].first || port > ports[i].last) {
+        if (access->port < ports[i].first || access->port > ports[i].last) {
             continue;
         }
         spin_lock(&vm->lock);
-        if (in) {
-            value = ports[i].read(vm, port, size);
+        if (access->in) {
+            access->value = ports[i].read(vm, access->port, access->size);
         } else {
-            ports[i].write(vm, port, size, (uint32_t)(*rax & ones(size)));
+            done = ports[i].write(vm, access->port, access->size, access->value);
         }
         spin_unlock(&vm->lock);
-        break;
+        return ports[i].write == pci_port_write ? virtio_settle(vm) && done : done;
     }
-    if (in) {
+    return access_bar(vm, access);
+}
+
+enum exit_result exit_io_instruction(struct vcpu *vcpu)
+{
+    uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+    uint64_t *rax = &vcpu->vmx.registers.rax;
+    struct io_access access = {.port = (uint16_t)(qualification >> 16),
+                               .size = (unsigned)(qualification & 7) + 1,
+                               .in = (qualification & BIT(3)) != 0};
+
+    if ((qualification & BIT(4)) != 0) {
+        vcpu_refuse_instruction(vcpu, "there is no string I/O", access.port);
+        return EXIT_DONE;
+    }
+    access.value = (uint32_t)(access.in ? ones(access.size) : *rax & ones(access.size));
+    if (!access_port(vcpu->vm, &access)) {
+        return EXIT_DONE;
+    }
+    if (access.in) {
         /* A 32-bit result clears the upper half, smaller ones leave the rest. */
-        uint64_t mask = size == 4 ? ~0ull : ones(size);
-        *rax = (*rax & ~mask) | (value & ones(size));
+        uint64_t mask = access.size == 4 ? ~0ull : ones(access.size);
+        *rax = (*rax & ~mask) | (access.value & ones(access.size));
     }
     return EXIT_SKIP;
 }

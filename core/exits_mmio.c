@@ -8,6 +8,7 @@
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/vmx_insn.h"
+#include "core/dirty.h"
 #include "core/exits.h"
 #include "core/port.h"
 #include "core/scheduler.h"
@@ -85,26 +86,37 @@ static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
     return gpa - GUEST_LAPIC_BASE < PAGE_SIZE && lapic_mode(&vcpu->lapic) == LAPIC_XAPIC;
 }
 
+/* The function of which a BAR decodes `gpa`; NULL for none. */
+static struct pci_function *find_function(struct vm *vm, uint64_t gpa, unsigned *bar,
+                                          uint64_t *offset)
+{
+    struct pci_function *function = NULL;
+
+    spin_lock(&vm->lock);
+    bool found = pci_find_bar(&vm->pci, gpa, &function, bar, offset);
+    spin_unlock(&vm->lock);
+    return found ? function : NULL;
+}
+
 /* The device behind `gpa`; nothing reads as all ones, as on a bus where nobody answers. */
 static uint64_t device_read(struct vcpu *vcpu, uint64_t gpa, unsigned size)
 {
     struct vm *vm = vcpu->vm;
-    struct pci_function *function = NULL;
     unsigned bar = 0;
     uint64_t offset = 0;
-    uint64_t value = ~0ull;
+    uint64_t value;
 
     if (is_lapic(vcpu, gpa)) {
         return xapic_read(&vcpu->lapic, (uint32_t)(gpa - GUEST_LAPIC_BASE), size, rdtsc());
     }
-    spin_lock(&vm->lock);
     if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
+        spin_lock(&vm->lock);
         value = ioapic_read(&vm->ioapic, (uint32_t)(gpa - GUEST_IOAPIC_BASE), size);
-    } else if (pci_find_bar(&vm->pci, gpa, &function, &bar, &offset)) {
-        value = port_mmio_read(function, bar, offset, size);
+        spin_unlock(&vm->lock);
+        return value;
     }
-    spin_unlock(&vm->lock);
-    return value;
+    struct pci_function *function = find_function(vm, gpa, &bar, &offset);
+    return function != NULL ? function->ops->read(function, bar, offset, size) : ~0ull;
 }
 
 static void lapic_page_write(struct vcpu *vcpu, uint32_t offset, unsigned size, uint32_t value)
@@ -121,8 +133,6 @@ static void lapic_page_write(struct vcpu *vcpu, uint32_t offset, unsigned size, 
 static bool device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct vm *vm = vcpu->vm;
-    struct pci_function *function = NULL;
-    struct port *rung = NULL;
     unsigned bar = 0;
     uint64_t offset = 0;
 
@@ -130,14 +140,14 @@ static bool device_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_
         lapic_page_write(vcpu, (uint32_t)(gpa - GUEST_LAPIC_BASE), size, (uint32_t)value);
         return true;
     }
-    spin_lock(&vm->lock);
     if (gpa - GUEST_IOAPIC_BASE < PAGE_SIZE) {
+        spin_lock(&vm->lock);
         ioapic_write(&vm->ioapic, (uint32_t)(gpa - GUEST_IOAPIC_BASE), size, (uint32_t)value);
-    } else if (pci_find_bar(&vm->pci, gpa, &function, &bar, &offset)) {
-        rung = port_mmio_write(function, bar, offset, size, value);
+        spin_unlock(&vm->lock);
+        return true;
     }
-    spin_unlock(&vm->lock);
-    return rung == NULL || port_doorbell(rung, (uint32_t)value) != STATUS_BUSY;
+    struct pci_function *function = find_function(vm, gpa, &bar, &offset);
+    return function == NULL || function->ops->write(function, bar, offset, size, value);
 }
 
 static unsigned code_bits(void)
@@ -217,7 +227,12 @@ enum exit_result exit_ept_violation(struct vcpu *vcpu)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
                 vmread(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
     }
-    if (vmread(VMCS_EPT_POINTER) != vcpu->vm->default_view) {
+    bool in_view = vmread(VMCS_EPT_POINTER) != vcpu->vm->default_view;
+    if (UNLIKELY(vcpu->vm->dirty.on) && (qualification & EPT_WRITE) != 0 &&
+        dirty_allow(vcpu->vm, gpa, in_view)) {
+        return EXIT_DONE;
+    }
+    if (in_view) {
         return exit_violation_in_view(vcpu, qualification, gpa);
     }
     int gate_page = (qualification & VIOLATION_FETCH) != 0 && vcpu->event == 0

@@ -18,6 +18,17 @@ static bool is_x2apic(uint32_t msr)
     return msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST;
 }
 
+/* A deadline by the guest's TSC, and by this CPU's; 0 is none. */
+static uint64_t to_guest_tsc(const struct vm *vm, uint64_t deadline)
+{
+    return deadline == 0 ? 0 : deadline + vm->tsc_offset;
+}
+
+static uint64_t from_guest_tsc(const struct vm *vm, uint64_t deadline)
+{
+    return deadline == 0 ? 0 : deadline - vm->tsc_offset;
+}
+
 enum exit_result exit_rdmsr(struct vcpu *vcpu)
 {
     struct vmx_registers *r = &vcpu->vmx.registers;
@@ -29,7 +40,7 @@ enum exit_result exit_rdmsr(struct vcpu *vcpu)
         ok = lapic_mode(&vcpu->lapic) == LAPIC_X2APIC &&
              lapic_read_msr(&vcpu->lapic, msr, rdtsc(), &value);
     } else if (msr == MSR_IA32_TSC_DEADLINE) {
-        value = lapic_read_tsc_deadline(&vcpu->lapic);
+        value = to_guest_tsc(vcpu->vm, lapic_read_tsc_deadline(&vcpu->lapic));
         ok = true;
     } else if (msr == MSR_IA32_XSS) {
         value = vcpu->context.xss;
@@ -86,7 +97,7 @@ static bool write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
         return ok;
     }
     if (msr == MSR_IA32_TSC_DEADLINE) {
-        lapic_write_tsc_deadline(&vcpu->lapic, value);
+        lapic_write_tsc_deadline(&vcpu->lapic, from_guest_tsc(vcpu->vm, value));
         scheduler_update_timer(vcpu->scheduler);
         return true;
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM's memory as the hypervisor sees it: its RAM, its EPT and the pool that the EPT's tables come
- * from, filled at boot so that nothing is allocated while the VM runs. */
+ * from, filled when the VM is created so that nothing is allocated while it runs. */
 #include "core/guest_memory.h"
 
+#include "arch/x86/cpu.h"
 #include "core/scheduler.h"
 #include "lib/bits.h"
 #include "lib/log.h"
@@ -16,6 +17,10 @@
  * of its RAM; and what each protected view takes. */
 #define TABLE_POOL      56u
 #define TABLES_PER_PORT 8u
+/* A pool is made of small pages. Besides theirs, it takes a table above in its view, and two in the
+ * default view, where accesses to it may be #VE. A kernel may move its BAR, once. */
+#define TABLES_PER_POOL 3u
+#define POOL_PLACES     2u
 
 static void *alloc_table(void *context)
 {
@@ -86,12 +91,11 @@ static uint8_t *gate_pages(const struct gate_image *image)
 static status_t create_views(struct vm *vm, const struct vmx_caps *caps)
 {
     const struct gate_image *image = gate_image(!caps->eptp_switching);
-    uint64_t bytes = VIEWS_MAX * sizeof(struct ept);
 
     vm->default_view = ept_pointer(&vm->ept);
     vm->views = (struct views){
         .own = &vm->ept,
-        .views = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR),
+        .views = page_runs_alloc_bytes(&vm->memory, VIEWS_MAX * sizeof(struct ept)),
         .ram = (uint64_t)vm->ram,
         .ram_size = vm->ram_size,
         .gate_gpa = GUEST_GATE_BASE,
@@ -104,29 +108,70 @@ static status_t create_views(struct vm *vm, const struct vmx_caps *caps)
     return views_init(&vm->views);
 }
 
-status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps, uint32_t ports)
+static uint32_t tables_of_pool(const struct config_link *link, uint32_t vm)
 {
-    for (unsigned i = 0; i < TABLE_POOL + TABLES_PER_PORT * ports; i++) {
-        void *page = page_alloc();
-        if (page == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        free_table(vm, page);
+    if (link->pool == 0 || (link->ends[0] != vm && link->ends[1] != vm)) {
+        return 0;
     }
-    /* 1 GiB pages where RAM can be aligned to them. */
-    vm->ram =
-        pages_alloc(vm->ram_size / PAGE_SIZE,
-                    vm->ram_size >= GIB(1) && caps->ept_1g ? GIB(1) : RAM_ALIGNMENT, PAGES_GUEST);
+    uint32_t small = (uint32_t)(align_up(link->pool, MIB(2)) / MIB(2));
+    return POOL_PLACES * (small + TABLES_PER_POOL);
+}
+
+static uint32_t count_tables(const struct config *config, uint32_t vm)
+{
+    /* A network's port shows pieces of several sections, and the database. */
+    uint32_t count =
+        TABLE_POOL + TABLES_PER_PORT * (config->link_count + 2 * config->network_count);
+
+    for (uint32_t i = 0; i < config->link_count; i++) {
+        count += tables_of_pool(&config->links[i], vm);
+    }
+    return count;
+}
+
+status_t guest_memory_add_tables(struct vm *vm, uint64_t count)
+{
+    uint8_t *tables = page_runs_alloc(&vm->memory, count, PAGE_SIZE, PAGES_HYPERVISOR);
+
+    if (tables == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        free_table(vm, tables + i * PAGE_SIZE);
+    }
+    return STATUS_OK;
+}
+
+/* Contiguous, so that large pages map it: of 1 GiB where it can be aligned to them. */
+static status_t allocate_ram(struct vm *vm, const struct vmx_caps *caps)
+{
+    uint64_t count = vm->ram_size / PAGE_SIZE;
+
+    if (vm->ram_size >= GIB(1) && caps->ept_1g) {
+        vm->ram = page_runs_alloc(&vm->memory, count, GIB(1), PAGES_GUEST);
+    }
     if (vm->ram == NULL) {
-        vm->ram = pages_alloc(vm->ram_size / PAGE_SIZE, RAM_ALIGNMENT, PAGES_GUEST);
+        vm->ram = page_runs_alloc(&vm->memory, count, RAM_ALIGNMENT, PAGES_GUEST);
     }
     if (vm->ram == NULL) {
         log_error("%s: no %llu MiB of contiguous memory are free", vm->config->name,
                   (unsigned long long)(vm->ram_size >> 20));
         return STATUS_NO_MEMORY;
     }
-    status_t status =
-        ept_init(&vm->ept, &ept_operations, vm, caps->ept_1g, caps->ept_accessed_dirty);
+    return STATUS_OK;
+}
+
+status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps,
+                             const struct config *config)
+{
+    status_t status = guest_memory_add_tables(vm, count_tables(config, vm->id));
+
+    if (status == STATUS_OK) {
+        status = allocate_ram(vm, caps);
+    }
+    if (status == STATUS_OK) {
+        status = ept_init(&vm->ept, &ept_operations, vm, caps->ept_1g, caps->ept_accessed_dirty);
+    }
     if (status == STATUS_OK) {
         status = ept_map(&vm->ept, 0, (uint64_t)vm->ram, vm->ram_size,
                          EPT_READ | EPT_WRITE | EPT_EXECUTE, EPT_WRITE_BACK);
@@ -134,8 +179,21 @@ status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps, uint32_
     return status == STATUS_OK ? create_views(vm, caps) : status;
 }
 
+void guest_memory_forget(struct vm *vm)
+{
+    vm->ram = NULL;
+    vm->ram_size = 0;
+    vm->table_pool = NULL;
+    vm->table_pool_count = 0;
+    vm->default_view = 0;
+    memset(&vm->ept, 0, sizeof(vm->ept));
+    memset(&vm->views, 0, sizeof(vm->views));
+    memset(&vm->dirty, 0, sizeof(vm->dirty));
+    vm->destructions++;
+}
+
 /* Whether `vcpu` may run with an old translation. One that has taken the request is out of the
- * guest and invalidates before it goes back; one that is not on its CPU does so on its way in, for
+ * guest and invalidates before it goes back; one that is not running does so on its way in, for
  * vcpu_run() looks at its requests. */
 static bool may_be_stale(const struct vcpu *vcpu)
 {
@@ -144,7 +202,7 @@ static bool may_be_stale(const struct vcpu *vcpu)
     return state != VCPU_PARKED && state != VCPU_WAITING &&
            (atomic_load(&vcpu->work) & VCPU_WORK_FLUSH) != 0 &&
            /* Partner: vcpu_run()'s change of `work`, a full barrier after this was set. */
-           __atomic_load_n(&vcpu->scheduler->loaded, __ATOMIC_SEQ_CST) == vcpu;
+           atomic_load(&vcpu->scheduler->running) == vcpu;
 }
 
 bool vm_flushed(const struct vm *vm, const struct vcpu *self)
@@ -155,6 +213,18 @@ bool vm_flushed(const struct vm *vm, const struct vcpu *self)
         }
     }
     return true;
+}
+
+void vm_wait_flushed(const struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        const struct vcpu *vcpu = &vm->vcpus[i];
+        uint32_t before = atomic_load(&vcpu->flushes);
+        /* Once is enough: its guest may ask for the next one without end. */
+        while (may_be_stale(vcpu) && atomic_load(&vcpu->flushes) == before) {
+            cpu_pause();
+        }
+    }
 }
 
 void *vm_memory(const struct vm *vm, uint64_t gpa, uint64_t size)

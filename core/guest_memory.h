@@ -5,9 +5,16 @@
 #include "arch/x86/vmx_caps.h"
 #include "core/vm.h"
 
-/* Allocates vm->ram_size bytes for `vm`, maps them from guest-physical 0 on, write-back, and
- * prepares its views for `ports` windows. Once, at boot, after vm->config, ram_size and vcpu_count
- * are set. */
-status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps, uint32_t ports) MUST_CHECK;
+/* Allocates vm->ram_size bytes for `vm`, as a part of vm->memory, maps them from guest-physical 0
+ * on, write-back, and prepares its views for what the links and networks of `config` show there. */
+status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps,
+                             const struct config *config) MUST_CHECK;
+
+/* Puts `count` pages into the pool that EPT tables come from, as a part of vm->memory. Under the
+ * VM's lock, or before others know the VM. */
+status_t guest_memory_add_tables(struct vm *vm, uint64_t count) MUST_CHECK;
+
+/* vm->memory is about to be freed: no RAM, no EPT, no views. Under the VM's lock. */
+void guest_memory_forget(struct vm *vm);
 
 #endif

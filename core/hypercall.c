@@ -28,6 +28,7 @@ static enum exit_result hypercall_doorbell(struct vcpu *vcpu)
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     status_t status = port_doorbell(port, (uint32_t)queue);
+    trace_point(POSTERN_TRACE_DOORBELL, vcpu, (uint8_t)number, status == STATUS_BUSY);
     if (UNLIKELY(status == STATUS_BUSY)) {
         return EXIT_DONE;
     }
@@ -78,9 +79,11 @@ static enum exit_result (*const hypercalls[])(struct vcpu *) = {
     [POSTERN_HC_VE] = hypercall_ve,
     [POSTERN_HC_EXITS] = hypercall_exits,
     [POSTERN_HC_PORT_EXITS] = hypercall_port_exits,
+    [POSTERN_HC_POOL_GIVE] = hypercall_pool_give,
+    [POSTERN_HC_POOL_TAKE] = hypercall_pool_take,
 };
 
-_Static_assert(ARRAY_SIZE(hypercalls) == POSTERN_HC_PORT_EXITS + 1, "each number has its handler");
+_Static_assert(ARRAY_SIZE(hypercalls) == POSTERN_HC_POOL_TAKE + 1, "each number has its handler");
 
 /* What not every exit should pay for: calls for tests, and calls that are none. */
 static NOINLINE enum exit_result rare_call(struct vcpu *vcpu, uint64_t number)

@@ -19,6 +19,8 @@ enum exit_result hypercall_gate_place(struct vcpu *vcpu);
 enum exit_result hypercall_view_open(struct vcpu *vcpu);
 enum exit_result hypercall_view_close(struct vcpu *vcpu);
 enum exit_result hypercall_window_grant(struct vcpu *vcpu);
+enum exit_result hypercall_pool_give(struct vcpu *vcpu);
+enum exit_result hypercall_pool_take(struct vcpu *vcpu);
 enum exit_result hypercall_ve(struct vcpu *vcpu);
 enum exit_result hypercall_exits(struct vcpu *vcpu);
 enum exit_result hypercall_test_stay(struct vcpu *vcpu);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The hypercalls on views, gates and #VE. */
+/* The hypercalls on views, gates, pools and #VE. */
 #include "abi/hypercall.h"
 
+#include "core/dirty.h"
 #include "core/hypercall.h"
 #include "core/link.h"
+#include "core/pool.h"
 #include "core/scheduler.h"
 #include "core/vcpu_views.h"
 #include "core/window.h"
@@ -51,6 +53,10 @@ enum exit_result hypercall_gate_place(struct vcpu *vcpu)
     } else {
         status = page < VIEW_GATE_MAX ? views_place_gate(&vm->views, gpa, (uint32_t)page)
                                       : STATUS_INVALID;
+    }
+    if (status == STATUS_OK) {
+        /* Whether it was written to before cannot be told from what is there now. */
+        dirty_note(vm, vm->ram + gpa, PAGE_SIZE);
     }
     spin_unlock(&vm->lock);
     return when_flushed(vm, vcpu, error_of(status));
@@ -121,11 +127,41 @@ enum exit_result hypercall_window_grant(struct vcpu *vcpu)
         return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
     }
     struct port *port = vm->ports[number];
-    if (port->link == NULL || !port->gated) {
+    if (port->link == NULL) {
         return hypercall_answer(vcpu, POSTERN_ERR_MODE);
     }
-    if (window_grant(port, granted == 1) == STATUS_BUSY) {
+    status_t status = window_grant(port, granted == 1);
+    if (status == STATUS_BUSY) {
         return EXIT_DONE;
+    }
+    return when_flushed(port_peer(port)->vm, vcpu, error_of(status));
+}
+
+enum exit_result hypercall_pool_give(struct vcpu *vcpu)
+{
+    const struct vmx_registers *registers = &vcpu->vmx.registers;
+    uint64_t number = registers->rdi;
+    uint64_t page = registers->rdx & ~POSTERN_POOL_WRITE;
+    bool writable = (registers->rdx & POSTERN_POOL_WRITE) != 0;
+
+    if (number >= vcpu->vm->port_count) {
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
+    }
+    status_t status = pool_give(vcpu->vm->ports[number], registers->rsi, page, writable);
+    return hypercall_answer(vcpu, error_of(status));
+}
+
+enum exit_result hypercall_pool_take(struct vcpu *vcpu)
+{
+    uint64_t number = vcpu->vmx.registers.rdi;
+
+    if (number >= vcpu->vm->port_count) {
+        return hypercall_answer(vcpu, POSTERN_ERR_ARGUMENT);
+    }
+    struct port *port = vcpu->vm->ports[number];
+    status_t status = pool_take(port, vcpu->vmx.registers.rsi);
+    if (status != STATUS_OK) {
+        return status == STATUS_BUSY ? EXIT_DONE : hypercall_answer(vcpu, error_of(status));
     }
     return when_flushed(port_peer(port)->vm, vcpu, 0);
 }
@@ -148,10 +184,5 @@ enum exit_result hypercall_ve(struct vcpu *vcpu)
 
 enum exit_result hypercall_exits(struct vcpu *vcpu)
 {
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < EXIT_REASON_COUNT; i++) {
-        sum += vcpu->exits[i];
-    }
-    return hypercall_answer(vcpu, (int64_t)sum);
+    return hypercall_answer(vcpu, (int64_t)vcpu_count_exits(vcpu));
 }

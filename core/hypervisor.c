@@ -24,6 +24,7 @@
 #include "core/machine.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
+#include "core/virtio.h"
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/panic.h"
@@ -75,11 +76,8 @@ uint64_t machine_power_off_if_due(uint64_t now)
         return UINT64_MAX;
     }
     for (uint32_t i = 0; i < vm_count(); i++) {
-        enum vm_state state = atomic_load(&vm_get(i)->state);
-        if (state == VM_RUNNING) {
-            vm_end(vm_get(i), CONFIG_STOP, false); /* it was starting when all were asked to end */
-        }
-        if (state != VM_OFF && state != VM_CRASHED) {
+        vm_end(vm_get(i), CONFIG_STOP, false); /* it was starting when all were asked to end */
+        if (!vm_is_down(vm_get(i))) {
             return UINT64_MAX;
         }
     }
@@ -166,14 +164,21 @@ static void create_guests(const struct boot_info *info, const struct config *con
     }
     if (options->fallback) {
         vmx_caps_without_views(&machine.caps);
+        vmx_caps_without_dirty_flags(&machine.caps);
     }
     vcpu_use_caps(&machine.caps, info->tsc_hz);
     prepare_cpu(pcpu_get(0));
     scheduler_set_max_stay(options->max_stay_ms);
-    require(scheduler_create_all(), "no memory for the schedulers");
-    require(vm_create_all(config, info), "the VMs cannot be created");
+    require(scheduler_create_all(info->tsc_hz), "no memory for the schedulers");
+    require(vm_declare_all(config, info), "the VMs cannot be created");
     require(link_create_all(config), "the links cannot be created");
     require(network_create_all(config), "the networks cannot be created");
+    require(virtio_create_all(config), "the virtio devices cannot be created");
+    for (uint32_t i = 0; i < vm_count(); i++) {
+        if (vm_get(i)->config->autostart) {
+            require(vm_create(vm_get(i)), "a VM cannot be created");
+        }
+    }
 }
 
 void hypervisor_start(const struct boot_info *info, const struct config *config,
@@ -187,11 +192,7 @@ void hypervisor_start(const struct boot_info *info, const struct config *config,
     log_info("%u CPU in VMX operation, hypervisor memory %llu KiB", info->cpu_count,
              (unsigned long long)(machine_hypervisor_bytes(&machine) >> 10));
     line_start(info);
-    for (uint32_t i = 0; i < vm_count(); i++) {
-        if (vm_start(vm_get(i)) != STATUS_OK) {
-            log_error("%s: does not start", vm_get(i)->config->name);
-        }
-    }
+    vm_autostart_all();
     /* Release: pairs with the acquire in run_cpu(): the other CPUs see all that was made. */
     atomic_store_explicit(&go, true, memory_order_release);
     scheduler_run(scheduler_get(0));

@@ -12,7 +12,7 @@ struct hypervisor_options {
     uint32_t max_stay_ms; /* limit of each stay in a guest, for machines on which an interrupt does
                            * not always end it; 0: none */
     bool tests;           /* hypercalls for Postern's own tests */
-    bool fallback;        /* views and #VE by exits even where the CPU could itself */
+    bool fallback;        /* views, #VE and dirty pages by exits even where the CPU could itself */
     bool no_apicv; /* deliver virtual interrupts by injection even where the CPU could itself */
 };
 

@@ -11,6 +11,9 @@
 #include "core/machine.h"
 #include "core/monitor.h"
 #include "core/scheduler.h"
+#include "core/snapshot.h"
+#include "core/trace.h"
+#include "core/virtio.h"
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/string.h"
@@ -30,6 +33,13 @@ static struct {
     uint64_t due;          /* TSC of the next look, UINT64_MAX for none */
 } line;
 
+/* The monitor's consoles are the VMs' serial ports, then their virtio consoles. */
+static struct vm *find_console(unsigned index, bool *is_virtio)
+{
+    *is_virtio = index >= vm_count();
+    return *is_virtio ? virtio_console_vm(index - vm_count()) : vm_get(index);
+}
+
 static size_t stream_read(void *context, unsigned stream, uint64_t *offset, char *buffer,
                           size_t size, uint64_t *end)
 {
@@ -39,20 +49,63 @@ static size_t stream_read(void *context, unsigned stream, uint64_t *offset, char
         *end = log_end();
         return count;
     }
-    const struct console *console = &vm_get(stream - MONITOR_STREAM_CONSOLE)->console;
+    bool is_virtio;
+    const struct vm *vm = find_console(stream - MONITOR_STREAM_CONSOLE, &is_virtio);
+    const struct console *console = is_virtio ? virtio_console_output(vm) : &vm->console;
     size_t count = console_read(console, offset, buffer, size);
     *end = console_end(console);
     return count;
 }
 
+static bool trace_read(void *context, unsigned cpu, uint64_t *offset, char *buffer, size_t *size,
+                       uint64_t *end)
+{
+    const struct trace_ring *ring = trace_ring_of(cpu);
+
+    (void)context;
+    if (ring != NULL) {
+        *size = trace_ring_read(ring, offset, buffer, *size, end);
+    }
+    return ring != NULL;
+}
+
+/* Under the VM's lock it is not destroyed. Its vCPUs go on: a word may be half written. */
+static bool memory_read(void *context, unsigned index, uint64_t *offset, char *buffer, size_t *size,
+                        uint64_t *end)
+{
+    (void)context;
+    if (index >= vm_count()) {
+        return false;
+    }
+    struct vm *vm = vm_get(index);
+    spin_lock(&vm->lock);
+    uint64_t at = *offset < vm->ram_size ? *offset : vm->ram_size;
+    *size = *size < vm->ram_size - at ? *size : (size_t)(vm->ram_size - at);
+    /* Absent, it has neither size nor RAM. */
+    if (*size != 0) {
+        memcpy(buffer, vm->ram + at, *size);
+    }
+    *offset = at;
+    *end = vm->ram_size;
+    spin_unlock(&vm->lock);
+    return true;
+}
+
 static size_t console_write(void *context, unsigned index, const char *bytes, size_t size)
 {
-    struct vm *vm = vm_get(index);
+    bool is_virtio;
+    struct vm *vm = find_console(index, &is_virtio);
     size_t taken = 0;
 
     (void)context;
-    if (atomic_load(&vm->state) != VM_RUNNING) {
+    if (is_virtio) {
+        return virtio_console_input(vm, bytes, size);
+    }
+    if (!vm_is_up(vm)) {
         return size; /* nobody is there to type to */
+    }
+    if (atomic_load(&vm->snapshot.frozen)) {
+        return 0; /* later */
     }
     spin_lock(&vm->lock);
     size_t room = uart16550_rx_room(&vm->uart);
@@ -63,17 +116,57 @@ static size_t console_write(void *context, unsigned index, const char *bytes, si
     return taken;
 }
 
-static const char *vm_name(void *context, unsigned index)
+/* Of a serial port; virtio consoles are no VMs of their own. */
+static status_t fetch(void *context, unsigned index, struct monitor_piece *piece, uint8_t *bytes,
+                      size_t *size)
 {
+    struct snapshot_piece wanted = {piece->section, piece->flags, piece->offset, 0, 0};
+
     (void)context;
-    return index < vm_count() ? vm_get(index)->config->name : NULL;
+    if (index >= vm_count()) {
+        return STATUS_NOT_FOUND;
+    }
+    status_t status = snapshot_fetch(vm_get(index), &wanted, bytes, *size, size);
+    piece->covered = wanted.covered;
+    piece->size = wanted.size;
+    return status;
+}
+
+static status_t store(void *context, unsigned index, struct monitor_piece *piece,
+                      const uint8_t *bytes, size_t size)
+{
+    struct snapshot_piece told = {piece->section, piece->flags, piece->offset, 0, 0};
+
+    (void)context;
+    if (index >= vm_count()) {
+        return STATUS_NOT_FOUND;
+    }
+    status_t status = snapshot_store(vm_get(index), &told, bytes, size);
+    piece->covered = told.covered;
+    return status;
+}
+
+static const char *console_name(void *context, unsigned index)
+{
+    bool is_virtio;
+    const struct vm *vm = find_console(index, &is_virtio);
+
+    (void)context;
+    if (vm == NULL) {
+        return NULL;
+    }
+    return is_virtio ? virtio_console_name(vm) : vm->config->name;
 }
 
 static const struct monitor_ops monitor_operations = {
     .stream_read = stream_read,
+    .trace_read = trace_read,
+    .memory_read = memory_read,
     .console_write = console_write,
+    .fetch = fetch,
+    .store = store,
     .execute = commands_execute,
-    .vm_name = vm_name,
+    .vm_name = console_name,
 };
 
 static uint64_t to_us(uint64_t tsc)
@@ -154,9 +247,7 @@ static uint64_t service(uint64_t now)
 
 void line_start(const struct boot_info *info)
 {
-    uint64_t pages = (sizeof(*line.monitor) + PAGE_SIZE - 1) / PAGE_SIZE;
-
-    line.monitor = pages_alloc(pages, PAGE_SIZE, PAGES_HYPERVISOR);
+    line.monitor = pages_alloc_bytes(sizeof(*line.monitor));
     line.tsc_hz = info->tsc_hz;
     line.due = 0;
     if (line.monitor == NULL || info->uart_port == 0) {

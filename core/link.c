@@ -13,7 +13,7 @@ uint32_t link_count(void)
     return links_count;
 }
 
-const struct link *link_get(uint32_t index)
+struct link *link_get(uint32_t index)
 {
     return &links[index];
 }
@@ -22,7 +22,7 @@ static status_t doorbell(struct port *port, uint32_t queue)
 {
     struct port *peer = port_peer(port);
 
-    if (!port_vm_runs(peer->vm)) {
+    if (!vm_is_up(peer->vm)) {
         return STATUS_NOT_FOUND;
     }
     if (!port_may_ring(port)) {
@@ -36,15 +36,55 @@ static void state_changed(struct port *port)
 {
     struct port *peer = port_peer(port);
 
-    if (port_vm_runs(peer->vm)) {
+    if (vm_is_up(peer->vm)) {
         port_interrupt(peer, POSTERN_VECTOR_LINK(peer->queues));
     }
 }
 
+/* The mode that the port has, which may not yet be the link's. */
+static bool has_other_mode(const struct port *port)
+{
+    return (atomic_load(&port->link->mode) != CONFIG_LINK_OPEN) != port->gated;
+}
+
 static uint32_t read_register(const struct port *port, uint64_t offset)
 {
-    return offset == POSTERN_REG_LINK && port_vm_runs(port_peer(port)->vm) ? POSTERN_LINK_PEER_RUNS
-                                                                           : 0;
+    if (offset != POSTERN_REG_LINK) {
+        return 0;
+    }
+    return (vm_is_up(port_peer(port)->vm) ? POSTERN_LINK_PEER_RUNS : 0) |
+           (has_other_mode(port) ? POSTERN_LINK_OTHER_MODE : 0);
+}
+
+static void take_mode(struct port *port)
+{
+    if (has_other_mode(port)) {
+        window_set_gated(port, !port->gated);
+    }
+}
+
+void link_take_modes(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        if (vm->ports[i]->link != NULL) {
+            take_mode(vm->ports[i]);
+        }
+    }
+}
+
+status_t link_set_mode(struct link *link, enum config_link_mode mode)
+{
+    if (mode == CONFIG_LINK_DIRECT || link->config->mode == CONFIG_LINK_DIRECT) {
+        return STATUS_UNSUPPORTED;
+    }
+    atomic_store(&link->mode, mode);
+    for (uint32_t end = 0; end < 2; end++) {
+        struct port *port = &link->ports[end];
+        if (vm_is_up(port->vm)) {
+            port_interrupt(port, POSTERN_VECTOR_LINK(port->queues));
+        }
+    }
+    return STATUS_OK;
 }
 
 void link_grant_all(struct vm *vm)
@@ -56,9 +96,18 @@ void link_grant_all(struct vm *vm)
     }
 }
 
+static status_t create_pool(struct page_pool *pool, uint64_t size)
+{
+    pool->count = (uint32_t)(size / PAGE_SIZE);
+    if (pool->count != 0) {
+        pool->slots = pages_alloc_bytes(pool->count * sizeof(*pool->slots));
+    }
+    return pool->count == 0 || pool->slots != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 static status_t create_port(struct link *link, uint32_t end)
 {
-    static const struct port_ops ops = {doorbell, state_changed, read_register};
+    static const struct port_ops ops = {doorbell, state_changed, read_register, take_mode};
     const struct config_link *config = link->config;
     /* A local address: 02, "PO", 00, the link's number, the end. */
     uint64_t mac = 0x004f5002u | (uint64_t)(link - links) << 32 | (uint64_t)(end + 1) << 40;
@@ -70,7 +119,7 @@ static status_t create_port(struct link *link, uint32_t end)
         .link = link,
         .end = end,
         .queues = config->queues,
-        .gated = config->mode == CONFIG_LINK_GATED,
+        .gated = config->mode != CONFIG_LINK_OPEN,
         .section = config->window,
         .own = link->sections[end],
         .pieces = 1,
@@ -78,7 +127,8 @@ static status_t create_port(struct link *link, uint32_t end)
         .mac = mac,
         .doorbell_rate = config->doorbells,
     };
-    return port_create(&link->ports[end]);
+    status_t status = create_pool(&link->ports[end].pool, config->pool);
+    return status == STATUS_OK ? port_create(&link->ports[end]) : status;
 }
 
 static status_t create(struct link *link, const struct config_link *config)
@@ -86,6 +136,7 @@ static status_t create(struct link *link, const struct config_link *config)
     status_t status = STATUS_OK;
 
     link->config = config;
+    atomic_store(&link->mode, config->mode);
     for (uint32_t end = 0; end < 2; end++) {
         link->sections[end] = port_alloc_section("link", config->name, config->window);
         if (link->sections[end] == NULL) {
@@ -100,12 +151,10 @@ static status_t create(struct link *link, const struct config_link *config)
 
 status_t link_create_all(const struct config *config)
 {
-    uint64_t bytes = sizeof(struct link) * config->link_count;
-
     if (config->link_count == 0) {
         return STATUS_OK;
     }
-    links = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    links = pages_alloc_bytes(sizeof(struct link) * config->link_count);
     if (links == NULL) {
         return STATUS_NO_MEMORY;
     }

@@ -10,7 +10,8 @@
 
 struct link {
     const struct config_link *config;
-    uint8_t *sections[2]; /* config->window bytes each; sections[e] is end e's own */
+    _Atomic(enum config_link_mode) mode; /* as it is wanted: an end may still have another one */
+    uint8_t *sections[2];                /* config->window bytes each; sections[e] is end e's own */
     struct port ports[2];
 };
 
@@ -24,7 +25,15 @@ static inline struct port *port_peer(const struct port *port)
 status_t link_create_all(const struct config *config) MUST_CHECK;
 
 uint32_t link_count(void);
-const struct link *link_get(uint32_t index);
+struct link *link_get(uint32_t index);
+
+/* Has the link get another mode, open or gated. Each end changes when its driver takes it up, or
+ * when its VM starts (abi/pci.h, POSTERN_LINK_OTHER_MODE). STATUS_UNSUPPORTED for a link in mode
+ * direct, whose pools are part of its ports, or to that mode. The caller holds no lock. */
+status_t link_set_mode(struct link *link, enum config_link_mode mode) MUST_CHECK;
+
+/* Gives all links' ends of `vm` the modes that are wanted: it starts anew. Under the VM's lock. */
+void link_take_modes(struct vm *vm);
 
 /* Lets the peers of all links of `vm` see its sections: what it revoked is forgotten when it starts
  * anew. The caller holds no lock. */

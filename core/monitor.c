@@ -233,6 +233,29 @@ static size_t read_output(const struct monitor *monitor, uint64_t *offset, char 
     return size;
 }
 
+/* Reads any stream; false if there is none of that number. */
+static bool read_stream(struct monitor *monitor, unsigned stream, uint64_t *offset, char *bytes,
+                        size_t *size, uint64_t *end)
+{
+    if (stream >= MONITOR_STREAM_TRACE) {
+        return monitor->ops->trace_read != NULL &&
+               monitor->ops->trace_read(monitor->context, stream - MONITOR_STREAM_TRACE, offset,
+                                        bytes, size, end);
+    }
+    if (stream >= MONITOR_STREAM_MEMORY) {
+        return monitor->ops->memory_read != NULL &&
+               monitor->ops->memory_read(monitor->context, stream - MONITOR_STREAM_MEMORY, offset,
+                                         bytes, size, end);
+    }
+    if (stream >= MONITOR_STREAM_CONSOLE + count_vms(monitor)) {
+        return false;
+    }
+    *size = stream == MONITOR_STREAM_OUTPUT
+                ? read_output(monitor, offset, bytes, *size, end)
+                : monitor->ops->stream_read(monitor->context, stream, offset, bytes, *size, end);
+    return true;
+}
+
 static void do_read(struct monitor *monitor, const uint8_t *request, size_t size)
 {
     uint8_t *body = monitor->answer;
@@ -245,17 +268,12 @@ static void do_read(struct monitor *monitor, const uint8_t *request, size_t size
     unsigned stream = monitor_get16(request + 8);
     size_t max = monitor_get16(request + 10);
     uint64_t offset = monitor_get64(request + 12), end = 0;
-    if (stream >= MONITOR_STREAM_CONSOLE + count_vms(monitor)) {
-        refuse(monitor, request, MONITOR_NO_STREAM);
-        return;
-    }
     if (max > MONITOR_MAX_PAYLOAD - MONITOR_READ_DONE) {
         max = MONITOR_MAX_PAYLOAD - MONITOR_READ_DONE;
     }
-    if (stream == MONITOR_STREAM_OUTPUT) {
-        max = read_output(monitor, &offset, bytes, max, &end);
-    } else {
-        max = monitor->ops->stream_read(monitor->context, stream, &offset, bytes, max, &end);
+    if (!read_stream(monitor, stream, &offset, bytes, &max, &end)) {
+        refuse(monitor, request, MONITOR_NO_STREAM);
+        return;
     }
     monitor_put16(body + 8, (uint16_t)stream);
     monitor_put16(body + 10, (uint16_t)max);
@@ -293,6 +311,76 @@ static void do_write(struct monitor *monitor, const uint8_t *request, size_t siz
     answer(monitor, request, MONITOR_OK, MONITOR_WRITE_DONE);
 }
 
+/* The head of FETCH and STORE. False: it is refused. */
+static bool take_piece(struct monitor *monitor, const uint8_t *request, size_t size, bool possible,
+                       struct monitor_piece *piece, unsigned *vm)
+{
+    if (size < MONITOR_STORE_SIZE || !possible) {
+        refuse(monitor, request, MONITOR_BAD_REQUEST);
+        return false;
+    }
+    unsigned stream = monitor_get16(request + 8);
+    if (stream < MONITOR_STREAM_CONSOLE || stream >= MONITOR_STREAM_CONSOLE + count_vms(monitor)) {
+        refuse(monitor, request, MONITOR_NO_STREAM);
+        return false;
+    }
+    *vm = stream - MONITOR_STREAM_CONSOLE;
+    *piece = (struct monitor_piece){
+        .section = request[10], .flags = request[11], .offset = monitor_get64(request + 12)};
+    return true;
+}
+
+static enum monitor_status piece_status(status_t status)
+{
+    return status == STATUS_OK          ? MONITOR_OK
+           : status == STATUS_BUSY      ? MONITOR_NOT_NOW
+           : status == STATUS_NOT_FOUND ? MONITOR_NO_STREAM
+                                        : MONITOR_BAD_REQUEST;
+}
+
+_Static_assert(MONITOR_FETCH_SIZE == MONITOR_STORE_SIZE, "one head");
+
+static void do_fetch(struct monitor *monitor, const uint8_t *request, size_t size)
+{
+    size_t used = MONITOR_MAX_PAYLOAD - MONITOR_FETCH_DONE;
+    struct monitor_piece piece;
+    unsigned vm;
+
+    if (!take_piece(monitor, request, size, monitor->ops->fetch != NULL, &piece, &vm)) {
+        return;
+    }
+    uint8_t *body = monitor->answer;
+    enum monitor_status status = piece_status(
+        monitor->ops->fetch(monitor->context, vm, &piece, body + MONITOR_FETCH_DONE, &used));
+    if (status != MONITOR_OK) {
+        refuse(monitor, request, status);
+        return;
+    }
+    memcpy(body + 8, request + 8, MONITOR_FETCH_SIZE - 8);
+    monitor_put64(body + 20, piece.size);
+    monitor_put32(body + 28, (uint32_t)piece.covered);
+    answer(monitor, request, MONITOR_OK, MONITOR_FETCH_DONE + used);
+}
+
+static void do_store(struct monitor *monitor, const uint8_t *request, size_t size)
+{
+    struct monitor_piece piece;
+    unsigned vm;
+
+    if (!take_piece(monitor, request, size, monitor->ops->store != NULL, &piece, &vm)) {
+        return;
+    }
+    enum monitor_status status = piece_status(monitor->ops->store(
+        monitor->context, vm, &piece, request + MONITOR_STORE_SIZE, size - MONITOR_STORE_SIZE));
+    if (status != MONITOR_OK) {
+        refuse(monitor, request, status);
+        return;
+    }
+    memcpy(monitor->answer + 8, request + 8, MONITOR_STORE_DONE - 8);
+    monitor_put64(monitor->answer + 12, piece.offset + piece.covered);
+    answer(monitor, request, MONITOR_OK, MONITOR_STORE_DONE);
+}
+
 /* A request of the current session. */
 static void do_request(struct monitor *monitor, const uint8_t *request, size_t size)
 {
@@ -311,6 +399,12 @@ static void do_request(struct monitor *monitor, const uint8_t *request, size_t s
         break;
     case MONITOR_WRITE:
         do_write(monitor, request, size);
+        break;
+    case MONITOR_FETCH:
+        do_fetch(monitor, request, size);
+        break;
+    case MONITOR_STORE:
+        do_store(monitor, request, size);
         break;
     case MONITOR_BYE:
         monitor->session_active = false;

@@ -31,21 +31,46 @@
 /* After so long a silence a '~' is a '~'. */
 #define MONITOR_SILENCE_US 300000ull
 
+/* A piece of a VM on its way from or to the host. */
+struct monitor_piece {
+    uint8_t section, flags; /* abi/snapshot.h */
+    uint64_t offset;        /* bytes */
+    uint64_t covered;       /* bytes that its tokens tell */
+    uint64_t size;          /* of the section, bytes */
+};
+
 /* What the monitor asks of the core. All of it must return at once. */
 struct monitor_ops {
     /* Copies up to `size` bytes of a stream (MONITOR_STREAM_LOG or MONITOR_STREAM_CONSOLE + n with
-     * an existing VM n) from `*offset` on, moves `*offset` to the oldest byte kept if those are
-     * overwritten, or to the end if it lies behind it, and sets `*end` to the stream's end.
+     * an existing console n) from `*offset` on, moves `*offset` to the oldest byte kept if those
+     * are overwritten, or to the end if it lies behind it, and sets `*end` to the stream's end.
      * Returns the count. */
     size_t (*stream_read)(void *context, unsigned stream, uint64_t *offset, char *buffer,
                           size_t size, uint64_t *end);
-    /* Types into the console of VM `vm`; returns how many bytes its UART had room for. */
+    /* The same for the trace of a pCPU (MONITOR_STREAM_TRACE); false if there is none. NULL: there
+     * are no traces. */
+    bool (*trace_read)(void *context, unsigned cpu, uint64_t *offset, char *buffer, size_t *size,
+                       uint64_t *end);
+    /* The same for the RAM of a VM (MONITOR_STREAM_MEMORY), whose offsets are guest-physical
+     * addresses, and its end its size; false if there is no such VM. NULL: nobody may read it. */
+    bool (*memory_read)(void *context, unsigned vm, uint64_t *offset, char *buffer, size_t *size,
+                        uint64_t *end);
+    /* Types into console `vm`; returns how many bytes there was room for. */
     size_t (*console_write)(void *context, unsigned vm, const char *bytes, size_t size);
     /* Runs a command line (never empty, no newline) and prints its result. A failure's reason
      * should be printed too; if nothing is, the monitor prints the status. An unknown command
      * prints nothing and is STATUS_NOT_FOUND: the monitor says so. */
     status_t (*execute)(void *context, const char *line, format_sink_t out, void *out_context);
-    /* The name of VM `index`; NULL for any behind the last. Names neither move nor change. */
+    /* Reads a piece of VM `vm`, and writes one (abi/snapshot.h): `bytes` are tokens, of which fetch
+     * has room for `*size` and sets it to what it used. Both set piece->covered, fetch also
+     * piece->size. STATUS_BUSY: not now; STATUS_INVALID: it makes no sense; STATUS_NOT_FOUND: there
+     * is no such VM. NULL: there are no snapshots. */
+    status_t (*fetch)(void *context, unsigned vm, struct monitor_piece *piece, uint8_t *bytes,
+                      size_t *size);
+    status_t (*store)(void *context, unsigned vm, struct monitor_piece *piece, const uint8_t *bytes,
+                      size_t size);
+    /* The name of console `index`, which is VM `index`'s, and behind those of all VMs other
+     * consoles of theirs; NULL for any behind the last. Names neither move nor change. */
     const char *(*vm_name)(void *context, unsigned index);
 };
 

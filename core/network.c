@@ -51,7 +51,7 @@ static status_t doorbell(struct port *port, uint32_t lane)
 
     bool served = leads_to_hypervisor(port, lane);
 
-    if (!served && (other == NULL || !port_vm_runs(other->vm))) {
+    if (!served && (other == NULL || !vm_is_up(other->vm))) {
         return STATUS_NOT_FOUND;
     }
     if (!port_may_ring(port)) {
@@ -75,11 +75,16 @@ static void close_lanes(const struct port *port)
     }
 }
 
+static bool is_virtio(const struct network *network, uint32_t member)
+{
+    return (network->config->virtio >> member & 1) != 0;
+}
+
 static void state_changed(struct port *port)
 {
     struct network *network = port->network;
 
-    if (!port_vm_runs(port->vm)) {
+    if (!vm_is_up(port->vm)) {
         close_lanes(port);
     }
     if (is_by_hypervisor(network)) {
@@ -87,7 +92,7 @@ static void state_changed(struct port *port)
     }
     for (uint32_t i = 0; i < network->config->member_count; i++) {
         struct port *other = &network->ports[i];
-        if (other != port && port_vm_runs(other->vm)) {
+        if (other != port && !is_virtio(network, i) && vm_is_up(other->vm)) {
             port_interrupt(other, POSTERN_VECTOR_LINK(other->queues));
         }
     }
@@ -99,7 +104,7 @@ static uint32_t lanes_of(const struct port *port, bool running)
 
     for (uint32_t lane = 0; lane < port->queues; lane++) {
         const struct port *other = other_end(port, lane);
-        bool there = other != NULL && (!running || port_vm_runs(other->vm));
+        bool there = other != NULL && (!running || vm_is_up(other->vm));
         lanes |= there || leads_to_hypervisor(port, lane) ? BIT32(lane) : 0;
     }
     return lanes;
@@ -133,9 +138,22 @@ static const uint8_t *other_slice(const struct port *port, uint32_t lane)
     return there && lane < network->config->member_count ? network->sections[lane] + offset : NULL;
 }
 
+/* A member with virtio's NIC, which core/virtio.c makes. */
+static void note_member(struct network *network, uint32_t member)
+{
+    network->ports[member] = (struct port){
+        .name = network->config->name,
+        .vm = vm_get(network->config->members[member]),
+        .network = network,
+        .end = member,
+        .doorbell_rate = network->config->doorbells,
+    };
+    port_limit_doorbells(&network->ports[member]);
+}
+
 static status_t create_port(struct network *network, uint32_t member)
 {
-    static const struct port_ops ops = {doorbell, state_changed, read_register};
+    static const struct port_ops ops = {doorbell, state_changed, read_register, NULL};
     const struct config_network *config = network->config;
     struct port *port = &network->ports[member];
 
@@ -175,14 +193,18 @@ static status_t create(struct network *network, const struct config_network *con
         return STATUS_NO_MEMORY;
     }
     for (uint32_t i = 0; i < config->member_count; i++) {
+        if (is_virtio(network, i)) {
+            continue;
+        }
         network->sections[i] = create_section(config);
         if (network->sections[i] == NULL) {
             return STATUS_NO_MEMORY;
         }
     }
     if (is_by_hypervisor(network)) {
-        network->own = create_section(config);
-        if (network->own == NULL) {
+        bool has_lanes = config->virtio != BIT32(config->member_count) - 1;
+        network->own = has_lanes ? create_section(config) : NULL;
+        if (network->own == NULL && has_lanes) {
             return STATUS_NO_MEMORY;
         }
         status_t status = network_switch_create(network);
@@ -191,6 +213,10 @@ static status_t create(struct network *network, const struct config_network *con
         }
     }
     for (uint32_t i = 0; i < config->member_count; i++) {
+        if (is_virtio(network, i)) {
+            note_member(network, i);
+            continue;
+        }
         status_t status = create_port(network, i);
         if (status != STATUS_OK) {
             return status;
@@ -207,12 +233,10 @@ uint64_t network_mac(const struct network *network, uint32_t member)
 
 status_t network_create_all(const struct config *config)
 {
-    uint64_t bytes = sizeof(struct network) * config->network_count;
-
     if (config->network_count == 0) {
         return STATUS_OK;
     }
-    networks = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    networks = pages_alloc_bytes(sizeof(struct network) * config->network_count);
     if (networks == NULL) {
         return STATUS_NO_MEMORY;
     }

@@ -8,12 +8,16 @@
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/string.h"
+#include "net/offload.h"
 
-/* Of one exit: what it may take at most, in frames and bytes that come in. */
-#define FRAMES_MAX 32u
-#define BYTES_MAX  KIB(128)
+/* Of one exit: what it may take at most, in frames and bytes that come in, and in segments that go
+ * out, of all frames and of one. */
+#define FRAMES_MAX         32u
+#define BYTES_MAX          KIB(128)
+#define SEGMENTS_MAX       256u
+#define FRAME_SEGMENTS_MAX VIRTIO_NET_SEGMENTS
 
-static uint64_t now_ns(void)
+uint64_t network_now(void)
 {
     uint64_t hz = machine_get()->info->tsc_hz, ticks = rdtsc();
 
@@ -29,8 +33,7 @@ static uint32_t sync(struct network *network, uint32_t member)
     return postern_ring_sync_needed(ring) && postern_ring_sync(ring) ? BIT32(member) : 0;
 }
 
-/* `meta` of a frame that grows by `growth` in its header. False if it then is none. */
-static bool grow_meta(struct postern_ring_meta *meta, int growth)
+bool network_grow_meta(struct postern_ring_meta *meta, int growth)
 {
     if (growth == 0) {
         return true;
@@ -54,42 +57,85 @@ static bool grow_meta(struct postern_ring_meta *meta, int growth)
 }
 
 /* Puts the frame into the lane to `member`, as it wants it. Returns a doorbell's bit. */
-static uint32_t deliver(struct network *network, const struct switch_output *output,
-                        const struct postern_ring_meta *meta, uint32_t member)
+static uint32_t put_record(struct network *network, const struct switch_output *output,
+                           const struct network_frame *frame, uint32_t member)
 {
     struct postern_ring *ring = &network->rings[member];
-    struct postern_ring_meta grown = *meta;
+    struct postern_ring_meta grown = frame->meta;
     uint32_t bells = sync(network, member);
     uint8_t *to = NULL;
 
-    if (grow_meta(&grown, switch_growth(&network->state, output, member))) {
+    if (network_grow_meta(&grown, switch_growth(&network->state, output, member))) {
         to = postern_ring_reserve(ring, &grown);
     }
     if (to == NULL) {
         network->full[member]++;
         return bells;
     }
-    switch_copy(&network->state, output, member, network->frame, meta->length, to);
+    switch_copy(&network->state, output, member, frame->bytes, frame->meta.length, to);
     postern_ring_commit(ring);
     return bells;
 }
 
-/* Switches the frame that `payload` points to, in the memory of `member`. Returns doorbells' bits.
- */
-static uint32_t forward(struct network *network, uint32_t member, const void *payload,
-                        const struct postern_ring_meta *meta, uint64_t now)
+static uint32_t put(struct network *network, const struct switch_output *output,
+                    struct network_frame *frame, uint32_t member)
+{
+    if (network->nets[member] == NULL) {
+        return put_record(network, output, frame, member);
+    }
+    network_net_put(network, output, frame, member);
+    return 0;
+}
+
+/* Whether the member takes the frame as it is, and need not get it in segments. A record has room
+ * for any that other members' records have. */
+static bool goes_whole(struct network *network, const struct switch_output *output,
+                       const struct postern_ring_meta *meta, uint32_t member)
+{
+    if (meta->gso_type == POSTERN_GSO_NONE || network->segment == NULL) {
+        return true;
+    }
+    int length = (int)meta->length + switch_growth(&network->state, output, member);
+    return network->nets[member] != NULL ? network_net_takes(network, member, meta)
+                                         : length <= (int)network->rings[member].max_payload;
+}
+
+/* Gives the frame to `member`. Returns a doorbell's bit. */
+static uint32_t deliver(struct network *network, const struct switch_output *output,
+                        struct network_frame *frame, uint32_t member)
+{
+    const struct postern_ring_meta *meta = &frame->meta;
+    struct network_frame segment = {.bytes = network->segment};
+    struct offload_cut cut;
+    uint32_t bells = 0;
+
+    if (goes_whole(network, output, meta, member)) {
+        return put(network, output, frame, member);
+    }
+    if ((meta->length - meta->header_length) / meta->gso_size >= FRAME_SEGMENTS_MAX ||
+        !offload_cut_begin(&cut, frame->bytes, meta)) {
+        network->full[member]++;
+        return 0;
+    }
+    while (offload_cut_next(&cut, segment.bytes, &segment.meta)) {
+        bells |= put(network, output, &segment, member);
+        network->segments++;
+    }
+    return bells;
+}
+
+uint32_t network_forward(struct network *network, uint32_t member, struct network_frame *frame,
+                         uint64_t now)
 {
     struct switch_output output;
     uint32_t bells = 0;
 
-    /* Once: the member may change it at any time. */
-    memcpy(network->frame, payload, meta->length);
-    if (!switch_forward(&network->state, member, network->frame, meta->length, now, &output)) {
+    if (!switch_forward(&network->state, member, frame->bytes, frame->meta.length, now, &output)) {
         return 0;
     }
     for (uint32_t to = 0; to < network->config->member_count; to++) {
         if (((output.ports | output.copies) >> to & 1) != 0) {
-            bells |= deliver(network, &output, meta, to);
+            bells |= deliver(network, &output, frame, to);
         }
     }
     return bells;
@@ -100,17 +146,19 @@ static uint32_t take(struct network *network, uint32_t member, bool *more)
 {
     struct postern_ring *ring = &network->rings[member];
     uint32_t bells = sync(network, member);
-    uint64_t now = now_ns(), bytes = 0;
-    struct postern_ring_meta meta;
+    uint64_t now = network_now(), bytes = 0;
     uint32_t frames = 0;
 
-    for (; frames < FRAMES_MAX && bytes < BYTES_MAX; frames++) {
-        const void *payload = postern_ring_peek(ring, &meta);
+    for (; frames < FRAMES_MAX && bytes < BYTES_MAX && network->segments < SEGMENTS_MAX; frames++) {
+        struct network_frame frame = {.bytes = network->frame};
+        const void *payload = postern_ring_peek(ring, &frame.meta);
         if (payload == NULL) {
             break;
         }
-        bells |= forward(network, member, payload, &meta, now);
-        bytes += meta.length;
+        bytes += frame.meta.length;
+        /* Once: the member may change it at any time. */
+        memcpy(frame.bytes, payload, frame.meta.length);
+        bells |= network_forward(network, member, &frame, now);
         postern_ring_consume(ring);
     }
     bells |= postern_ring_release(ring) ? BIT32(member) : 0;
@@ -118,25 +166,33 @@ static uint32_t take(struct network *network, uint32_t member, bool *more)
     return bells;
 }
 
-status_t network_serve(struct network *network, uint32_t member)
+void network_finish(struct network *network, uint32_t member, uint32_t bells)
 {
     uint32_t count = network->config->member_count;
+
+    for (uint32_t to = 0; to < count; to++) {
+        bells |= postern_ring_publish(&network->rings[to]) ? BIT32(to) : 0;
+    }
+    bool rang = network_nets_tell(network);
+    network->owes[member] = rang || bells != 0;
+    network->segments = 0;
+    spin_unlock(&network->lock);
+    for (uint32_t to = 0; to < count; to++) {
+        struct port *port = &network->ports[to];
+        if ((bells >> to & 1) != 0 && vm_is_up(port->vm)) {
+            port_interrupt(port, POSTERN_VECTOR_QUEUE(to));
+        }
+    }
+}
+
+status_t network_serve(struct network *network, uint32_t member)
+{
     bool more;
 
     if (!spin_trylock(&network->lock)) {
         return STATUS_BUSY;
     }
-    uint32_t bells = take(network, member, &more);
-    for (uint32_t to = 0; to < count; to++) {
-        bells |= postern_ring_publish(&network->rings[to]) ? BIT32(to) : 0;
-    }
-    spin_unlock(&network->lock);
-    for (uint32_t to = 0; to < count; to++) {
-        struct port *port = &network->ports[to];
-        if ((bells >> to & 1) != 0 && port_vm_runs(port->vm)) {
-            port_interrupt(port, POSTERN_VECTOR_QUEUE(to));
-        }
-    }
+    network_finish(network, member, take(network, member, &more));
     return more ? STATUS_BUSY : STATUS_OK;
 }
 
@@ -144,7 +200,8 @@ void network_set_up(struct network *network, uint32_t member)
 {
     spin_lock(&network->lock);
     /* Asked under the lock: of two that tell of a start and of an end the last one is right. */
-    switch_set_up(&network->state, member, port_vm_runs(network->ports[member].vm));
+    switch_set_up(&network->state, member,
+                  vm_is_up(network->ports[member].vm) && !network->unplugged[member]);
     spin_unlock(&network->lock);
 }
 
@@ -188,6 +245,9 @@ static status_t add_rules(struct network *network)
     for (uint32_t i = 0; i < config->member_count; i++) {
         switch_limit(state, i, config->limits[i]);
         switch_limit_floods(state, i, config->floods);
+        if ((config->virtio >> i & 1) != 0) {
+            switch_relay(state, i);
+        }
     }
     if (config->mirrored != 0) {
         switch_mirror(state, config->mirrored, config->mirror_to);
@@ -200,13 +260,15 @@ status_t network_switch_create(struct network *network)
     const struct config_network *config = network->config;
     uint32_t slice = (uint32_t)(config->window / network->lanes);
 
-    network->frame = pages_alloc((POSTERN_RING_MAX_PAYLOAD + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE,
-                                 PAGES_HYPERVISOR);
+    network->frame = pages_alloc_bytes(POSTERN_RING_MAX_PAYLOAD);
     if (network->frame == NULL) {
         return STATUS_NO_MEMORY;
     }
     switch_init(&network->state, network->fdb, config->member_count);
     for (uint32_t i = 0; i < config->member_count; i++) {
+        if ((config->virtio >> i & 1) != 0) {
+            continue;
+        }
         /* The member's lane that has its own number, and the hypervisor's that has it too. */
         if (!postern_ring_init(&network->rings[i], network->own + i * slice,
                                network->sections[i] + i * slice, slice)) {
@@ -215,6 +277,9 @@ status_t network_switch_create(struct network *network)
         /* The switch passes what a record can hold. */
         uint32_t mtu = network->rings[i].max_payload - POSTERN_ETHERNET_HEADER - POSTERN_VLAN_TAG;
         postern_ring_open(&network->rings[i], mtu, (uint32_t)rdtsc());
+    }
+    if (config->virtio != 0 && network_nets_create(network) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
     }
     status_t status = add_rules(network);
     if (status != STATUS_OK) {

@@ -10,22 +10,22 @@
 #include "lib/pages.h"
 #include "machine/guest_map.h"
 
-#define CLASS_ETHERNET 0x020000u
-#define LARGE_PAGE     MIB(2)
-#define DOORBELL_BURST 256u /* at once; over time the port's own limit holds */
+#define CLASS_ETHERNET         0x020000u
+#define LARGE_PAGE             MIB(2)
+#define DOORBELL_BURST         256u /* at once; over time the port's own limit holds */
 
-/* Ports of one VM lie side by side, each aligned to the largest window; above them the databases.
- */
+#define REVOCATIONS_PER_SECOND 1000u
+
+/* Ports of one VM lie side by side, each aligned to the largest window; above them the databases,
+ * and then the pools. */
 #define WINDOWS_BASE GUEST_PCI_HIGH_BASE
 #define FDBS_BASE    (WINDOWS_BASE + CONFIG_MAX_PORTS * 2 * CONFIG_WINDOW_MAX)
+#define POOLS_BASE   (FDBS_BASE + GIB(1))
 
+_Static_assert(GIB(1) / POSTERN_FDB_SIZE >= CONFIG_MAX_PORTS, "the databases' place");
+_Static_assert(POOLS_BASE + CONFIG_MAX_PORTS * CONFIG_POOL_MAX <= GUEST_PCI_HIGH_END, "the pools'");
 _Static_assert(CONFIG_QUEUES_MAX == POSTERN_QUEUES_MAX, "the configuration's queues");
 _Static_assert(POSTERN_VECTOR_LINK(POSTERN_QUEUES_MAX) < PCI_MSIX_VECTORS, "a vector for each");
-
-bool port_vm_runs(const struct vm *vm)
-{
-    return atomic_load_explicit(&vm->state, memory_order_relaxed) == VM_RUNNING;
-}
 
 struct port *port_of_view(const struct vm *vm, uint32_t view)
 {
@@ -45,18 +45,6 @@ struct port *port_of_view_pointer(const struct vm *vm, uint64_t pointer)
         }
     }
     return NULL;
-}
-
-struct port *port_of_window(struct vm *vm, uint64_t gpa)
-{
-    struct pci_function *function = NULL;
-    unsigned bar = 0;
-    uint64_t offset = 0;
-
-    spin_lock(&vm->lock);
-    bool found = pci_find_bar(&vm->pci, gpa, &function, &bar, &offset);
-    spin_unlock(&vm->lock);
-    return found && bar != POSTERN_BAR_REGISTERS ? function->context : NULL;
 }
 
 /* Sends an interrupt of `port` on its way. */
@@ -80,13 +68,30 @@ void port_interrupt(struct port *port, unsigned vector)
     }
 }
 
+void port_limit_doorbells(struct port *port)
+{
+    token_bucket_init(&port->doorbells, port->vm->cpuid.tsc_hz, port->doorbell_rate, DOORBELL_BURST,
+                      1, rdtsc());
+}
+
 bool port_may_ring(struct port *port)
 {
-    if (!token_bucket_take(&port->doorbells, rdtsc())) {
+    if (!token_bucket_take(&port->doorbells, 1, rdtsc())) {
         atomic_fetch_add_explicit(&port->doorbells_held, 1, memory_order_relaxed);
         return false;
     }
     port_count(port, POSTERN_PORT_DOORBELLS);
+    return true;
+}
+
+bool port_may_revoke(struct port *port)
+{
+    uint64_t now = rdtsc();
+
+    if (now < atomic_load(&port->revocable)) {
+        return false;
+    }
+    atomic_store(&port->revocable, now + port->vm->cpuid.tsc_hz / REVOCATIONS_PER_SECOND);
     return true;
 }
 
@@ -99,11 +104,15 @@ void port_state_changed(struct vm *vm)
 
 static void bar_moved(struct pci_function *function, unsigned bar, uint64_t old, uint64_t now)
 {
+    struct port *port = function->context;
+
     (void)old;
     if (bar == POSTERN_BAR_WINDOW) {
-        window_move(function->context, now);
-    } else if (bar == POSTERN_BAR_FDB) {
-        window_move_fdb(function->context, now);
+        window_move(port, now);
+    } else if (bar == POSTERN_BAR_FDB && port->fdb != NULL) {
+        window_move_fdb(port, now);
+    } else if (bar == POSTERN_BAR_POOL) {
+        window_move_pool(port, now);
     }
 }
 
@@ -127,7 +136,9 @@ static uint32_t read_register(const struct port *port, uint64_t offset)
     case POSTERN_REG_END:
         return port->end;
     case POSTERN_REG_MODE:
-        return port->gated ? POSTERN_MODE_GATED : POSTERN_MODE_OPEN;
+        return port->pool.count != 0 ? POSTERN_MODE_DIRECT
+               : port->gated         ? POSTERN_MODE_GATED
+                                     : POSTERN_MODE_OPEN;
     case POSTERN_REG_SECTION_SIZE:
         return (uint32_t)port->section;
     case POSTERN_REG_MAC_LOW:
@@ -136,16 +147,15 @@ static uint32_t read_register(const struct port *port, uint64_t offset)
         return (uint32_t)(port->mac >> 32);
     case POSTERN_REG_QUEUES:
         return port->queues;
+    case POSTERN_REG_POOL_SIZE:
+        return port->pool.count * (uint32_t)PAGE_SIZE;
     default:
         return port->ops->read_register(port, offset);
     }
 }
 
-uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset, unsigned size)
+static uint64_t read_bar0(struct pci_function *function, uint64_t offset, unsigned size)
 {
-    if (bar != POSTERN_BAR_REGISTERS) {
-        return ~0ull;
-    }
     if (offset >= POSTERN_MSIX_PENDING) {
         return offset == POSTERN_MSIX_PENDING ? pci_msix_pending(function) : 0;
     }
@@ -155,18 +165,62 @@ uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t of
     return size == 4 ? read_register(function->context, offset) : ~0ull;
 }
 
-struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
-                             unsigned size, uint64_t value)
+static uint64_t read_bar(struct pci_function *function, unsigned bar, uint64_t offset,
+                         unsigned size)
 {
     struct port *port = function->context;
 
     if (bar != POSTERN_BAR_REGISTERS) {
-        return NULL;
+        return ~0ull;
     }
+    spin_lock(&port->vm->lock);
+    uint64_t value = read_bar0(function, offset, size);
+    spin_unlock(&port->vm->lock);
+    return value;
+}
+
+static bool write_bar(struct pci_function *function, unsigned bar, uint64_t offset, unsigned size,
+                      uint64_t value)
+{
+    struct port *port = function->context;
+
+    if (bar != POSTERN_BAR_REGISTERS) {
+        return true;
+    }
+    spin_lock(&port->vm->lock);
     if (offset >= POSTERN_MSIX_TABLE && offset < POSTERN_MSIX_PENDING) {
         pci_msix_write(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size, value);
+    } else if (offset == POSTERN_REG_MODE && port->ops->take_mode != NULL) {
+        port->ops->take_mode(port);
     }
-    return offset == POSTERN_REG_DOORBELL && value < port->queues ? port : NULL;
+    spin_unlock(&port->vm->lock);
+    return offset != POSTERN_REG_DOORBELL || value >= port->queues ||
+           port_doorbell(port, (uint32_t)value) != STATUS_BUSY;
+}
+
+static const struct pci_function_ops function_ops = {
+    .bar_moved = bar_moved,
+    .interrupt = unmasked,
+    .read = read_bar,
+    .write = write_bar,
+};
+
+/* Whether a function is a port's, and the BAR one that is memory. */
+static bool is_window(const struct pci_function *function, unsigned bar)
+{
+    return function->ops == &function_ops && bar != POSTERN_BAR_REGISTERS;
+}
+
+struct port *port_of_window(struct vm *vm, uint64_t gpa)
+{
+    struct pci_function *function = NULL;
+    unsigned bar = 0;
+    uint64_t offset = 0;
+
+    spin_lock(&vm->lock);
+    bool found = pci_find_bar(&vm->pci, gpa, &function, &bar, &offset);
+    spin_unlock(&vm->lock);
+    return found && is_window(function, bar) ? function->context : NULL;
 }
 
 uint8_t *port_alloc_section(const char *kind, const char *name, uint64_t size)
@@ -183,15 +237,13 @@ uint8_t *port_alloc_section(const char *kind, const char *name, uint64_t size)
 
 status_t port_create(struct port *port)
 {
-    static const struct pci_function_ops ops = {bar_moved, unmasked};
     struct pci_function *function = &port->function;
     struct vm *vm = port->vm;
 
     port->number = vm->port_count;
     atomic_store(&port->granted, true);
-    token_bucket_init(&port->doorbells, vm->cpuid.tsc_hz, port->doorbell_rate, DOORBELL_BURST,
-                      rdtsc());
-    pci_function_init(function, &ops, port, POSTERN_PCI_VENDOR,
+    port_limit_doorbells(port);
+    pci_function_init(function, &function_ops, port, POSTERN_PCI_VENDOR,
                       port->network != NULL ? POSTERN_PCI_MEMBER : POSTERN_PCI_NIC, CLASS_ETHERNET);
     pci_add_bar(function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE,
                 GUEST_PCI_BASE + port->number * (uint64_t)POSTERN_BAR_REGISTERS_SIZE, false, false);
@@ -200,6 +252,10 @@ status_t port_create(struct port *port)
     if (port->fdb != NULL) {
         pci_add_bar(function, POSTERN_BAR_FDB, POSTERN_FDB_SIZE,
                     FDBS_BASE + port->number * (uint64_t)POSTERN_FDB_SIZE, true, true);
+    }
+    if (port->pool.count != 0) {
+        pci_add_bar(function, POSTERN_BAR_POOL, port->pool.count * PAGE_SIZE,
+                    POOLS_BASE + port->number * CONFIG_POOL_MAX, true, true);
     }
     pci_add_msix(function, POSTERN_VECTOR_LINK(port->queues) + 1, POSTERN_BAR_REGISTERS,
                  POSTERN_MSIX_TABLE, POSTERN_MSIX_PENDING);

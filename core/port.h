@@ -2,7 +2,8 @@
 /*
  * Ports: a VM's end of a link or its place in a network, as a PCI function (abi/pci.h). BAR 2 shows
  * the port's window: the section that it owns and may write, and as much of others' memory that it
- * may only read, by EPT permission. BAR 4 of a network's port shows the forwarding database.
+ * may only read, by EPT permission. BAR 4 of a network's port shows the forwarding database,
+ * that of a link in mode direct the pages that the peer has given to its pool.
  */
 #ifndef POSTERN_CORE_PORT_H
 #define POSTERN_CORE_PORT_H
@@ -11,6 +12,7 @@
 #include "abi/pci.h"
 #include "core/vm.h"
 #include "lib/token_bucket.h"
+#include "vmfunc/page_pool.h"
 
 struct link;
 struct network;
@@ -26,6 +28,9 @@ struct port_ops {
     void (*state_changed)(struct port *port);
     /* A register that is not the same for all; 0 where there is none. Under the VM's lock. */
     uint32_t (*read_register)(const struct port *port, uint64_t offset);
+    /* The driver is ready for the mode that is wanted. NULL: modes do not change. Under the VM's
+     * lock. */
+    void (*take_mode)(struct port *port);
 };
 
 struct port {
@@ -37,7 +42,7 @@ struct port {
     struct network *network; /* or NULL */
     uint32_t end;            /* which one of the link's or the network's ports it is */
     uint32_t queues;
-    bool gated;
+    bool gated;       /* it has a protected view: modes gated and direct. Under the VM's lock */
     uint64_t section; /* bytes */
     uint8_t *own;     /* the section */
     /* What the other half of the window shows: pieces of equal size, NULL where there is nothing.
@@ -49,16 +54,17 @@ struct port {
     uint64_t mac;           /* byte 0 lowest */
     uint32_t doorbell_rate; /* in a second */
 
-    uint32_t number;              /* in its VM: the doorbell's argument */
-    struct pci_function function; /* under the VM's lock */
-    uint64_t window_at;           /* guest-physical, where BAR 2 decodes; 0: nowhere */
-    bool mapped;                  /* the window, in the view that has it */
-    uint64_t fdb_at;              /* the same of BAR 4, in the default view */
-    bool fdb_mapped;
+    uint32_t number;               /* in its VM: the doorbell's argument */
+    struct pci_function function;  /* under the VM's lock */
+    uint64_t window_at;            /* guest-physical, where BAR 2 decodes; 0: nowhere */
+    bool mapped;                   /* the window, in the view that has it */
+    uint64_t bar4_at;              /* where BAR 4 decodes, likewise */
+    bool fdb_mapped;               /* in the default view */
+    struct page_pool pool;         /* what the peer has given, for BAR 4 in the protected view */
     uint32_t view;                 /* index of the protected view; 0: none yet */
     uint64_t view_pointer;         /* its EPT pointer; set before any vCPU can be in it */
     _Atomic(bool) granted;         /* of a link: whether the peer may see this end's section */
-    _Atomic(uint64_t) revocable;   /* the TSC at which it may be revoked again */
+    _Atomic(uint64_t) revocable;   /* the TSC at which this end may take something away again */
     uint64_t unmappable;           /* how often a BAR could not be mapped where the guest put it */
     uint64_t inconvertible;        /* ... and its violations not be made #VE */
     struct token_bucket doorbells; /* how often this port may ring */
@@ -95,24 +101,21 @@ static inline status_t port_doorbell(struct port *port, uint32_t queue)
     return port->ops->doorbell(port, queue);
 }
 
+/* Begins to limit how often the port may ring: to `doorbell_rate`. */
+void port_limit_doorbells(struct port *port);
+
 /* Takes a doorbell's token, and counts it; false when the port has rung as often as it may. */
 bool port_may_ring(struct port *port) MUST_CHECK;
+
+/* Whether this end may take away what its peer sees: that costs the peer an exit, so once in a
+ * millisecond is all. True begins the next millisecond. */
+bool port_may_revoke(struct port *port) MUST_CHECK;
 
 /* Fires MSI-X vector `vector` of the port. Takes its VM's lock: the caller holds none. */
 void port_interrupt(struct port *port, unsigned vector);
 
-/* Whether a VM runs, so that it can be told something. */
-bool port_vm_runs(const struct vm *vm);
-
 /* The state of `vm` has changed: tells all that share a link or a network with it. The caller holds
  * no lock. */
 void port_state_changed(struct vm *vm);
-
-/* A trapped access to a BAR of one of the VM's functions, under the VM's lock. A write that rings a
- * doorbell returns the port to ring once the lock is released, else NULL; `value` is the queue. */
-uint64_t port_mmio_read(struct pci_function *function, unsigned bar, uint64_t offset,
-                        unsigned size);
-struct port *port_mmio_write(struct pci_function *function, unsigned bar, uint64_t offset,
-                             unsigned size, uint64_t value);
 
 #endif

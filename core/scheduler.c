@@ -4,7 +4,10 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/exceptions.h"
+#include "core/trace.h"
 #include "core/vcpu.h"
+#include "core/vcpu_log.h"
+#include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/panic.h"
@@ -15,23 +18,26 @@
 #define NO_TIMER     UINT64_MAX
 /* A timer in the past, or now, fires at once on silicon; one tick ahead is right everywhere. */
 #define TIMER_SOON 1u
+/* Between two looks whether a call was answered. */
+#define CALL_PAUSES 1000u
 
 static struct scheduler *schedulers;
 static uint64_t (*service)(uint64_t tsc);
 static uint64_t service_due = NO_TIMER;
 static uint32_t max_stay_ms;
+static uint64_t slice_ticks; /* of the TSC */
 
-status_t scheduler_create_all(void)
+status_t scheduler_create_all(uint64_t tsc_hz)
 {
-    uint64_t bytes = sizeof(struct scheduler) * pcpu_count();
-
-    schedulers = pages_alloc((bytes + PAGE_SIZE - 1) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    slice_ticks = tsc_hz / 1000 * SLICE_MS;
+    schedulers = pages_alloc_bytes(sizeof(struct scheduler) * pcpu_count());
     if (schedulers == NULL) {
         return STATUS_NO_MEMORY;
     }
     for (uint32_t i = 0; i < pcpu_count(); i++) {
         schedulers[i].pcpu = pcpu_get(i);
         schedulers[i].timer = NO_TIMER;
+        schedulers[i].slice_end = NO_TIMER;
     }
     return STATUS_OK;
 }
@@ -56,9 +62,79 @@ status_t scheduler_add(struct scheduler *scheduler, struct vcpu *vcpu)
     if (scheduler->count == SCHEDULER_MAX_VCPUS) {
         return STATUS_NO_MEMORY;
     }
+    (void)shares_add(&scheduler->shares, vcpu->vm->config->weight);
     scheduler->vcpus[scheduler->count++] = vcpu;
     vcpu->scheduler = scheduler;
     return STATUS_OK;
+}
+
+void scheduler_remove(struct scheduler *scheduler, const struct vcpu *vcpu)
+{
+    uint32_t index = 0;
+
+    ASSERT(scheduler->loaded != vcpu);
+    scheduler_take_timer(scheduler);
+    while (scheduler->vcpus[index] != vcpu) {
+        index++;
+        ASSERT(index < scheduler->count);
+    }
+    scheduler->count--;
+    for (uint32_t i = index; i < scheduler->count; i++) {
+        scheduler->vcpus[i] = scheduler->vcpus[i + 1];
+    }
+    shares_remove(&scheduler->shares, index);
+    scheduler_update_timer(scheduler);
+}
+
+static void answer_call(struct scheduler *scheduler)
+{
+    const struct scheduler_call *call =
+        atomic_load_explicit(&scheduler->call, memory_order_acquire);
+
+    if (UNLIKELY(call != NULL)) {
+        call->function(scheduler, call->context);
+        /* Release: pairs with the acquire in scheduler_call(). */
+        atomic_store_explicit(&scheduler->call, NULL, memory_order_release);
+    }
+}
+
+/* Gets the pCPU to where it answers calls, whatever it is at. */
+static void call_out(struct scheduler *scheduler)
+{
+    struct vcpu *running = atomic_load(&scheduler->running);
+
+    if (running != NULL) {
+        atomic_fetch_or_explicit(&running->work, VCPU_WORK_YIELD, memory_order_relaxed);
+    }
+    apic_send(scheduler->pcpu->apic_id, VECTOR_KICK);
+}
+
+void scheduler_call(struct scheduler *scheduler,
+                    void (*function)(struct scheduler *scheduler, void *context), void *context)
+{
+    const struct scheduler_call call = {function, context};
+
+    if (scheduler->pcpu == this_pcpu()) {
+        function(scheduler, context);
+        return;
+    }
+    atomic_store_explicit(&scheduler->call, &call, memory_order_release);
+    while (atomic_load_explicit(&scheduler->call, memory_order_acquire) != NULL) {
+        /* Again and again: a vCPU that is just being chosen forgets that it was to yield. */
+        call_out(scheduler);
+        for (unsigned i = 0; i < CALL_PAUSES; i++) {
+            cpu_pause();
+        }
+    }
+}
+
+/* An interrupt wakes a vCPU that is halted, at once. One that was preempted, as its clock's ticks
+ * go on, gains nothing by it: whoever has the CPU was chosen with this one waiting, and has a time
+ * slice. */
+static bool waits_for_its_turn(const struct vcpu *vcpu, uint32_t work)
+{
+    return work == VCPU_WORK_INTERRUPT &&
+           atomic_load_explicit(&vcpu->state, memory_order_relaxed) == VCPU_RUNNABLE;
 }
 
 void vcpu_request(struct vcpu *vcpu, uint32_t work)
@@ -75,9 +151,18 @@ void vcpu_request(struct vcpu *vcpu, uint32_t work)
         return;
     }
     struct vcpu *loaded = vcpu->scheduler->loaded;
-    if (loaded != NULL && loaded != vcpu) {
+    if (loaded != NULL && loaded != vcpu && !waits_for_its_turn(vcpu, work)) {
         /* It may be alone on the CPU so far, without a time slice. */
         atomic_fetch_or_explicit(&loaded->work, VCPU_WORK_YIELD, memory_order_relaxed);
+    }
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+    struct pcpu *owner = vcpu->scheduler->pcpu;
+
+    if (owner != this_pcpu()) {
+        apic_send(owner->apic_id, VECTOR_KICK);
     }
 }
 
@@ -101,6 +186,7 @@ static uint64_t earliest_deadline(const struct scheduler *scheduler)
 {
     uint64_t earliest = scheduler->pcpu->index == 0 ? service_due : NO_TIMER;
 
+    earliest = scheduler->slice_end < earliest ? scheduler->slice_end : earliest;
     for (uint32_t i = 0; i < scheduler->count; i++) {
         uint64_t deadline = lapic_timer_deadline(&scheduler->vcpus[i]->lapic);
         earliest = deadline < earliest ? deadline : earliest;
@@ -115,6 +201,7 @@ static bool may_lend(const struct scheduler *scheduler)
     return scheduler->count == 1 && scheduler->loaded == vcpu &&
            (scheduler->pcpu->index != 0 || service_due == NO_TIMER) &&
            atomic_load_explicit(&vcpu->state, memory_order_relaxed) != VCPU_PARKED &&
+           vcpu->vm->tsc_offset == 0 && /* else it counts by another TSC than the CPU's timer */
            lapic_timer_is_deadline(&vcpu->lapic);
 }
 
@@ -185,6 +272,14 @@ void scheduler_update_timer(struct scheduler *scheduler)
     }
 }
 
+/* It has the loaded vCPU leave its guest, if there is one. */
+static void end_turn(const struct scheduler *scheduler)
+{
+    if (scheduler->loaded != NULL) {
+        vcpu_request(scheduler->loaded, VCPU_WORK_YIELD);
+    }
+}
+
 void scheduler_timer_interrupt(void)
 {
     struct scheduler *scheduler = &schedulers[this_pcpu()->index];
@@ -205,9 +300,11 @@ void scheduler_timer_interrupt(void)
         /* It is called as soon as this CPU is out of its guest or its HLT. Until then the deadline
          * is no more: set again, it would interrupt this CPU for ever. */
         service_due = NO_TIMER;
-        if (scheduler->loaded != NULL) {
-            vcpu_request(scheduler->loaded, VCPU_WORK_YIELD);
-        }
+        end_turn(scheduler);
+    }
+    if (scheduler->slice_end <= now) {
+        scheduler->slice_end = NO_TIMER;
+        end_turn(scheduler);
     }
     scheduler_update_timer(scheduler);
 }
@@ -219,6 +316,9 @@ static bool runnable(struct vcpu *vcpu)
 
     if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET)) != 0) {
         return true;
+    }
+    if (atomic_load_explicit(&vcpu->vm->state, memory_order_relaxed) == VM_PAUSED) {
+        return (work & VCPU_WORK_SAVE) != 0; /* it does not enter the guest for that */
     }
     switch (atomic_load_explicit(&vcpu->state, memory_order_relaxed)) {
     case VCPU_RUNNABLE:
@@ -233,26 +333,17 @@ static bool runnable(struct vcpu *vcpu)
     return false;
 }
 
-/* The next vCPU in turn, NULL if none can run. `*contended`: another one waits for the CPU. */
+/* Whose turn it is; NULL if none can run. `*contended`: another one waits for the CPU. */
 static struct vcpu *choose(struct scheduler *scheduler, bool *contended)
 {
-    struct vcpu *chosen = NULL;
-    uint32_t first = scheduler->last + 1;
+    uint64_t wanting = 0;
 
-    *contended = false;
     for (uint32_t i = 0; i < scheduler->count; i++) {
-        uint32_t index = (first + i) % scheduler->count;
-        if (!runnable(scheduler->vcpus[index])) {
-            continue;
-        }
-        if (chosen != NULL) {
-            *contended = true;
-            break;
-        }
-        chosen = scheduler->vcpus[index];
-        scheduler->last = index;
+        wanting |= runnable(scheduler->vcpus[i]) ? BIT(i) : 0;
     }
-    return chosen;
+    *contended = (wanting & (wanting - 1)) != 0;
+    int chosen = shares_choose(&scheduler->shares, wanting);
+    return chosen >= 0 ? scheduler->vcpus[chosen] : NULL;
 }
 
 static void run_service(struct scheduler *scheduler)
@@ -271,31 +362,99 @@ static uint32_t longest_stay(const struct vcpu *vcpu)
     return max_stay_ms == 0 && has_views ? VIEW_STAY_MS : max_stay_ms;
 }
 
+/*
+ * The turn's end, by two timers. The preemption timer stands still while exits are handled: a guest
+ * that does nothing but exit would have the CPU for a hundred slices. The APIC's does not, but in
+ * Bochs it ends no stay of a guest whose interrupts are off. It is left as it is where it comes
+ * earlier anyway, as it does for the guests' own ticks, and where the slice is no more.
+ */
+static void set_slice(struct scheduler *scheduler, struct vcpu *vcpu, bool contended)
+{
+    uint32_t stay = contended ? SLICE_MS : longest_stay(vcpu);
+
+    scheduler->slice_end = contended ? rdtsc() + slice_ticks : NO_TIMER;
+    if (scheduler->slice_end < scheduler->timer) {
+        scheduler_update_timer(scheduler);
+    }
+    if (!vcpu->test_stay && (stay != 0 || scheduler->slicing)) {
+        vcpu_set_slice(vcpu, stay);
+        scheduler->slicing = stay != 0;
+    }
+}
+
+static void load(struct scheduler *scheduler, struct vcpu *vcpu)
+{
+    if (scheduler->loaded != NULL) {
+        vcpu_save_context(scheduler->loaded);
+    }
+    vcpu_load_context(vcpu);
+    scheduler->loaded = vcpu;
+    /* Whatever its last turn has left there. */
+    scheduler->slicing = true;
+    scheduler->spin_exits = true;
+    trace_point(POSTERN_TRACE_RUN, vcpu, 0, 0);
+}
+
+/* Has the vCPU enter its guest, and counts the time until it is back. */
+static void run(struct scheduler *scheduler, struct vcpu *vcpu)
+{
+    uint64_t before = rdtsc();
+
+    /* Partner: vm_is_still(), which looks here behind its request to leave. */
+    atomic_store(&scheduler->running, vcpu);
+    vcpu_run(vcpu);
+    if (UNLIKELY(atomic_load_explicit(&vcpu->vm->dirty.logging, memory_order_relaxed))) {
+        vcpu_log_sync(vcpu); /* nothing stays in the log of one that does not run */
+    }
+    atomic_store_explicit(&scheduler->running, NULL, memory_order_release);
+    uint64_t ticks = rdtsc() - before;
+    vcpu->ran_ticks += ticks;
+    shares_charge(&scheduler->shares, scheduler->shares.last, ticks);
+    if (vcpu->gives_way) {
+        vcpu->gives_way = false;
+        shares_give_way(&scheduler->shares);
+    }
+}
+
+/* The vCPU's VM ends. Nothing of it stays on this CPU, which could write to its VMCS later: the
+ * memory may then be somebody else's. */
+static void park(struct scheduler *scheduler, struct vcpu *vcpu)
+{
+    ASSERT(vmx_vmcs_prepare(vcpu->vmx.vmcs) == STATUS_OK);
+    scheduler->loaded = NULL;
+    vcpu->parking = false;
+    if (atomic_exchange(&vcpu->state, VCPU_PARKED) != VCPU_PARKED) {
+        vm_vcpu_parked(vcpu->vm);
+    }
+}
+
 NORETURN void scheduler_run(struct scheduler *scheduler)
 {
     for (;;) {
         bool contended = false;
+        answer_call(scheduler);
         run_service(scheduler);
         struct vcpu *vcpu = choose(scheduler, &contended);
         if (vcpu == NULL) {
             uint64_t before = rdtsc();
             wait_for_interrupt();
             scheduler->idle_ticks += rdtsc() - before;
+            if (trace_wants(POSTERN_TRACE_IDLE)) {
+                trace_span(POSTERN_TRACE_IDLE, NULL, before, 0, 0);
+            }
             continue;
         }
         if (scheduler->loaded != vcpu) {
-            if (scheduler->loaded != NULL) {
-                vcpu_save_context(scheduler->loaded);
-            }
-            vcpu_load_context(vcpu);
-            scheduler->loaded = vcpu;
-            scheduler->slicing = false;
+            load(scheduler, vcpu);
         }
-        uint32_t slice = contended ? SLICE_MS : longest_stay(vcpu);
-        if (!vcpu->test_stay && (slice != 0 || scheduler->slicing)) {
-            vcpu_set_slice(vcpu, slice);
-            scheduler->slicing = slice != 0;
+        set_slice(scheduler, vcpu, contended);
+        if (contended || scheduler->spin_exits) {
+            vcpu_set_spin_exits(vcpu, contended);
+            scheduler->spin_exits = contended;
         }
-        vcpu_run(vcpu);
+        run(scheduler, vcpu);
+        if (vcpu->parking) {
+            park(scheduler, vcpu);
+        }
     }
 }

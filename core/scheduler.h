@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler of one pCPU: it runs the vCPUs that are pinned there, in turn. A vCPU that is alone
- * runs without a time slice; several share the CPU by the VMX-preemption timer. An idle pCPU waits
- * in HLT, with nothing periodic.
+ * The scheduler of one pCPU: it runs the vCPUs that are pinned there. A vCPU that is alone runs
+ * without a time slice; several share the CPU in slices, and in parts as their VMs' weights say
+ * (core/shares.h). An idle pCPU waits in HLT, with nothing periodic.
  *
  * The CPU's TSC-deadline timer serves the vCPUs' timers. A vCPU that has the CPU to itself is lent
  * it: its guest sets the timer with no exit, and only its expiry comes here.
@@ -11,19 +11,34 @@
 #define POSTERN_CORE_SCHEDULER_H
 
 #include "arch/x86/pcpu.h"
+#include "core/shares.h"
 #include "core/vm.h"
 
 #define SCHEDULER_MAX_VCPUS (CONFIG_MAX_VMS * CONFIG_MAX_VCPUS)
 
+_Static_assert(SCHEDULER_MAX_VCPUS <= SHARES_MAX && CONFIG_WEIGHT_MAX <= SHARES_WEIGHT_MAX,
+               "a share for each vCPU");
+
+/* What is to be done on a scheduler's pCPU. */
+struct scheduler_call {
+    void (*function)(struct scheduler *scheduler, void *context);
+    void *context;
+};
+
 struct scheduler {
     struct pcpu *pcpu;
+    _Atomic(const struct scheduler_call *) call; /* to be answered; NULL: none */
     uint32_t count;
     struct vcpu *vcpus[SCHEDULER_MAX_VCPUS];
-    uint32_t last;       /* index of the vCPU that ran last */
-    struct vcpu *loaded; /* whose VMCS and registers are on the CPU; NULL at first */
-    bool slicing;        /* the loaded VMCS has the preemption timer on */
+    struct shares shares; /* by the same index */
+    struct vcpu *loaded;  /* whose VMCS and registers are on the CPU; NULL: nobody's */
+    /* Which is between its choice and its way back out of the guest; NULL: none. */
+    _Atomic(struct vcpu *) running;
+    bool slicing;        /* the loaded VMCS may have the preemption timer on */
+    bool spin_exits;     /* and it may exit when it spins */
     bool lent;           /* the timer is the only vCPU's: its guest sets it */
     uint64_t timer;      /* the deadline that the APIC timer is set to; UINT64_MAX: none */
+    uint64_t slice_end;  /* the TSC at which the turn ends; UINT64_MAX: nobody else waits */
     uint64_t idle_ticks; /* TSC ticks spent in HLT */
 };
 
@@ -31,17 +46,30 @@ struct scheduler {
 void scheduler_set_max_stay(uint32_t ms);
 
 /* Makes one scheduler per pCPU. */
-status_t scheduler_create_all(void) MUST_CHECK;
+status_t scheduler_create_all(uint64_t tsc_hz) MUST_CHECK;
 struct scheduler *scheduler_get(uint32_t pcpu);
 
-/* Pins `vcpu`; before any scheduler runs. */
+/* Pins `vcpu`, with its VM's weight; before any scheduler runs, or on the scheduler's pCPU.
+ * STATUS_NO_MEMORY if it has SCHEDULER_MAX_VCPUS. */
 status_t scheduler_add(struct scheduler *scheduler, struct vcpu *vcpu) MUST_CHECK;
+
+/* Takes a vCPU that is parked away from this pCPU, which is the scheduler's. */
+void scheduler_remove(struct scheduler *scheduler, const struct vcpu *vcpu);
+
+/* Has `function` run on the scheduler's pCPU, out of any guest, and waits until it has. Nothing of
+ * a guest's can hold that up. For the monitor, on pCPU 0; the caller holds no lock. */
+void scheduler_call(struct scheduler *scheduler,
+                    void (*function)(struct scheduler *scheduler, void *context), void *context);
 
 /* Runs the vCPUs of this pCPU for ever. */
 NORETURN void scheduler_run(struct scheduler *scheduler);
 
 /* Sets bits of vcpu->work and, if another pCPU owns the vCPU, interrupts that one. Any CPU. */
 void vcpu_request(struct vcpu *vcpu, uint32_t work);
+
+/* Has the pCPU of `vcpu` choose anew whom to run, whatever bits of vcpu->work are set already. Any
+ * CPU. */
+void vcpu_kick(struct vcpu *vcpu);
 
 /* Has `vcpu` look at an edge-triggered interrupt that was posted to it. Where the CPU can take it
  * while it is in its guest that is no exit there. Any CPU. */

@@ -50,6 +50,16 @@ const struct vmx_caps *vcpu_caps(void)
     return caps;
 }
 
+uint64_t vcpu_count_exits(const struct vcpu *vcpu)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t reason = 0; reason < EXIT_REASON_COUNT; reason++) {
+        sum += vcpu->exits[reason];
+    }
+    return sum;
+}
+
 uint64_t vcpu_read_register(const struct vcpu *vcpu, unsigned index)
 {
     const char *registers = (const char *)&vcpu->vmx.registers;
@@ -80,29 +90,43 @@ static void end_of_interrupt(void *context, uint8_t vector)
     spin_unlock(&vm->lock);
 }
 
-status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id)
+void vcpu_init(struct vcpu *vcpu, struct vm *vm, uint32_t id)
 {
     static const struct lapic_ops lapic_operations = {interrupts_send_ipi, end_of_interrupt};
     static uint16_t vpids;
-    uint64_t xsave_size = cpuid(0xd, 0).ecx;
 
     vcpu->vm = vm;
     vcpu->id = id;
     vcpu->vpid = ++vpids;
     vcpu->vmx.on_exit = exit_handle;
-    vcpu->vmx.vmcs = page_alloc();
-    vcpu->lapic.page = page_alloc();
-    vcpu->eptp_list = page_alloc();
-    vcpu->context.xsave_area =
-        pages_alloc((xsave_size + PAGE_SIZE) / PAGE_SIZE, PAGE_SIZE, PAGES_HYPERVISOR);
+    lapic_init(&vcpu->lapic, &lapic_operations, vcpu, id, cpuid_tsc_per_crystal(vm->cpuid.tsc_hz));
+    atomic_store(&vcpu->state, VCPU_PARKED);
+}
+
+status_t vcpu_create(struct vcpu *vcpu)
+{
+    struct page_runs *memory = &vcpu->vm->memory;
+
+    vcpu->vmx.vmcs = page_runs_alloc_bytes(memory, PAGE_SIZE);
+    vcpu->lapic.page = page_runs_alloc_bytes(memory, PAGE_SIZE);
+    vcpu->eptp_list = page_runs_alloc_bytes(memory, PAGE_SIZE);
+    vcpu->context.xsave_area = page_runs_alloc_bytes(memory, cpuid(0xd, 0).ecx);
     if (vcpu->vmx.vmcs == NULL || vcpu->lapic.page == NULL || vcpu->eptp_list == NULL ||
         vcpu->context.xsave_area == NULL) {
         return STATUS_NO_MEMORY;
     }
-    lapic_init(&vcpu->lapic, &lapic_operations, vcpu, id, cpuid_tsc_per_crystal(vm->cpuid.tsc_hz));
     vcpu_init_context(vcpu);
-    atomic_store(&vcpu->state, VCPU_PARKED);
     return vmx_vmcs_prepare(vcpu->vmx.vmcs);
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+    vcpu->vmx.vmcs = NULL;
+    vcpu->lapic.page = NULL;
+    vcpu->eptp_list = NULL;
+    vcpu->context.xsave_area = NULL;
+    vcpu->log = NULL;
+    vcpu->ve = NULL;
 }
 
 void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)
@@ -120,6 +144,16 @@ void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms)
         vmwrite(VMCS_EXIT_CONTROLS, caps->exit);
         uint64_t ticks = ms * preemption_ticks_per_ms;
         vmwrite(VMCS_PREEMPTION_TIMER, ticks < UINT32_MAX ? ticks : UINT32_MAX);
+    }
+}
+
+void vcpu_set_spin_exits(struct vcpu *vcpu, bool on)
+{
+    uint32_t controls = vmread32(VMCS_PROC_CONTROLS2) & ~PROC2_PAUSE_LOOP_EXITING;
+
+    (void)vcpu;
+    if (caps->pause_loop_exiting) {
+        vmwrite(VMCS_PROC_CONTROLS2, controls | (on ? PROC2_PAUSE_LOOP_EXITING : 0));
     }
 }
 

@@ -12,8 +12,15 @@
  * the machine down instead of coming here. */
 #define VCPU_CR4_FORCED (CR4_VMXE | CR4_MCE)
 
-/* Makes VMCS, virtual-APIC page and XSAVE area of `vcpu`; once, at boot, on the CPU that boots. */
-status_t vcpu_create(struct vcpu *vcpu, struct vm *vm, uint32_t id) MUST_CHECK;
+/* Sets up what `vcpu` has for good; once, at boot. vm->cpuid is set. */
+void vcpu_init(struct vcpu *vcpu, struct vm *vm, uint32_t id);
+
+/* Makes VMCS, virtual-APIC page, EPTP list and XSAVE area of a vCPU that is parked, in memory of
+ * its VM's. */
+status_t vcpu_create(struct vcpu *vcpu) MUST_CHECK;
+
+/* They are gone, or will be at once. */
+void vcpu_destroy(struct vcpu *vcpu);
 
 /* Tells how this machine runs guests; before any vCPU is created. `caps` stays the caller's. */
 void vcpu_use_caps(const struct vmx_caps *caps, uint64_t tsc_hz);
@@ -29,6 +36,9 @@ void vcpu_save_context(struct vcpu *vcpu);
 /* Limits the next stay in the guest to `ms` by the VMX-preemption timer; 0 turns the timer off. */
 void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms);
 
+/* Has the guest leave the CPU when it spins by PAUSE, in ring 0, for a while; or no longer. */
+void vcpu_set_spin_exits(struct vcpu *vcpu, bool on);
+
 /* Ends the next stay after `ticks` of the timer itself; once. */
 void vcpu_set_ticks(struct vcpu *vcpu, uint32_t ticks);
 
@@ -37,6 +47,9 @@ void vcpu_pass_timer(struct vcpu *vcpu, bool pass);
 
 /* Enters the guest and comes back when the scheduler is to decide. The vCPU is loaded. */
 void vcpu_run(struct vcpu *vcpu);
+
+/* Its exits so far, of all reasons. Any CPU: of another one the count may be a little old. */
+uint64_t vcpu_count_exits(const struct vcpu *vcpu);
 
 /* General register `index` in the order of the encodings (RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
  * R8 ...). */

@@ -10,9 +10,13 @@
 #include "arch/x86/vmx_insn.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
+#include "core/vcpu_image.h"
 #include "core/vcpu_reset.h"
 #include "core/vcpu_views.h"
 #include "lib/log.h"
+
+/* With these the vCPU does not go on by itself. */
+#define LEAVES (VCPU_WORK_YIELD | VCPU_WORK_RESET | VCPU_WORK_PAUSE | VCPU_WORK_SAVE)
 
 void vcpu_inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
@@ -150,7 +154,7 @@ static void take_nmis(struct vcpu *vcpu)
     vcpu->nmis_pending = pending < most ? pending : most;
 }
 
-/* INIT and SIPI, and the VM's start and end. True if the vCPU has parked. */
+/* INIT and SIPI, and the VM's start and end. True if the vCPU parks. */
 static bool change_state(struct vcpu *vcpu, uint32_t work)
 {
     if ((work & (VCPU_WORK_PARK | VCPU_WORK_RESET | VCPU_WORK_INIT)) != 0) {
@@ -158,13 +162,15 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
     }
     if ((work & VCPU_WORK_PARK) != 0) {
         lapic_reset(&vcpu->lapic, LAPIC_X2APIC); /* its timer ends, too */
-        if (atomic_exchange(&vcpu->state, VCPU_PARKED) != VCPU_PARKED) {
-            vm_vcpu_parked(vcpu->vm);
-        }
+        vcpu->parking = true;                    /* the scheduler does the rest */
         return true;
     }
     if ((work & VCPU_WORK_RESET) != 0) {
         vcpu_reset(vcpu);
+    }
+    if ((work & VCPU_WORK_LOAD) != 0) {
+        vcpu_image_load(vcpu, vcpu->image, vcpu->image_xsave);
+        atomic_fetch_sub_explicit(&vcpu->vm->snapshot.waiting, 1, memory_order_release);
     }
     if ((work & VCPU_WORK_INIT) != 0 && vcpu->id != 0) {
         /* The other registers wait for the SIPI; nobody sees them before. */
@@ -177,6 +183,14 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
         atomic_store(&vcpu->state, VCPU_RUNNABLE);
     }
     return false;
+}
+
+/* What came before the request is in the image: it was taken with it. */
+static void save(struct vcpu *vcpu)
+{
+    vcpu_image_save(vcpu, vcpu->image, vcpu->image_xsave);
+    /* Release: pairs with the acquire in snapshot_is_saved(). */
+    atomic_fetch_sub_explicit(&vcpu->vm->snapshot.waiting, 1, memory_order_release);
 }
 
 bool vcpu_is_woken(const struct vcpu *vcpu)
@@ -198,10 +212,14 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
         return VMX_LEAVE;
     }
     if ((work & VCPU_WORK_FLUSH) != 0) {
+        atomic_fetch_add(&vcpu->flushes, 1);
         vcpu_flush_views(vcpu);
     }
     if ((work & VCPU_WORK_NMI) != 0) {
         take_nmis(vcpu);
+    }
+    if (UNLIKELY((work & VCPU_WORK_SAVE) != 0)) {
+        save(vcpu);
     }
     enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
     if (state == VCPU_HALTED) {
@@ -219,5 +237,5 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
     }
     deliver_interrupts(vcpu);
     /* A reset has turned the time slice off: the scheduler knows whether there is to be one. */
-    return (work & (VCPU_WORK_YIELD | VCPU_WORK_RESET)) != 0 ? VMX_LEAVE : VMX_RESUME;
+    return (work & LEAVES) != 0 ? VMX_LEAVE : VMX_RESUME;
 }

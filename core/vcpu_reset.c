@@ -8,6 +8,7 @@
 #include "arch/x86/exceptions.h"
 #include "arch/x86/vmx_insn.h"
 #include "core/scheduler.h"
+#include "core/vcpu_log.h"
 #include "core/vcpu_views.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
@@ -15,6 +16,12 @@
 
 #define PAT_RESET 0x0007040600070406ull
 #define DR7_RESET 0x400ull
+
+/* What counts as spinning (SDM "Instructions That Cause VM Exits Conditionally", PAUSE): PAUSEs no
+ * more TSC ticks apart than the gap, with a crossing or two in between, and for so many ticks that
+ * to change to another vCPU and back is cheaper. */
+#define SPIN_GAP    1024u
+#define SPIN_WINDOW 2048u
 
 /* Bits whose change the guest may not make by itself. */
 #define CR0_OWNED (CR0_CD | CR0_NW | CR0_NE)
@@ -50,10 +57,14 @@ static void set_controls(struct vcpu *vcpu)
     vmwrite(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
     vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmwrite(VMCS_MSR_BITMAP, (uint64_t)vm->msr_bitmap);
-    vmwrite(VMCS_TSC_OFFSET, 0);
+    vmwrite(VMCS_TSC_OFFSET, vm->tsc_offset);
     vmwrite(VMCS_GUEST_LINK_POINTER, ~0ull);
     if (caps->vpid) {
         vmwrite(VMCS_VPID, vcpu->vpid);
+    }
+    if (caps->pause_loop_exiting) {
+        vmwrite(VMCS_PLE_GAP, SPIN_GAP);
+        vmwrite(VMCS_PLE_WINDOW, SPIN_WINDOW);
     }
     if (caps->xsaves) {
         vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
@@ -110,11 +121,11 @@ static void set_common_state(struct vcpu *vcpu)
     memset(&vcpu->vmx.registers, 0, sizeof(vcpu->vmx.registers));
 }
 
-static void set_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
+void vcpu_set_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
     uint32_t entry = vmread32(VMCS_ENTRY_CONTROLS) & ~ENTRY_IA32E_MODE_GUEST;
 
-    vmwrite(VMCS_GUEST_CR0, cr0 | CR0_NE | CR0_ET);
+    vmwrite(VMCS_GUEST_CR0, (cr0 & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);
     vmwrite(VMCS_CR0_SHADOW, cr0 | CR0_ET);
     vmwrite(VMCS_GUEST_CR4, cr4 | VCPU_CR4_FORCED);
     vmwrite(VMCS_CR4_SHADOW, cr4);
@@ -126,7 +137,7 @@ void vcpu_start_up(struct vcpu *vcpu, uint32_t page)
 {
     vcpu_leave_view(vcpu);
     set_common_state(vcpu);
-    set_mode(0, 0, 0);
+    vcpu_set_mode(0, 0, 0);
     vmwrite(VMCS_GUEST_CR3, 0);
     set_segment(SEG_CS, page << 8, (uint64_t)page << 12, 0xffff, SEGMENT_CODE16);
     for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
@@ -150,9 +161,9 @@ static void set_kernel_entry(struct vcpu *vcpu)
 
     set_common_state(vcpu);
     if (entry->long_mode) {
-        set_mode(CR0_PE | CR0_PG, CR4_PAE, EFER_LME | EFER_LMA);
+        vcpu_set_mode(CR0_PE | CR0_PG, CR4_PAE, EFER_LME | EFER_LMA);
     } else {
-        set_mode(CR0_PE, 0, 0);
+        vcpu_set_mode(CR0_PE, 0, 0);
     }
     vmwrite(VMCS_GUEST_CR3, entry->cr3);
     set_segment(SEG_CS, entry->code_selector, 0, 0xffffffff,
@@ -186,8 +197,10 @@ void vcpu_reset(struct vcpu *vcpu)
     vmx_host_state(&vcpu->vmx);
     set_controls(vcpu);
     vcpu_reset_views(vcpu);
+    vcpu_log_sync(vcpu);
     vcpu->scheduler->slicing = false;
-    vcpu_flush_views(vcpu);
+    /* Of all views, also those that are no more: a new one may have the same root. */
+    (void)invept(INVEPT_ALL, 0);
     if (vcpu_caps()->vpid) {
         (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
     }

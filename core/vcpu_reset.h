@@ -12,4 +12,7 @@ void vcpu_reset(struct vcpu *vcpu);
 /* The state after a startup IPI: real mode at `page` << 12. */
 void vcpu_start_up(struct vcpu *vcpu, uint32_t page);
 
+/* Sets control registers and EFER to what the guest is to see of them. */
+void vcpu_set_mode(uint64_t cr0, uint64_t cr4, uint64_t efer);
+
 #endif

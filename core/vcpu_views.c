@@ -3,6 +3,8 @@
 
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/defs/vmx_controls.h"
+#include "core/dirty.h"
+#include "core/vcpu_log.h"
 #include "lib/log.h"
 
 #define VMFUNC_EPTP_SWITCHING 1u
@@ -54,6 +56,7 @@ void vcpu_flush_views(struct vcpu *vcpu)
     const struct views *views = &vcpu->vm->views;
 
     vcpu_leave_view(vcpu);
+    vcpu_log_sync(vcpu);
     spin_lock(&vcpu->vm->lock);
     for (uint32_t view = 0; view < views->end; view++) {
         const struct ept *ept = views_ept(views, view);
@@ -84,6 +87,10 @@ void vcpu_set_ve(struct vcpu *vcpu, struct ve_information *area)
 {
     uint32_t controls = vmread32(VMCS_PROC_CONTROLS2) & ~PROC2_VE;
 
+    if (vcpu->ve != NULL) {
+        /* As long as it was registered each harvest has had it; now this is the last time. */
+        dirty_note(vcpu->vm, vcpu->ve, PAGE_SIZE);
+    }
     vcpu->ve = area;
     if (!vcpu_caps()->virtualization_exceptions) {
         return;

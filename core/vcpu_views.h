@@ -11,7 +11,7 @@
 #define POSTERN_CORE_VCPU_VIEWS_H
 
 #include "arch/x86/vmx_insn.h"
-#include "core/vcpu.h"
+#include "core/trace.h"
 
 /* After a reset: the default view, no other one in the list, no #VE. */
 void vcpu_reset_views(struct vcpu *vcpu);
@@ -19,6 +19,7 @@ void vcpu_reset_views(struct vcpu *vcpu);
 /* Has the vCPU go on in view `view`, whose EPT pointer is `pointer`, as VMFUNC does. */
 static inline void vcpu_write_view(struct vcpu *vcpu, uint64_t view, uint64_t pointer)
 {
+    trace_point(POSTERN_TRACE_VIEW, vcpu, (uint8_t)view, 0);
     vmwrite(VMCS_EPT_POINTER, pointer);
     if (vcpu->ve != NULL && vcpu_caps()->virtualization_exceptions) {
         vmwrite(VMCS_EPTP_INDEX, view);
@@ -40,7 +41,8 @@ uint32_t vcpu_current_view(const struct vcpu *vcpu);
 /* What VMFUNC does. False, and no change, if the view is not open. */
 bool vcpu_enter_view(struct vcpu *vcpu, uint64_t view) MUST_CHECK;
 
-/* Invalidates what this CPU has cached of the VM's views, and leaves a protected one. */
+/* Invalidates what this CPU has cached of the VM's views, leaves a protected one, and takes what
+ * the vCPU has logged. */
 void vcpu_flush_views(struct vcpu *vcpu);
 
 /* Puts a view into the vCPU's list, or takes it out. On any CPU, under the VM's lock. A view that

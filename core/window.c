@@ -2,15 +2,12 @@
 #include "core/window.h"
 
 #include "abi/fdb.h"
-#include "arch/x86/cpu.h"
 #include "core/link.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 
-#define REVOCATIONS_PER_SECOND 1000u
-
 /* The hierarchy that has the window; NULL while there is none. */
-static struct ept *hierarchy(struct port *port)
+static struct ept *hierarchy(const struct port *port)
 {
     if (!port->gated) {
         return &port->vm->ept;
@@ -75,26 +72,42 @@ static void unmap(struct port *port)
     port->mapped = false;
 }
 
-static bool overlap(uint64_t one, uint64_t one_size, uint64_t other, uint64_t other_size)
+/* Where a BAR shows memory, and in which hierarchy. */
+struct place {
+    const struct ept *ept;
+    uint64_t at, size; /* at 0: nowhere */
+};
+
+static struct place place_of(const struct port *port, unsigned bar)
 {
-    return one != 0 && other != 0 && one < other + other_size && other < one + one_size;
+    if (bar == POSTERN_BAR_WINDOW) {
+        return (struct place){hierarchy(port), port->window_at, 2 * port->section};
+    }
+    if (port->fdb != NULL) {
+        return (struct place){&port->vm->ept, port->bar4_at, POSTERN_FDB_SIZE};
+    }
+    return (struct place){hierarchy(port), port->bar4_at, port->pool.count * PAGE_SIZE};
 }
 
-/* Whether something that BARs of the VM show is in `ept` at [gpa, gpa + size), but for `port`'s own
- * BAR `bar`. What would be mapped there could not be told from it later. */
-static bool is_taken(const struct port *port, unsigned bar, const struct ept *ept, uint64_t gpa,
-                     uint64_t size)
+static bool overlap(const struct place *one, const struct place *other)
 {
-    const struct vm *vm = port->vm;
+    return one->ept == other->ept && one->at != 0 && other->at != 0 &&
+           one->at < other->at + other->size && other->at < one->at + one->size;
+}
 
-    for (uint32_t i = 0; i < vm->port_count; i++) {
-        struct port *other = vm->ports[i];
-        if ((other != port || bar != POSTERN_BAR_WINDOW) && hierarchy(other) == ept &&
-            overlap(gpa, size, other->window_at, 2 * other->section)) {
-            return true;
-        }
-        if ((other != port || bar != POSTERN_BAR_FDB) && ept == &vm->ept &&
-            overlap(gpa, size, other->fdb_at, POSTERN_FDB_SIZE)) {
+/* Whether another BAR of the VM shows something where this one is. What would be mapped there could
+ * not be told from it later. */
+static bool is_taken(const struct port *port, unsigned bar)
+{
+    static const unsigned bars[] = {POSTERN_BAR_WINDOW, POSTERN_BAR_FDB};
+    const struct vm *vm = port->vm;
+    struct place own = place_of(port, bar);
+
+    for (uint32_t i = 0; i < vm->port_count * ARRAY_SIZE(bars); i++) {
+        const struct port *other = vm->ports[i / ARRAY_SIZE(bars)];
+        unsigned which = bars[i % ARRAY_SIZE(bars)];
+        struct place place = place_of(other, which);
+        if ((other != port || which != bar) && overlap(&own, &place)) {
             return true;
         }
     }
@@ -108,9 +121,7 @@ static void map(struct port *port)
     if (ept == NULL || port->window_at == 0) {
         return;
     }
-    status_t status = is_taken(port, POSTERN_BAR_WINDOW, ept, port->window_at, 2 * port->section)
-                          ? STATUS_EXISTS
-                          : map_sections(port, ept);
+    status_t status = is_taken(port, POSTERN_BAR_WINDOW) ? STATUS_EXISTS : map_sections(port, ept);
     port->mapped = status == STATUS_OK;
     if (!port->mapped) {
         tell_unmappable(port, POSTERN_BAR_WINDOW, port->window_at, status);
@@ -141,14 +152,14 @@ void window_move_fdb(struct port *port, uint64_t gpa)
     struct ept *ept = &port->vm->ept;
     uint64_t permissions = port->fdb_writable ? EPT_READ | EPT_WRITE : EPT_READ;
 
-    if (port->fdb_mapped && ept_unmap(ept, port->fdb_at, POSTERN_FDB_SIZE) != STATUS_OK) {
+    if (port->fdb_mapped && ept_unmap(ept, port->bar4_at, POSTERN_FDB_SIZE) != STATUS_OK) {
         log_error("%s: a forwarding database cannot be unmapped", port->vm->config->name);
     }
-    set_convertible(port, port->fdb_at, POSTERN_FDB_SIZE, false);
-    port->fdb_at = gpa;
+    set_convertible(port, port->bar4_at, POSTERN_FDB_SIZE, false);
+    port->bar4_at = gpa;
     port->fdb_mapped = false;
     if (gpa != 0) {
-        status_t status = is_taken(port, POSTERN_BAR_FDB, ept, gpa, POSTERN_FDB_SIZE)
+        status_t status = is_taken(port, POSTERN_BAR_FDB)
                               ? STATUS_EXISTS
                               : ept_map(ept, gpa, (uint64_t)port->fdb, POSTERN_FDB_SIZE,
                                         permissions, EPT_WRITE_BACK);
@@ -158,6 +169,44 @@ void window_move_fdb(struct port *port, uint64_t gpa)
         }
         set_convertible(port, gpa, POSTERN_FDB_SIZE, true);
     }
+}
+
+static void map_pool(struct port *port)
+{
+    struct ept *ept = hierarchy(port);
+
+    if (ept == NULL || port->bar4_at == 0 || port->pool.count == 0) {
+        return;
+    }
+    status_t status = is_taken(port, POSTERN_BAR_POOL)
+                          ? STATUS_EXISTS
+                          : page_pool_show(&port->pool, ept, port->bar4_at);
+    if (status != STATUS_OK) {
+        tell_unmappable(port, POSTERN_BAR_POOL, port->bar4_at, status);
+    }
+}
+
+void window_move_pool(struct port *port, uint64_t gpa)
+{
+    uint64_t size = port->pool.count * PAGE_SIZE;
+
+    page_pool_hide(&port->pool);
+    set_convertible(port, port->bar4_at, size, false);
+    port->bar4_at = gpa;
+    map_pool(port);
+    set_convertible(port, port->bar4_at, size, true);
+}
+
+void window_set_gated(struct port *port, bool gated)
+{
+    uint64_t at = port->window_at;
+
+    window_move(port, 0);
+    port->gated = gated;
+    if (!gated) {
+        atomic_store(&port_peer(port)->granted, true);
+    }
+    window_move(port, at);
 }
 
 status_t window_make_view(struct port *port, uint32_t *view)
@@ -173,6 +222,7 @@ status_t window_make_view(struct port *port, uint32_t *view)
         }
         port->view_pointer = ept_pointer(views_ept(&port->vm->views, port->view));
         map(port);
+        map_pool(port);
     }
     *view = port->view;
     return STATUS_OK;
@@ -194,6 +244,7 @@ void window_remove_views(struct vm *vm)
             port->view = 0;
             port->view_pointer = 0;
             port->mapped = false;
+            page_pool_hidden(&port->pool);
         }
     }
     views_remove_all(&vm->views);
@@ -202,17 +253,18 @@ void window_remove_views(struct vm *vm)
 status_t window_grant(struct port *port, bool granted)
 {
     struct port *peer = port_peer(port);
-    uint64_t now = rdtsc();
     struct ept *ept;
 
-    if (!granted && atomic_load(&port->granted)) {
-        if (now < atomic_load(&port->revocable)) {
-            return STATUS_BUSY;
-        }
-        atomic_store(&port->revocable, now + port->vm->cpuid.tsc_hz / REVOCATIONS_PER_SECOND);
-    }
     /* Under the lock, so that of two that revoke neither returns before it is done. */
     spin_lock(&peer->vm->lock);
+    if (!peer->gated) {
+        spin_unlock(&peer->vm->lock);
+        return STATUS_UNSUPPORTED;
+    }
+    if (!granted && atomic_load(&port->granted) && !port_may_revoke(port)) {
+        spin_unlock(&peer->vm->lock);
+        return STATUS_BUSY;
+    }
     bool changes = atomic_exchange(&port->granted, granted) != granted;
     ept = hierarchy(peer);
     if (!changes || !peer->mapped) {

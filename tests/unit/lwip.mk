@@ -2,4 +2,4 @@
 UNIT_lwip_options := guests/lwip/options.c
 UNIT_lwip_offload := guests/lwip/offload.c
 UNIT_lwip_text := guests/lwip/text.c
-UNIT_lwip_port := guests/lwip/port.c vmfunc/gate/body.c
+UNIT_lwip_port := guests/lwip/port.c vmfunc/gate/body.c vmfunc/gate/burst.c

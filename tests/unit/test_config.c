@@ -71,6 +71,12 @@ static void test_whole(void **state)
          "    on_reboot stop\n"
          "    on_crash restart\n"
          "    mwait   on\n"
+         "    rng     on\n"
+         "    hvc     on\n"
+         "    virtqueues split\n"
+         "    disk    /postern/a.img overlay 128K\n"
+         "    disk    /postern/b.img  rw\n"
+         "    disk    /postern/a.img\tro # the same, as it is\n"
          "\n"
          "vm beta\n"
          "\tkernel\t/k\n"
@@ -92,6 +98,14 @@ static void test_whole(void **state)
     assert_true(a->vcpus == 2 && a->pcpus[0] == 0 && a->pcpus[1] == 3);
     assert_true(a->on_reboot == CONFIG_STOP && a->on_crash == CONFIG_RESTART);
     assert_true(a->mwait && !b->mwait);
+    assert_true(a->rng && a->hvc && !b->rng && !b->hvc);
+    assert_true(a->split_virtqueues && !b->split_virtqueues);
+    assert_true(a->disk_count == 3 && b->disk_count == 0);
+    assert_string_equal(a->disks[0].image, "/postern/a.img");
+    assert_true(a->disks[0].mode == CONFIG_DISK_OVERLAY && a->disks[0].overlay == 128 << 10);
+    assert_string_equal(a->disks[1].image, "/postern/b.img");
+    assert_true(a->disks[1].mode == CONFIG_DISK_RW && a->disks[1].overlay == 0);
+    assert_true(a->disks[2].mode == CONFIG_DISK_RO && a->disks[2].overlay == 0);
     assert_int_equal(a->line, 2);
     assert_string_equal(b->name, "beta");
     assert_string_equal(b->initrd, "");
@@ -104,7 +118,7 @@ static void test_whole(void **state)
     assert_int_equal(link->window, 256 << 10);
     assert_int_equal(link->queues, 4);
     assert_int_equal(link->doorbells, 5000);
-    assert_int_equal(link->line, 16);
+    assert_int_equal(link->line, 22);
 }
 
 static void test_forms(void **state)
@@ -129,6 +143,40 @@ static void test_forms(void **state)
     assert_int_equal(config.vms[0].pcpus[0], 15);
 }
 
+static void test_life(void **state)
+{
+    (void)state;
+    good(VM);
+    const struct config_vm *a = &config.vms[0];
+    assert_true(a->autostart && !a->exclusive && a->weight == 100 && a->after == 0);
+    assert_true(a->on_reboot == CONFIG_RESTART && a->on_crash == CONFIG_STOP && a->restarts == 10);
+    good(VM "on_crash restart\n");
+    assert_true(a->on_crash == CONFIG_RESTART && a->restarts == 10);
+    good(VM "on_crash restart 1000\non_reboot destroy\n");
+    assert_true(a->on_crash == CONFIG_RESTART && a->restarts == 1000);
+    assert_int_equal(a->on_reboot, CONFIG_DESTROY);
+    good(VM "on_crash keep\non_reboot stop\n");
+    assert_true(a->on_crash == CONFIG_STOP && a->on_reboot == CONFIG_STOP);
+    good(VM "on_crash destroy\n");
+    assert_int_equal(a->on_crash, CONFIG_DESTROY);
+    good(VM "autostart off\nweight 1\n");
+    assert_true(!a->autostart && a->weight == 1);
+    good(VM "autostart on\nweight 1000\n");
+    assert_true(a->autostart && a->weight == 1000);
+    /* VMs above and below; the same one twice is no mistake. */
+    good(VM "after c b b\n" VM_B "after c\nvm c\nkernel /k\npcpus 0\n");
+    assert_true(a->after == 6 && config.vms[1].after == 4 && config.vms[2].after == 0);
+    /* Eight in a row, the last one first. */
+    good("vm a\nkernel /k\npcpus 0\nafter b\nvm b\nkernel /k\npcpus 0\nafter c\n"
+         "vm c\nkernel /k\npcpus 0\nafter d\nvm d\nkernel /k\npcpus 0\nafter e\n"
+         "vm e\nkernel /k\npcpus 0\nafter f\nvm f\nkernel /k\npcpus 0\nafter g\n"
+         "vm g\nkernel /k\npcpus 0\nafter h\nvm h\nkernel /k\npcpus 0\n");
+    assert_true(a->after == 2 && config.vms[7].after == 0);
+    /* Its own vCPUs may share a pCPU. */
+    good("vm a\nkernel /k\nvcpus 3\npcpus 2\nexclusive on\n" VM_B "exclusive on\n");
+    assert_true(a->exclusive && config.vms[1].exclusive);
+}
+
 static void test_link_modes(void **state)
 {
     (void)state;
@@ -138,12 +186,51 @@ static void test_link_modes(void **state)
     assert_int_equal(config.links[0].mode, CONFIG_LINK_OPEN);
     good(VM VM_B "link l\nends a b\nmode gated\n");
     assert_int_equal(config.links[0].mode, CONFIG_LINK_GATED);
+    for (unsigned mode = CONFIG_LINK_OPEN; mode <= CONFIG_LINK_DIRECT; mode++) {
+        char text[200];
+        snprintf(text, sizeof(text), VM VM_B "link l\nends a b\nmode %s\n",
+                 config_mode_name((enum config_link_mode)mode));
+        good(text);
+        assert_int_equal(config.links[0].mode, mode);
+    }
+    assert_string_equal(config_mode_name(CONFIG_LINK_DIRECT), "direct");
+}
+
+static void test_pool(void **state)
+{
+    static const char *const wrong[] = {"0",   "63K", "65K",         "96K",
+                                        "3M",  "32K", "128M",        "1G",
+                                        "-1M", "1 M", "1MB",         "18446744073709551616",
+                                        "x",   "K",   "4294967296G", "64m"};
+
+    (void)state;
+    good(VM VM_B "link l\nends a b\n");
+    assert_int_equal(config.links[0].pool, 0);
+    good(VM VM_B "link l\nends a b\nmode gated\n");
+    assert_int_equal(config.links[0].pool, 0);
+    good(VM VM_B "link l\nends a b\nmode direct\n");
+    assert_int_equal(config.links[0].pool, 1 << 20);
+    good(VM VM_B "link l\npool 64K\nmode direct\nends a b\nlink m\nends a b\nmode direct\n"
+                 "pool 64M\n");
+    assert_int_equal(config.links[0].pool, 64 << 10);
+    assert_int_equal(config.links[1].pool, 64 << 20);
+    for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), VM VM_B "link l\nends a b\nmode direct\npool %s\n", wrong[i]);
+        bad(text, 10, "a power of two from 64K to 64M is wanted");
+    }
+    bad(VM VM_B "link l\nends a b\nmode direct\npool\n", 10, "lacks its value");
+    bad(VM VM_B "link l\nends a b\nmode direct\npool 1M\npool 1M\n", 11, "given twice");
+    /* For no other mode, wherever its lines stand. */
+    bad(VM VM_B "link l\nends a b\npool 1M\n", 7, "link l: \"pool\" is for mode direct");
+    bad(VM VM_B "link l\npool 1M\nmode gated\nends a b\nlink m\n", 7, "its mode is gated");
+    bad(VM "network n\npool 1M\n", 5, "nothing that a network has");
 }
 
 static void test_sizes(void **state)
 {
     (void)state;
-    good(VM "memory 64M\n");
+    good(VM "memory 16M\n");
     good(VM "memory 3G\n");
     assert_int_equal(config.vms[0].memory, 3ull << 30);
     good(VM "memory 0x10000000\n");
@@ -152,7 +239,7 @@ static void test_sizes(void **state)
     static const char *const wrong[] = {"0",
                                         "1G1",
                                         "63M",
-                                        "62M",
+                                        "14M",
                                         "3074M",
                                         "4G",
                                         "65M",
@@ -261,16 +348,64 @@ static void test_mistakes(void **state)
         {"vm a\npcpus -1\n", 2, "\"-1\""},
         {"vm a\npcpus 4294967296\n", 2, "4294967296"},
         {"vm a\npcpus 0 1 2 3 4 5 6 7 8\n", 2, "8"},
-        {VM "on_reboot never\n", 4, "stop or restart"},
-        {VM "on_crash reboot\n", 4, "stop or restart"},
+        {VM "on_reboot never\n", 4, "on_reboot \"never\": restart, stop or destroy"},
+        {VM "on_reboot keep\n", 4, "restart, stop or destroy"},
+        {VM "on_crash reboot\n", 4, "on_crash \"reboot\": \"restart\", with or without"},
+        {VM "on_crash stop\n", 4, "keep or destroy"},
+        {VM "on_crash keep 3\n", 4, "on_crash \"3\": \"restart\", with"},
+        {VM "on_crash restart 0\n", 4, "on_crash restart \"0\": a number from 1 to 1000"},
+        {VM "on_crash restart 1001\n", 4, "a number from 1 to 1000"},
+        {VM "on_crash restart -1\n", 4, "a number from 1 to 1000"},
+        {VM "on_crash restart 18446744073709551616\n", 4, "a number from 1 to 1000"},
+        {VM "on_crash restart 3 3\n", 4, "a number from 1 to 1000"},
+        {VM "autostart yes\n", 4, "autostart \"yes\": on or off"},
+        {VM "exclusive 1\n", 4, "exclusive \"1\": on or off"},
+        {VM "weight 0\n", 4, "weight \"0\": a number from 1 to 1000"},
+        {VM "weight 1001\n", 4, "weight \"1001\": a number from 1 to 1000"},
+        {VM "weight 1 2\n", 4, "a number from 1 to 1000"},
+        {VM "weight 4294967297\n", 4, "a number from 1 to 1000"},
+        {VM "weight\n", 4, "\"weight\" lacks its value"},
+        {VM "weight 2\nweight 2\n", 5, "given twice"},
+        {VM "after\n", 4, "\"after\" lacks its value"},
+        {VM "after b\n", 4, "after: no vm \"b\" is declared"},
+        {VM "after 0123456789012345678901234567890123456789\n", 4, "after: no vm \"0123"},
+        {VM "after a a a a a a a a a\n", 4, "more than 8 VMs"},
+        {VM "# itself\nafter a\n", 5, "vm a: it would start after itself"},
+        {VM "after b\n" VM_B "after a\n", 4, "vm a: it would start after itself, for b does"},
+        {VM VM_B "after c\nvm c\nkernel /k\npcpus 0\nafter a b\n", 7,
+         "vm b: it would start after itself, for c does"},
+        {VM "exclusive on\nvm b\nkernel /k\npcpus 0\n", 1,
+         "vm a: its pcpus are exclusive, and vm b has pcpu 0, too"},
+        {VM VM_B "vm c\nkernel /k\nvcpus 2\npcpus 2 1\nexclusive on\n", 7,
+         "vm c: its pcpus are exclusive, and vm b has pcpu 1, too"},
         {VM "mwait 1\n", 4, "mwait \"1\": on or off"},
         {VM "mwait on\nmwait off\n", 5, "\"mwait\" is given twice"},
+        {VM "rng yes\n", 4, "rng \"yes\": on or off"},
+        {VM "hvc 2\n", 4, "hvc \"2\": on or off"},
+        {VM "virtqueues both\n", 4, "virtqueues \"both\": split or packed"},
+        {VM "disk a.img rw\n", 4, "\"a.img\" is no path"},
+        {VM "disk /a\n", 4, "disk /a: ro, rw or \"overlay SIZE\""},
+        {VM "disk /a rx\n", 4, "disk /a: ro, rw or \"overlay SIZE\""},
+        {VM "disk /a rw 4M\n", 4, "disk /a: \"4M\" is one word too many"},
+        {VM "disk /a overlay\n", 4, "overlay \"\": a multiple of 64K up to 64G"},
+        {VM "disk /a overlay 1K\n", 4, "overlay \"1K\": a multiple of 64K"},
+        {VM "disk /a overlay 100K\n", 4, "overlay \"100K\": a multiple of 64K"},
+        {VM "disk /a overlay 65G\n", 4, "up to 64G"},
+        {VM "disk /a overlay 1M b\n", 4, "\"b\" is one word too many"},
+        {VM "disk /a ro\ndisk /b ro\ndisk /c ro\ndisk /d ro\ndisk /e ro\n", 8, "4 disks"},
+        {VM "disk /a rw\ndisk /a ro\n", 1, "disk /a is rw, and vm a has the same file"},
+        {VM "disk /a ro\n" VM_B "disk /a rw\n", 5, "disk /a is rw, and vm a has the same file"},
+        {VM "disk /a rw\n" VM_B "disk /a overlay 1M\n", 1, "rw, and vm b has the same file"},
+        {VM "disk /k rw\n", 1, "disk /k is rw, and vm a has the same file"},
+        {VM VM_B "disk /i rw\nvm c\nkernel /x\ninitrd /i\npcpus 0\n", 4, "and vm c has"},
         {VM VM_B "link l\nends a\n", 8, "two different"},
         {VM VM_B "link l\nends a a\n", 8, "two different"},
         {VM VM_B "link l\nends a b a\n", 8, "two different"},
         {VM VM_B "link l\nends a c\n", 8, "\"c\""},
         {VM "link l\nends a b\n" VM_B, 5, "declared above"},
-        {VM VM_B "link l\nends a b\nmode gate\n", 9, "open or gated"},
+        {VM VM_B "link l\nends a b\nmode gate\n", 9, "open, gated or direct"},
+        {VM VM_B "link l\nends a b\nmode directly\n", 9, "open, gated or direct"},
+        {VM VM_B "link l\nends a b\nmode \xff\n", 9, "open, gated or direct"},
         {VM "cmdline a\x01"
             "b\n",
          4, "no text"},
@@ -348,7 +483,7 @@ static void test_shipped(void **state)
     glob_t files;
 
     (void)state;
-    assert_int_equal(glob("guests/configs/*.conf", 0, NULL, &files), 0);
+    assert_int_equal(glob("guests/examples/*.conf", 0, NULL, &files), 0);
     for (size_t i = 0; i < files.gl_pathc; i++) {
         char text[8192];
         FILE *file = fopen(files.gl_pathv[i], "r");
@@ -390,13 +525,22 @@ static void check_result(status_t status)
         assert_in_range(link->queues, 1, CONFIG_QUEUES_MAX);
         assert_in_range(link->doorbells, 1, CONFIG_DOORBELLS_MAX);
         assert_true(link->window / link->queues >= CONFIG_WINDOW_MIN);
+        if (link->mode == CONFIG_LINK_DIRECT) {
+            assert_in_range(link->pool, CONFIG_POOL_MIN, CONFIG_POOL_MAX);
+            assert_int_equal(link->pool & (link->pool - 1), 0);
+        } else {
+            assert_in_range(link->mode, CONFIG_LINK_OPEN, CONFIG_LINK_GATED);
+            assert_int_equal(link->pool, 0);
+        }
     }
 }
 
 static const char whole[] =
     "vm a\nkernel /k\ninitrd /i\ncmdline x y\nmemory 128M\nvcpus 2\n"
-    "pcpus 0 1\non_reboot stop\non_crash restart\nvm b\nkernel /k\n"
-    "pcpus 1\nlink l\nends a b\nmode open\nwindow 1M\nqueues 8\ndoorbells 9\n";
+    "pcpus 0 1\non_reboot stop\non_crash restart 3\nafter b\nweight 7\nexclusive on\nautostart "
+    "off\n"
+    "vm b\nkernel /k\n"
+    "pcpus 2\nlink l\nends a b\nmode direct\nwindow 1M\nqueues 8\ndoorbells 9\npool 64K\n";
 
 /* The text with some bytes changed, taken out or doubled. */
 static void test_mutations(void **state)
@@ -462,7 +606,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),       cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_link_modes),  cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_life),        cmocka_unit_test(test_link_modes),
+        cmocka_unit_test(test_pool),        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_queues),      cmocka_unit_test(test_doorbells),
         cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_limits),
         cmocka_unit_test(test_long_values), cmocka_unit_test(test_shipped),

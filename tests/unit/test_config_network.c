@@ -70,6 +70,8 @@ static void test_defaults(void **state)
     assert_int_equal(network->mirrored, 0);
     assert_int_equal(network->vlan_count + network->drop_count, 0);
     assert_int_equal(network->limits[0], 0);
+    assert_int_equal(network->virtio, 0);
+    assert_int_equal(network->mtu, 1500);
     assert_int_equal(network->line, VM_LINES + 1);
     assert_int_equal(config_network_lanes(network), 4);
 }
@@ -90,7 +92,9 @@ static void test_rules(void **state)
                                                         "vlan b 18\n"
                                                         "drop a any\n"
                                                         "drop any b arp\n"
-                                                        "drop c a 0x88cc\n");
+                                                        "drop c a 0x88cc\n"
+                                                        "virtio c a\n"
+                                                        "mtu 9000\n");
 
     (void)state;
     assert_int_equal(network->mode, CONFIG_LINK_GATED);
@@ -111,6 +115,8 @@ static void test_rules(void **state)
     assert_int_equal(network->drops[0].ethertype, 0);
     assert_true(network->drops[1].from == 7 && network->drops[1].ethertype == 0x0806);
     assert_int_equal(network->drops[2].ethertype, 0x88cc);
+    assert_int_equal(network->virtio, 5);
+    assert_int_equal(network->mtu, 9000);
 }
 
 static void test_switch(void **state)
@@ -120,6 +126,7 @@ static void test_switch(void **state)
     assert_int_equal(good(NETWORK "switch hypervisor\n")->switched_by, CONFIG_BY_HYPERVISOR);
     bad(NETWORK "switch d\n", IN, "switch: \"d\" is no member");
     bad(NETWORK "switch c\nlimit a 1M\n", VM_LINES + 1, "\"limit\" is for a network of");
+    bad(NETWORK "switch c\nvirtio a\n", VM_LINES + 1, "\"virtio\" is for a network of");
     bad(NETWORK "switch c\nmacs learned\n", VM_LINES + 1, "\"macs\" is for a network of");
 }
 
@@ -158,6 +165,10 @@ static void test_mistakes(void **state)
         {"drop a b ipx", "ipv4, ipv6, arp"},
         {"drop a b 65536", "ipv4, ipv6, arp"},
         {"drop a b arp 7", "too much"},
+        {"virtio a d", "virtio: \"d\" is no member"},
+        {"mtu 67", "from 68 to 65535"},
+        {"mtu 65536", "from 68 to 65535"},
+        {"mtu 1500 a", "from 68 to 65535"},
     };
     char text[1000];
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libpostern: two ports in memory, by the gate's code and without it. */
+/* libpostern: two ports in memory, by the gate's code and without it, by frames and by pieces. */
 #define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,16 +40,20 @@ bool gate_test_is_kernel(void)
 
 static struct ring_window window;
 static struct postern_port ports[2];
-static unsigned rings[2]; /* doorbells that each has rung */
-static bool runs;         /* the peers' VMs */
-static int64_t failure;   /* of the gate, if not 0 */
+static unsigned rings[2];    /* doorbells that each has rung */
+static unsigned rung_queues; /* a bit for each */
+static bool runs;            /* the peers' VMs */
+static int64_t failure;      /* of the gate, if not 0 */
 static bool gated;
+static bool by_pieces;
 
 /* What one direction goes by. */
 struct burst {
+    struct postern_gate_frame frames[BURST];
     struct postern_gate_packet packets[BURST];
     struct postern_gate_piece pieces[BURST];
     uint8_t buffers[BURST][ROOM];
+    uint32_t room; /* of frames */
 };
 static struct burst out, in;
 
@@ -57,8 +63,9 @@ static int64_t fake_gate(uint32_t view, uint32_t function, void *arguments)
     return failure != 0 ? failure : gate_function(function, arguments);
 }
 
-static void count_ring(void *context)
+static void count_ring(void *context, unsigned queue)
 {
+    rung_queues |= 1u << queue;
     (*(unsigned *)context)++;
 }
 
@@ -75,16 +82,32 @@ static void set_up_burst(struct burst *burst)
         burst->pieces[i] = (struct postern_gate_piece){burst->buffers[i], ROOM};
         burst->packets[i].pieces = &burst->pieces[i];
         burst->packets[i].piece_count = 1;
+        burst->frames[i].address = burst->buffers[i];
     }
+    burst->room = ROOM;
 }
 
-static bool attach(unsigned end, uint64_t section_size)
+/* A packet to be sent: `size` bytes, and a length that should be the same. */
+static void set_packet(unsigned i, uint32_t size, uint32_t length)
+{
+    out.pieces[i].size = size;
+    out.packets[i].meta = (struct postern_ring_meta){.length = length};
+    out.frames[i].record = (struct postern_record){.length = length};
+}
+
+static uint32_t length_of(unsigned i)
+{
+    return by_pieces ? in.packets[i].meta.length : in.frames[i].record.length;
+}
+
+static bool attach_queues(unsigned end, uint64_t section_size, unsigned queues)
 {
     const struct postern_port_device device = {.gate = gated ? fake_gate : NULL,
                                                .view = 3,
                                                .own = window.writable[end],
                                                .peer = window.readable[1 - end],
                                                .section_size = section_size,
+                                               .queues = queues,
                                                .ring = count_ring,
                                                .peer_runs = peer_runs,
                                                .context = &rings[end]};
@@ -93,14 +116,33 @@ static bool attach(unsigned end, uint64_t section_size)
     return postern_port_attach(&ports[end], &device, 1400 + end);
 }
 
-static unsigned receive(unsigned end)
+static bool attach(unsigned end, uint64_t section_size)
 {
-    return postern_rx_burst(&ports[end], in.packets, BURST);
+    return attach_queues(end, section_size, 1);
 }
 
-static void set_up(bool by_gate)
+static struct postern_queue *queue_of(unsigned end)
+{
+    return postern_port_queue(&ports[end], 0);
+}
+
+static unsigned receive(unsigned end)
+{
+    return by_pieces ? postern_rx_pieces(queue_of(end), in.packets, BURST)
+                     : postern_rx_burst(queue_of(end), in.frames, BURST, in.room);
+}
+
+/* Sends `count` packets from number `first` on. */
+static unsigned send_from(unsigned end, unsigned first, unsigned count)
+{
+    return by_pieces ? postern_tx_pieces(queue_of(end), out.packets + first, count)
+                     : postern_tx_burst(queue_of(end), out.frames + first, count);
+}
+
+static void set_up(bool by_gate, bool in_pieces)
 {
     gated = by_gate;
+    by_pieces = in_pieces;
     failure = 0;
     runs = true;
     rings[0] = rings[1] = 0;
@@ -111,22 +153,20 @@ static void set_up(bool by_gate)
     for (unsigned i = 0; i < 4; i++) {
         assert_int_equal(receive(i % 2), 0);
     }
-    assert_true(ports[0].ring.up && ports[1].ring.up);
+    assert_true(queue_of(0)->ring.up && queue_of(1)->ring.up);
 }
 
-static int set_up_gated(void **state)
-{
-    (void)state;
-    set_up(true);
-    return 0;
-}
-
-static int set_up_open(void **state)
-{
-    (void)state;
-    set_up(false);
-    return 0;
-}
+#define SET_UP(name, by_gate, in_pieces) \
+    static int name(void **state)        \
+    {                                    \
+        (void)state;                     \
+        set_up(by_gate, in_pieces);      \
+        return 0;                        \
+    }
+SET_UP(set_up_gated, true, false)
+SET_UP(set_up_gated_pieces, true, true)
+SET_UP(set_up_open, false, false)
+SET_UP(set_up_open_pieces, false, true)
 
 static int tear_down(void **state)
 {
@@ -148,17 +188,16 @@ static unsigned send(unsigned end, unsigned count, uint32_t size)
 {
     for (unsigned i = 0; i < count; i++) {
         memset(out.buffers[i], (int)(i + size), ROOM);
-        out.pieces[i].size = size;
-        out.packets[i].meta = (struct postern_ring_meta){.length = size};
+        set_packet(i, size, size);
     }
-    return postern_tx_burst(&ports[end], out.packets, count);
+    return send_from(end, 0, count);
 }
 
 static void assert_received(unsigned end, unsigned count, uint32_t size)
 {
     assert_int_equal(receive(end), count);
     for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(in.packets[i].meta.length, size);
+        assert_int_equal(length_of(i), size);
         assert_int_equal(in.buffers[i][0], (uint8_t)(i + size));
         assert_int_equal(in.buffers[i][size - 1], (uint8_t)(i + size));
     }
@@ -220,14 +259,14 @@ static void test_sleeping_peer(void **state)
     (void)state;
     /* A driver that does not poll. */
     (void)postern_port_set_link(&ports[1], false);
-    ports[1].ring.polls = false;
+    queue_of(1)->ring.polls = false;
     assert_true(postern_port_set_link(&ports[1], true));
     (void)receive(0);
     (void)receive(1);
     (void)receive(0);
     assert_int_equal(send(0, 2, 64), 2);
     assert_received(1, 2, 64);
-    assert_true(postern_ring_arm_rx(&ports[1].ring));
+    assert_true(postern_ring_arm_rx(&queue_of(1)->ring));
     rung = rings[0];
     assert_int_equal(send(0, 2, 64), 2);
     assert_int_equal(send(0, 2, 64), 2);
@@ -237,13 +276,13 @@ static void test_sleeping_peer(void **state)
 static void test_done(void **state)
 {
     (void)state;
-    assert_true(postern_tx_done(&ports[0]));
+    assert_true(postern_tx_done(queue_of(0)));
     assert_int_equal(send(0, 3, 64), 3);
-    assert_false(postern_tx_done(&ports[0]));
+    assert_false(postern_tx_done(queue_of(0)));
     assert_received(1, 3, 64);
-    assert_true(postern_tx_done(&ports[0]));
-    ports[0].tx.busy = 1;
-    assert_false(postern_tx_done(&ports[0]));
+    assert_true(postern_tx_done(queue_of(0)));
+    queue_of(0)->tx.busy = 1;
+    assert_false(postern_tx_done(queue_of(0)));
 }
 
 static void test_full(void **state)
@@ -267,49 +306,59 @@ static void test_full(void **state)
 /* Packets that no ring can carry are dropped; those around them are sent, at once. */
 static void test_refused(void **state)
 {
-    static const uint32_t lengths[BURST] = {0,  64,        POSTERN_RING_MAX_PAYLOAD, 64, 63, 64,
-                                            64, UINT32_MAX};
+    static const uint32_t lengths[BURST] = {0,  64, POSTERN_RING_MAX_PAYLOAD, 64, UINT32_MAX, 64,
+                                            64, 0};
+    static const uint8_t sent[] = {1, 3, 5, 6};
 
     (void)state;
     for (unsigned i = 0; i < BURST; i++) {
         memset(out.buffers[i], (int)i, ROOM);
-        out.pieces[i].size = 64;
-        out.packets[i].meta = (struct postern_ring_meta){.length = lengths[i]};
+        set_packet(i, 64, lengths[i]);
     }
-    assert_int_equal(postern_tx_burst(&ports[0], out.packets, BURST), BURST);
+    assert_int_equal(send_from(0, 0, BURST), BURST);
     assert_int_equal(stats_of(0).tx_refused, 4);
     assert_int_equal(stats_of(0).tx_packets, 4);
     assert_int_equal(stats_of(0).tx_bytes, 4 * 64);
     assert_int_equal(receive(1), 4);
-    static const uint8_t sent[] = {1, 3, 5, 6};
     for (unsigned i = 0; i < 4; i++) {
-        assert_int_equal(in.packets[i].meta.length, 64);
+        assert_int_equal(length_of(i), 64);
         assert_int_equal(in.buffers[i][0], sent[i]);
     }
-    /* The last of a burst: what is before it does not wait. */
-    out.packets[1].meta.length = 63;
-    assert_int_equal(postern_tx_burst(&ports[0], out.packets + 1, 1), 1);
-    out.packets[2].meta.length = 63;
-    assert_int_equal(postern_tx_burst(&ports[0], out.packets + 1, 2), 2);
-    assert_int_equal(postern_tx_burst(&ports[0], out.packets + 3, 1), 1);
-    out.packets[4].meta.length = 63;
-    assert_int_equal(postern_tx_burst(&ports[0], out.packets + 3, 2), 2);
-    assert_int_equal(receive(1), 2);
-    assert_int_equal(stats_of(0).tx_refused, 8);
 }
 
-static void test_too_long_for_pieces(void **state)
+/* Pieces that are not the packet's length: what is before such a packet does not wait. */
+static void test_wrong_pieces(void **state)
 {
     (void)state;
+    for (unsigned i = 0; i < BURST; i++) {
+        set_packet(i, 64, 64);
+    }
+    out.packets[1].meta.length = 63;
+    assert_int_equal(send_from(0, 1, 1), 1);
+    out.packets[2].meta.length = 63;
+    assert_int_equal(send_from(0, 1, 2), 2);
+    assert_int_equal(send_from(0, 3, 1), 1);
+    out.packets[4].meta.length = 63;
+    assert_int_equal(send_from(0, 3, 2), 2);
+    assert_int_equal(receive(1), 2);
+    assert_int_equal(stats_of(0).tx_refused, 4);
+}
+
+static void test_too_long(void **state)
+{
+    (void)state;
+    in.room = 100;
     in.pieces[1].size = 100;
+    assert_int_equal(send(0, 1, 100), 1);
     assert_int_equal(send(0, 3, 101), 3);
-    assert_int_equal(receive(1), 3);
-    assert_int_equal(in.packets[0].meta.length, 101);
-    assert_int_equal(in.packets[1].meta.length, 0);
-    assert_int_equal(in.packets[2].meta.length, 101);
-    assert_int_equal(stats_of(1).rx_dropped, 1);
-    assert_int_equal(stats_of(1).rx_packets, 2);
-    assert_int_equal(stats_of(1).rx_bytes, 202);
+    assert_int_equal(receive(1), 4);
+    assert_int_equal(length_of(0), 100);
+    assert_int_equal(length_of(1), 0);
+    assert_int_equal(length_of(2), by_pieces ? 101 : 0);
+    assert_int_equal(length_of(3), by_pieces ? 101 : 0);
+    assert_int_equal(stats_of(1).rx_dropped, by_pieces ? 1 : 3);
+    assert_int_equal(stats_of(1).rx_packets, by_pieces ? 3 : 1);
+    assert_int_equal(stats_of(1).rx_bytes, by_pieces ? 302 : 100);
 }
 
 /* Who only sends, or only receives, follows a peer that comes anew as well. */
@@ -319,7 +368,7 @@ static void follow(bool by_sending)
     for (unsigned i = 0; i < 3; i++) {
         (void)receive(1);
         if (by_sending) {
-            (void)postern_tx_burst(&ports[0], NULL, 0);
+            (void)send_from(0, 0, 0);
         } else {
             (void)receive(0);
         }
@@ -344,21 +393,21 @@ static void test_busy_half(void **state)
     uint64_t syncs = stats_of(0).syncs;
 
     (void)state;
-    ports[0].tx.busy = 1;
+    queue_of(0)->tx.busy = 1;
     assert_int_equal(send(0, 1, 64), 0);
     assert_true(postern_port_set_link(&ports[1], false));
     assert_int_equal(receive(0), 0);
     assert_int_equal(stats_of(0).syncs, syncs);
-    assert_true(ports[0].ring.up);
-    ports[0].tx.busy = 0;
+    assert_true(queue_of(0)->ring.up);
+    queue_of(0)->tx.busy = 0;
     assert_int_equal(receive(0), 0);
-    assert_false(ports[0].ring.up);
-    assert_int_equal(ports[0].tx.busy, 0);
-    ports[0].rx.busy = 1;
+    assert_false(queue_of(0)->ring.up);
+    assert_int_equal(queue_of(0)->tx.busy, 0);
+    queue_of(0)->rx.busy = 1;
     assert_int_equal(receive(0), 0);
     assert_true(postern_port_set_link(&ports[1], true));
     assert_int_equal(send(0, 1, 64), 0);
-    ports[0].rx.busy = 0;
+    queue_of(0)->rx.busy = 0;
     assert_int_equal(send(0, 1, 64), 0);
     (void)receive(1);
     (void)receive(0);
@@ -444,6 +493,158 @@ static void test_random_peer(void **state)
     }
 }
 
+#define QUEUES 2u
+
+static void bring_together(void)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        (void)postern_port_link(&ports[i % 2]);
+    }
+}
+
+static int set_up_queues(void **state)
+{
+    (void)state;
+    gated = true;
+    by_pieces = false;
+    failure = 0;
+    runs = true;
+    rung_queues = 0;
+    set_up_burst(&out);
+    set_up_burst(&in);
+    window_create(&window, QUEUES * SECTION);
+    for (unsigned end = 0; end < 2; end++) {
+        assert_true(attach_queues(end, QUEUES * SECTION, QUEUES));
+    }
+    bring_together();
+    return 0;
+}
+
+static void test_queues_are_apart(void **state)
+{
+    struct postern_port_stats stats;
+
+    (void)state;
+    assert_int_equal(rung_queues, 3);
+    assert_int_equal(postern_port_info(&ports[0])->queues, QUEUES);
+    assert_null(postern_port_queue(&ports[0], QUEUES));
+    assert_int_equal(postern_port_info(&ports[0])->max_frame, POSTERN_RING_PAYLOAD(SECTION));
+    for (unsigned i = 0; i < QUEUES; i++) {
+        struct postern_queue *to = postern_port_queue(&ports[1], i);
+
+        set_packet(0, 60 + i, 60 + i);
+        memset(out.buffers[0], (int)i, ROOM);
+        assert_int_equal(postern_tx_burst(postern_port_queue(&ports[0], i), out.frames, 1), 1);
+        assert_int_equal(
+            postern_rx_burst(postern_port_queue(&ports[1], 1 - i), in.frames, BURST, ROOM), 0);
+        assert_int_equal(postern_rx_burst(to, in.frames, BURST, ROOM), 1);
+        assert_int_equal(length_of(0), 60 + i);
+        assert_int_equal(in.buffers[0][0], i);
+        postern_queue_stats(to, &stats);
+        assert_int_equal(stats.rx_packets, 1);
+        assert_int_equal(stats.rx_bytes, 60 + i);
+    }
+    postern_port_stats(&ports[1], &stats);
+    assert_int_equal(stats.rx_packets, QUEUES);
+    assert_int_equal(stats.rx_bytes, 60 + 61);
+}
+
+/* A queue that one end does not use has no peer; the others have. */
+static void test_fewer_queues(void **state)
+{
+    (void)state;
+    postern_port_use_queues(&ports[1], 1);
+    assert_true(postern_port_set_link(&ports[1], true));
+    bring_together();
+    assert_true(postern_port_link(&ports[0]) && postern_port_link(&ports[1]));
+    assert_true(postern_queue_link(postern_port_queue(&ports[0], 0)));
+    assert_false(postern_queue_link(postern_port_queue(&ports[0], 1)));
+    set_packet(0, 64, 64);
+    assert_int_equal(postern_tx_burst(postern_port_queue(&ports[0], 1), out.frames, 1), 0);
+    assert_int_equal(send(0, 3, 64), 3);
+    assert_received(1, 3, 64);
+    postern_port_use_queues(&ports[1], 7);
+    assert_true(postern_port_set_link(&ports[1], true));
+    bring_together();
+    assert_true(postern_queue_link(postern_port_queue(&ports[0], 1)));
+}
+
+/* A queue whose ring the peer breaks leaves the others alone. */
+static void test_queue_is_broken(void **state)
+{
+    struct postern_ring_header *header = (void *)(window.writable[0] + SECTION);
+
+    (void)state;
+    header->head += 8;
+    assert_int_equal(postern_rx_burst(postern_port_queue(&ports[1], 1), in.frames, BURST, ROOM), 0);
+    assert_false(postern_queue_link(postern_port_queue(&ports[1], 1)));
+    assert_int_equal(send(0, 3, 64), 3);
+    assert_received(1, 3, 64);
+    assert_true(postern_port_link(&ports[1]));
+}
+
+#define THREAD_PACKETS 20000u
+
+/* A thread's own end of a queue. */
+struct worker {
+    struct postern_queue *queue;
+    bool sends;
+    uint32_t wrong;
+};
+
+static void *work(void *argument)
+{
+    static _Thread_local uint8_t buffers[BURST][ROOM];
+    struct postern_gate_frame frames[BURST];
+    struct worker *worker = argument;
+    uint32_t moved = 0;
+
+    while (moved < THREAD_PACKETS) {
+        unsigned count = BURST, done;
+
+        for (uint32_t i = 0; i < BURST; i++) {
+            uint32_t number = moved + i;
+
+            frames[i] =
+                (struct postern_gate_frame){{.length = 60 + number / 5 % 100}, buffers[i], 0};
+            if (worker->sends) {
+                memcpy(buffers[i], &number, sizeof(number));
+            }
+        }
+        count = THREAD_PACKETS - moved < BURST ? THREAD_PACKETS - moved : BURST;
+        done = worker->sends ? postern_tx_burst(worker->queue, frames, count)
+                             : postern_rx_burst(worker->queue, frames, count, ROOM);
+        for (uint32_t i = 0; i < done && !worker->sends; i++, moved++) {
+            worker->wrong += memcmp(buffers[i], &moved, sizeof(moved)) != 0 ||
+                             frames[i].record.length != 60 + moved / 5 % 100;
+        }
+        moved += worker->sends ? done : 0;
+        if (done == 0) {
+            sched_yield();
+        }
+    }
+    return NULL;
+}
+
+/* Each queue, and each direction of it, by a thread of its own. */
+static void test_threads(void **state)
+{
+    struct worker workers[QUEUES * 2];
+    pthread_t threads[QUEUES * 2];
+
+    (void)state;
+    for (unsigned i = 0; i < QUEUES * 2; i++) {
+        workers[i] =
+            (struct worker){.queue = postern_port_queue(&ports[i % 2], i / 2), .sends = i % 2 == 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < QUEUES * 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(workers[i].wrong, 0);
+    }
+    assert_int_equal(stats_of(1).rx_packets, QUEUES * THREAD_PACKETS);
+}
+
 static void test_sizes(void **state)
 {
     static const uint64_t wrong[] = {0, SECTION / 2, SECTION + 4096, 2ull * POSTERN_SECTION_MAX,
@@ -453,28 +654,38 @@ static void test_sizes(void **state)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_false(attach(0, wrong[i]));
     }
+    assert_false(attach_queues(0, SECTION, 2)); /* a slice that is no section */
+    assert_false(attach_queues(0, 16 * SECTION, 16));
+    assert_false(attach_queues(0, SECTION, 0));
 }
 
-#define IN_BOTH_MODES(test)                                         \
-    cmocka_unit_test_setup_teardown(test, set_up_gated, tear_down), \
-        cmocka_unit_test_setup_teardown(test, set_up_open, tear_down)
+#define IN(way, test) cmocka_unit_test_setup_teardown(test, set_up_##way, tear_down)
+#define IN_ALL_WAYS(test) \
+    IN(gated, test), IN(open, test), IN(gated_pieces, test), IN(open_pieces, test)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_BOTH_MODES(test_link),
-        IN_BOTH_MODES(test_bursts),
-        IN_BOTH_MODES(test_sleeping_peer),
-        IN_BOTH_MODES(test_done),
-        IN_BOTH_MODES(test_full),
-        IN_BOTH_MODES(test_refused),
-        IN_BOTH_MODES(test_too_long_for_pieces),
-        IN_BOTH_MODES(test_peer_comes_anew),
-        IN_BOTH_MODES(test_busy_half),
-        cmocka_unit_test_setup_teardown(test_crossing_fails, set_up_gated, tear_down),
-        IN_BOTH_MODES(test_hostile_peer),
-        IN_BOTH_MODES(test_random_peer),
-        IN_BOTH_MODES(test_sizes),
+        IN_ALL_WAYS(test_link),
+        IN_ALL_WAYS(test_bursts),
+        IN_ALL_WAYS(test_sleeping_peer),
+        IN_ALL_WAYS(test_done),
+        IN_ALL_WAYS(test_full),
+        IN_ALL_WAYS(test_refused),
+        IN(gated_pieces, test_wrong_pieces),
+        IN(open_pieces, test_wrong_pieces),
+        IN_ALL_WAYS(test_too_long),
+        IN_ALL_WAYS(test_peer_comes_anew),
+        IN_ALL_WAYS(test_busy_half),
+        IN(gated, test_crossing_fails),
+        IN(gated_pieces, test_crossing_fails),
+        IN_ALL_WAYS(test_hostile_peer),
+        IN_ALL_WAYS(test_random_peer),
+        IN(gated, test_sizes),
+        IN(queues, test_queues_are_apart),
+        IN(queues, test_fewer_queues),
+        IN(queues, test_queue_is_broken),
+        IN(queues, test_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

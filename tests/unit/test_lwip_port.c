@@ -25,6 +25,8 @@ static struct ring_window window;
 static struct port ports[2];
 static int64_t crossing_fails; /* with this error */
 static unsigned doorbells, waits;
+static size_t mapped_size = 2 * SECTION;
+static uint64_t rung_queue;
 
 /* What the gate cannot execute here. */
 void gate_test_monitor(const void *address)
@@ -62,13 +64,14 @@ int64_t hypercall(uint64_t number, uint64_t a, uint64_t b)
         assert_int_equal(number, POSTERN_HC_DOORBELL);
         assert_int_equal(a, 5);
         doorbells++;
+        rung_queue = b;
         return 0;
     }
 }
 
-void *map_window(uint64_t address, size_t size)
+void *map_memory(uint64_t address, size_t size)
 {
-    assert_int_equal(size, 2 * SECTION);
+    assert_int_equal(size, mapped_size);
     return (void *)address;
 }
 
@@ -97,7 +100,7 @@ static void make_ports(unsigned modes)
                                 .port = 5,
                                 .mode = (modes >> end & 1) != 0 ? POSTERN_MODE_GATED
                                                                 : POSTERN_MODE_OPEN};
-        port_init(&ports[end], &device);
+        port_init(&ports[end], &device, 0);
         /* Here the sections do not lie side by side. */
         assert_true(postern_ring_init(&ports[end].ring, window.writable[end],
                                       window.readable[1 - end], SECTION));
@@ -325,6 +328,24 @@ static void test_mwait(void **state)
     window_destroy(&window);
 }
 
+/* Of the NIC's queues each is a slice of both sections, with a doorbell of its own. */
+static void test_queues(void **state)
+{
+    const struct device device = {
+        .window = 0x10000000, .section_size = 4 * SECTION, .queues = 4, .port = 5};
+    struct port port;
+
+    (void)state;
+    mapped_size = 8 * SECTION;
+    port_init(&port, &device, 2);
+    mapped_size = 2 * SECTION;
+    assert_ptr_equal(port.ring.own, device.window + 2 * SECTION);
+    assert_ptr_equal(port.ring.peer, device.window + 6 * SECTION);
+    assert_int_equal(port.ring.data_size, SECTION / 2);
+    port_doorbell(&port);
+    assert_int_equal(rung_queue, 2);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -335,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_failed_crossing),
         cmocka_unit_test(test_doorbell),
         cmocka_unit_test(test_mwait),
+        cmocka_unit_test(test_queues),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

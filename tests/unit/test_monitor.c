@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "lib/word_runs.h"
 #include "tests/unit/monitor_host.h"
 #include "tests/unit/random.h"
 
@@ -245,6 +246,35 @@ static void test_read(void **state)
     free(h);
 }
 
+/* A VM's memory by addresses: no more than there is, whatever is asked for. */
+static void test_memory(void **state)
+{
+    struct host *h = start();
+    const uint64_t hostile[] = {FAKE_MEMORY, FAKE_MEMORY + 1, UINT64_MAX, UINT64_MAX - 7};
+
+    (void)state;
+    assert_int_equal(read_stream(h, MONITOR_STREAM_MEMORY, 0xffff, 0x1234), MONITOR_OK);
+    assert_int_equal(h->answer_size, MONITOR_MAX_PAYLOAD);
+    assert_int_equal(monitor_get64(h->answer + 12), 0x1234);
+    assert_int_equal(monitor_get64(h->answer + 20), FAKE_MEMORY);
+    for (size_t i = MONITOR_READ_DONE; i < h->answer_size; i++) {
+        assert_int_equal(h->answer[i], fake_memory_byte(0x1234 + i - MONITOR_READ_DONE));
+    }
+    assert_int_equal(read_stream(h, MONITOR_STREAM_MEMORY, 0xffff, FAKE_MEMORY - 3), MONITOR_OK);
+    assert_int_equal(h->answer_size, MONITOR_READ_DONE + 3);
+    for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        assert_int_equal(read_stream(h, MONITOR_STREAM_MEMORY, 0xffff, hostile[i]), MONITOR_OK);
+        assert_int_equal(h->answer_size, MONITOR_READ_DONE);
+        assert_int_equal(monitor_get64(h->answer + 12), FAKE_MEMORY);
+    }
+    assert_int_equal(read_stream(h, MONITOR_STREAM_MEMORY + 1, 1, 0), MONITOR_OK);
+    assert_int_equal(monitor_get64(h->answer + 20), 0);
+    assert_int_equal(read_stream(h, MONITOR_STREAM_MEMORY + FAKE_VMS, 1, 0), MONITOR_NO_STREAM);
+    assert_int_equal(read_stream(h, MONITOR_STREAM_TRACE - 1, 1, 0), MONITOR_NO_STREAM);
+    assert_int_equal(write_console(h, MONITOR_STREAM_MEMORY, 0, "x"), MONITOR_NO_STREAM);
+    free(h);
+}
+
 static void test_write(void **state)
 {
     struct host *h = start();
@@ -276,6 +306,78 @@ static void test_write(void **state)
     free(h);
 }
 
+/* A FETCH, or the head of a STORE with `size` bytes of tokens; the answer's status. */
+static unsigned piece(struct host *h, uint8_t type, unsigned stream, unsigned section,
+                      uint64_t offset, const void *tokens, size_t size)
+{
+    uint8_t body[MONITOR_MAX_PAYLOAD];
+
+    monitor_put16(body, (uint16_t)stream);
+    body[2] = (uint8_t)section;
+    body[3] = 0;
+    monitor_put64(body + 4, offset);
+    if (size != 0) {
+        memcpy(body + 12, tokens, size);
+    }
+    return ask(h, type, 8, body, 12 + size);
+}
+
+static void test_pieces(void **state)
+{
+    const uint32_t zeros[1] = {2u << 30 | 16}, none[1] = {2u << 30};
+    struct host *h = start();
+    size_t told;
+
+    (void)state;
+    for (unsigned i = 0; i < FAKE_WORDS; i++) {
+        h->core.vm.memory[i] = i < 1000 ? 0 : i;
+    }
+    uint64_t offset = 0, words[FAKE_WORDS] = {0};
+    while (offset < sizeof(words)) {
+        assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE, 0, offset, NULL, 0),
+                         MONITOR_OK);
+        assert_int_equal(monitor_get64(h->answer + 12), offset);
+        assert_int_equal(monitor_get64(h->answer + 20), sizeof(words));
+        assert_true(word_runs_read(h->answer + MONITOR_FETCH_DONE,
+                                   h->answer_size - MONITOR_FETCH_DONE, words + offset / 8,
+                                   FAKE_WORDS - offset / 8, &told));
+        assert_int_equal(8 * told, monitor_get32(h->answer + 28));
+        assert_true(told > 0);
+        offset += 8 * told;
+    }
+    assert_memory_equal(words, h->core.vm.memory, sizeof(words));
+    assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE, 0, offset, NULL, 0),
+                     MONITOR_OK);
+    assert_int_equal(monitor_get32(h->answer + 28), 0);
+    /* What makes no sense, or not now, is told. */
+    assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE, 0, offset + 8, NULL, 0),
+                     MONITOR_BAD_REQUEST);
+    assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE, 9, 0, NULL, 0),
+                     MONITOR_BAD_REQUEST);
+    assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE, 1, 0, NULL, 0),
+                     MONITOR_NOT_NOW);
+    assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE + 1, 0, 0, NULL, 0),
+                     MONITOR_NOT_NOW);
+    assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_LOG, 0, 0, NULL, 0), MONITOR_NO_STREAM);
+    assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE + FAKE_VMS, 0, 0, NULL, 0),
+                     MONITOR_NO_STREAM);
+    assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, zeros, 4),
+                     MONITOR_NOT_NOW);
+    h->core.vm.state = FAKE_RESTORING;
+    assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, zeros, 4),
+                     MONITOR_OK);
+    assert_int_equal(monitor_get64(h->answer + 12), 8192 + 128);
+    assert_true(h->core.vm.memory[1023] == 1023 && h->core.vm.memory[1024] == 0 &&
+                h->core.vm.memory[1039] == 0 && h->core.vm.memory[1040] == 1040);
+    assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, none, 4),
+                     MONITOR_BAD_REQUEST);
+    assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, zeros, 3),
+                     MONITOR_BAD_REQUEST);
+    assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_OUTPUT, 0, 0, zeros, 4),
+                     MONITOR_NO_STREAM);
+    free(h);
+}
+
 static void test_malformed(void **state)
 {
     struct host *h = start();
@@ -283,7 +385,7 @@ static void test_malformed(void **state)
 
     (void)state;
     for (unsigned type = 0; type < 0x80; type++) {
-        bool known = type >= MONITOR_HELLO && type <= MONITOR_BYE;
+        bool known = type >= MONITOR_HELLO && type <= MONITOR_STORE;
         if (!known) {
             assert_int_equal(ask(h, (uint8_t)type, 2, body, 40), MONITOR_BAD_REQUEST);
         }
@@ -291,11 +393,9 @@ static void test_malformed(void **state)
     static const struct {
         uint8_t type;
         size_t size; /* of the shortest body that is right */
-    } shortest[] = {{MONITOR_HELLO, 2},
-                    {MONITOR_STREAMS, 2},
-                    {MONITOR_EXEC, 1},
-                    {MONITOR_READ, 12},
-                    {MONITOR_WRITE, 12}};
+    } shortest[] = {{MONITOR_HELLO, 2}, {MONITOR_STREAMS, 2}, {MONITOR_EXEC, 1},
+                    {MONITOR_READ, 12}, {MONITOR_WRITE, 12},  {MONITOR_FETCH, 12},
+                    {MONITOR_STORE, 12}};
     for (unsigned i = 0; i < ARRAY_SIZE(shortest); i++) {
         for (size_t size = 0; size < shortest[i].size; size++) {
             assert_int_equal(ask(h, shortest[i].type, 3, body, size), MONITOR_BAD_REQUEST);
@@ -481,7 +581,9 @@ int main(void)
         cmocka_unit_test(test_exec),
         cmocka_unit_test(test_retries),
         cmocka_unit_test(test_read),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_write),
+        cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_corrupted_frames),
         cmocka_unit_test(test_lost_bytes),

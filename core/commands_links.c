@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "abi/ring.h"
+#include "core/commands_parts.h"
+#include "core/link.h"
+#include "core/pool.h"
+#include "lib/string.h"
+
+static unsigned long long count_of(const struct port *port, unsigned number)
+{
+    return atomic_load_explicit(&port->counts[number], memory_order_relaxed);
+}
+
+static const char *mode_of(struct port *port)
+{
+    spin_lock(&port->vm->lock);
+    bool gated = port->gated;
+    spin_unlock(&port->vm->lock);
+    return config_mode_name(port->pool.count != 0 ? CONFIG_LINK_DIRECT
+                            : gated               ? CONFIG_LINK_GATED
+                                                  : CONFIG_LINK_OPEN);
+}
+
+/* How many bytes of records the end has put into its rings since it opened them: as it says itself,
+ * in memory that is its own. */
+static unsigned long long sent_by(const struct port *port)
+{
+    unsigned long long sum = 0;
+
+    for (uint32_t queue = 0; queue < port->queues; queue++) {
+        const struct postern_ring_header *header =
+            (const void *)(port->own + queue * (port->section / port->queues));
+        sum += __atomic_load_n(&header->head, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+static void print_link(struct link *link, const struct output *out)
+{
+    struct port *ports = link->ports;
+
+    print(out, "%s\t%s\t%s\t%s\t%llu\t%u\t%llu\t%llu\t%llu\t%llu\t%llu\t%u\t%u\n",
+          link->config->name, config_mode_name(atomic_load(&link->mode)), ports[0].vm->config->name,
+          ports[1].vm->config->name, (unsigned long long)(link->config->window >> 10),
+          link->config->queues, count_of(&ports[0], POSTERN_PORT_DOORBELLS),
+          count_of(&ports[1], POSTERN_PORT_DOORBELLS),
+          (unsigned long long)atomic_load(&ports[0].doorbells_held),
+          (unsigned long long)atomic_load(&ports[1].doorbells_held),
+          (unsigned long long)(link->config->pool >> 10), pool_given(&ports[0]),
+          pool_given(&ports[1]));
+}
+
+static void print_end(struct port *port, const struct output *out)
+{
+    print(out, "%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", port->link->config->name,
+          port->vm->config->name, mode_of(port), count_of(port, POSTERN_PORT_INTERRUPTS),
+          count_of(port, POSTERN_PORT_RESUMED), count_of(port, POSTERN_PORT_ABORTED),
+          count_of(port, POSTERN_PORT_SWITCHES), count_of(port, POSTERN_PORT_VIOLATIONS),
+          count_of(port, POSTERN_PORT_DOORBELLS), sent_by(port));
+}
+
+/* Two tables: the links, and what exits have had to do for each of their ends. */
+status_t command_links(const char *argument, const struct output *out)
+{
+    (void)argument;
+    print(out, "name\tmode\tend0\tend1\twindow_kib\tqueues\tdoorbells0\tdoorbells1\t"
+               "held0\theld1\tpool_kib\tgiven0\tgiven1\n");
+    for (uint32_t i = 0; i < link_count(); i++) {
+        print_link(link_get(i), out);
+    }
+    print(out, "\nlink\tvm\tmode\tinterrupts\tresumed\taborted\tswitches\tviolations\t"
+               "doorbells\tsent_bytes\n");
+    for (uint32_t i = 0; i < 2 * link_count(); i++) {
+        print_end(&link_get(i / 2)->ports[i % 2], out);
+    }
+    return STATUS_OK;
+}
+
+static struct link *find_link(const char *name, const struct output *out)
+{
+    for (uint32_t i = 0; i < link_count(); i++) {
+        if (strcmp(link_get(i)->config->name, name) == 0) {
+            return link_get(i);
+        }
+    }
+    print(out, "no link is named \"%s\"; ", name);
+    print(out, link_count() == 0 ? "the configuration has no links" : "the links are:");
+    for (uint32_t i = 0; i < link_count(); i++) {
+        print(out, " %s", link_get(i)->config->name);
+    }
+    print(out, "\n");
+    return NULL;
+}
+
+/* Where an end does not follow at once: it has to be told apart from one that has. */
+static void print_followers(struct link *link, const struct output *out)
+{
+    for (uint32_t end = 0; end < 2; end++) {
+        struct port *port = &link->ports[end];
+        print(out, "%s\t%s\t%s\t%s\n", link->config->name, port->vm->config->name, mode_of(port),
+              vm_state_name(port->vm));
+    }
+}
+
+status_t command_link(const char *argument, const struct output *out)
+{
+    char what[8], name[CONFIG_NAME_SIZE], mode[8];
+    enum config_link_mode wanted;
+
+    (void)command_word(&argument, what, sizeof(what));
+    (void)command_word(&argument, name, sizeof(name));
+    (void)command_word(&argument, mode, sizeof(mode));
+    if (strcmp(what, "mode") != 0 || mode[0] == '\0' || *argument != '\0') {
+        print(out, "usage: link mode LINK open|gated\n");
+        return STATUS_INVALID;
+    }
+    struct link *link = find_link(name, out);
+    if (link == NULL) {
+        return STATUS_INVALID;
+    }
+    if (strcmp(mode, "open") == 0) {
+        wanted = CONFIG_LINK_OPEN;
+    } else if (strcmp(mode, "gated") == 0) {
+        wanted = CONFIG_LINK_GATED;
+    } else {
+        print(out, "\"%s\": open or gated is wanted; direct has to be configured\n", mode);
+        return STATUS_INVALID;
+    }
+    if (link_set_mode(link, wanted) != STATUS_OK) {
+        print(out, "%s: it is in mode direct, as configured, and stays so\n", name);
+        return STATUS_UNSUPPORTED;
+    }
+    print(out, "link\tvm\tmode\tstate\n");
+    print_followers(link, out);
+    return STATUS_OK;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/snapshot.h"
+
+#include "core/dirty.h"
+#include "core/network.h"
+#include "core/port.h"
+#include "core/scheduler.h"
+#include "core/snapshot_state.h"
+#include "core/virtio.h"
+#include "lib/bits.h"
+#include "lib/format.h"
+#include "lib/string.h"
+#include "lib/word_runs.h"
+
+/* A page is copied before it is looked at: its guest may be writing to it. */
+#define WORDS_OF_PAGE (PAGE_SIZE / WORD_RUNS_WORD)
+
+static void refuse(char error[SNAPSHOT_ERROR_SIZE], const struct vm *vm, const char *why)
+{
+    (void)format_string(error, SNAPSHOT_ERROR_SIZE, "%s %s", vm->config->name, why);
+}
+
+/* Room for the records, a part of the VM's memory until it is destroyed. */
+static status_t make_room(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    if (vm->snapshot.state == NULL) {
+        vm->snapshot.state = page_runs_alloc_bytes(&vm->memory, SNAPSHOT_STATE_MAX);
+    }
+    if (vm->snapshot.state == NULL) {
+        refuse(error, vm, "has no memory for its state: none is free");
+    }
+    return vm->snapshot.state != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* Postern's NICs are not carried: one that its guest's driver uses would be gone from under it. */
+static const struct port *port_in_use(const struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        if (vm->ports[i]->window_at != 0 || vm->ports[i]->view != 0) {
+            return vm->ports[i];
+        }
+    }
+    return NULL;
+}
+
+/* Nor are the gate and handlers of #VE. Its vCPUs are still. */
+static bool uses_views(const struct vm *vm)
+{
+    bool uses = false;
+
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        uses |= vm->vcpus[i].ve != NULL;
+    }
+    for (uint32_t i = 0; i < VIEW_PLACEMENT_MAX; i++) {
+        uses |= vm->views.placements[i].used;
+    }
+    return uses;
+}
+
+static status_t save_locked(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    struct snapshot_writer writer = {.bytes = vm->snapshot.state, .room = SNAPSHOT_STATE_MAX};
+    const struct port *port = port_in_use(vm);
+
+    if (port != NULL) {
+        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
+                            "%s uses its NIC in %s, which no snapshot carries: take its driver "
+                            "away before",
+                            vm->config->name, port->name);
+        return STATUS_UNSUPPORTED;
+    }
+    if (uses_views(vm)) {
+        refuse(error, vm, "uses the gate or handles #VE, which no snapshot carries");
+        return STATUS_UNSUPPORTED;
+    }
+    int disk = virtio_written_disk(vm);
+    if (disk >= 0) {
+        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
+                            "%s has written to its disk %d, which no snapshot carries",
+                            vm->config->name, disk);
+        return STATUS_UNSUPPORTED;
+    }
+    status_t status = snapshot_state_save(vm, &writer);
+    if (status != STATUS_OK) {
+        refuse(error, vm, "has more state than there is room for");
+        return status;
+    }
+    vm->snapshot.size = writer.used;
+    return STATUS_OK;
+}
+
+status_t snapshot_save(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    if (atomic_load(&vm->state) != VM_PAUSED || !vm_is_still(vm)) {
+        refuse(error, vm, "is not paused");
+        return STATUS_BUSY;
+    }
+    if (atomic_load(&vm->snapshot.waiting) != 0) {
+        refuse(error, vm, "is being saved or restored already");
+        return STATUS_BUSY;
+    }
+    status_t status = make_room(vm, error);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    vm->snapshot.size = 0;
+    atomic_store(&vm->snapshot.frozen, true);
+    /* Who has looked before that has put frames into its memory, and told its driver of them: a NIC
+     * is saved with both, or with neither. */
+    network_wait_all();
+    spin_lock(&vm->lock);
+    status = save_locked(vm, error);
+    atomic_store(&vm->snapshot.frozen, status == STATUS_OK);
+    spin_unlock(&vm->lock);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    atomic_store(&vm->snapshot.waiting, vm->vcpu_count);
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        vcpu_request(&vm->vcpus[i], VCPU_WORK_SAVE);
+    }
+    return STATUS_OK;
+}
+
+bool snapshot_is_saved(const struct vm *vm)
+{
+    /* Acquire: pairs with the release in save() of core/vcpu_events.c. */
+    return vm->snapshot.size != 0 &&
+           atomic_load_explicit(&vm->snapshot.waiting, memory_order_acquire) == 0;
+}
+
+status_t snapshot_begin(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    status_t status = vm_begin_restore(vm);
+
+    if (status != STATUS_OK) {
+        (void)format_string(error, SNAPSHOT_ERROR_SIZE, "%s is %s%s", vm->config->name,
+                            vm_state_name(vm),
+                            status == STATUS_BUSY ? ": only a VM that is off, crashed or absent "
+                                                    "can be restored"
+                                                  : ", and no memory is free for it");
+        return status;
+    }
+    vm->snapshot.size = 0;
+    status = make_room(vm, error);
+    if (status != STATUS_OK) {
+        vm_end_restore(vm, false);
+    }
+    return status;
+}
+
+status_t snapshot_restore(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    const void *state = vm->snapshot.state;
+    size_t size = vm->snapshot.size;
+
+    if (atomic_load(&vm->state) != VM_RESTORING) {
+        refuse(error, vm, "is not being restored");
+        return STATUS_BUSY;
+    }
+    spin_lock(&vm->lock);
+    status_t status =
+        snapshot_is_valid(state, size, error) && snapshot_state_fits(vm, state, size, error)
+            ? snapshot_state_load(vm, state, size, error)
+            : STATUS_INVALID;
+    spin_unlock(&vm->lock);
+    vm_end_restore(vm, status == STATUS_OK);
+    return status;
+}
+
+/* Fetching. */
+
+static bool is_dirty(const struct vm *vm, uint64_t page)
+{
+    return (vm->dirty.harvest[page / 64] & BIT(page % 64)) != 0;
+}
+
+/* Words of `bytes` from `offset` on, within one page. */
+static size_t put_page(struct word_runs_writer *writer, const uint8_t *bytes, uint64_t offset)
+{
+    static uint64_t copy[WORDS_OF_PAGE]; /* the monitor's CPU alone is here */
+    size_t count = (PAGE_SIZE - offset % PAGE_SIZE) / WORD_RUNS_WORD;
+
+    memcpy(copy, bytes + offset, count * WORD_RUNS_WORD);
+    return word_runs_put(writer, copy, count);
+}
+
+/* To look at a page costs; to skip one does hardly. */
+static void fetch_ram(const struct vm *vm, const struct snapshot_piece *piece,
+                      struct word_runs_writer *writer)
+{
+    bool only_dirty = (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0;
+    uint64_t at = piece->offset, looked = 0;
+
+    while (at < piece->size && looked < POSTERN_SNAPSHOT_PIECE_MAX &&
+           at - piece->offset < POSTERN_SNAPSHOT_SKIP_MAX) {
+        size_t wanted = (PAGE_SIZE - at % PAGE_SIZE) / WORD_RUNS_WORD, put;
+        if (only_dirty && !is_dirty(vm, at / PAGE_SIZE)) {
+            put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
+        } else {
+            put = put_page(writer, vm->ram, at);
+            looked += PAGE_SIZE;
+        }
+        if (put < wanted) {
+            break;
+        }
+        at += wanted * WORD_RUNS_WORD;
+    }
+}
+
+static status_t fetch_locked(struct vm *vm, struct snapshot_piece *piece,
+                             struct word_runs_writer *writer)
+{
+    bool ram = piece->section == POSTERN_SNAPSHOT_RAM;
+
+    if (vm->vcpu_count == 0 || (!ram && !snapshot_is_saved(vm)) ||
+        ((piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0 && !vm->dirty.on)) {
+        return STATUS_BUSY;
+    }
+    piece->size = ram ? vm->ram_size : vm->snapshot.size;
+    if (piece->offset > piece->size || !is_aligned(piece->offset, WORD_RUNS_WORD)) {
+        return STATUS_INVALID;
+    }
+    if (ram) {
+        fetch_ram(vm, piece, writer);
+    } else {
+        (void)word_runs_put(writer, vm->snapshot.state + piece->offset,
+                            (piece->size - piece->offset) / WORD_RUNS_WORD);
+    }
+    return STATUS_OK;
+}
+
+/* What there is, and no flag that means nothing. */
+static bool is_known(const struct snapshot_piece *piece)
+{
+    return piece->section == POSTERN_SNAPSHOT_RAM
+               ? (piece->flags & ~POSTERN_SNAPSHOT_DIRTY) == 0
+               : piece->section == POSTERN_SNAPSHOT_STATE && piece->flags == 0;
+}
+
+status_t snapshot_fetch(struct vm *vm, struct snapshot_piece *piece, uint8_t *tokens, size_t room,
+                        size_t *used)
+{
+    struct word_runs_writer writer;
+
+    if (!is_known(piece)) {
+        return STATUS_INVALID;
+    }
+    word_runs_begin(&writer, tokens, room);
+    spin_lock(&vm->lock);
+    status_t status = fetch_locked(vm, piece, &writer);
+    spin_unlock(&vm->lock);
+    piece->covered = writer.words * WORD_RUNS_WORD;
+    *used = writer.used;
+    return status;
+}
+
+/* Storing. The VM is being restored: nobody but this CPU changes that. */
+
+static status_t store_at(uint8_t *to, struct snapshot_piece *piece, const uint8_t *tokens,
+                         size_t size)
+{
+    size_t told = 0;
+
+    if (piece->offset > piece->size || !is_aligned(piece->offset, WORD_RUNS_WORD)) {
+        return STATUS_INVALID;
+    }
+    uint64_t room = piece->size - piece->offset;
+    if (room > POSTERN_SNAPSHOT_SKIP_MAX) {
+        room = POSTERN_SNAPSHOT_SKIP_MAX;
+    }
+    bool read = word_runs_read(tokens, size, to + piece->offset, room / WORD_RUNS_WORD, &told);
+    piece->covered = told * WORD_RUNS_WORD;
+    return read ? STATUS_OK : STATUS_INVALID;
+}
+
+status_t snapshot_store(struct vm *vm, struct snapshot_piece *piece, const uint8_t *tokens,
+                        size_t size)
+{
+    bool ram = piece->section == POSTERN_SNAPSHOT_RAM;
+
+    if (atomic_load(&vm->state) != VM_RESTORING) {
+        return STATUS_BUSY;
+    }
+    if (!is_known(piece) || piece->flags != 0) {
+        return STATUS_INVALID;
+    }
+    piece->size = ram ? vm->ram_size : SNAPSHOT_STATE_MAX;
+    spin_lock(&vm->lock);
+    status_t status = store_at(ram ? vm->ram : vm->snapshot.state, piece, tokens, size);
+    if (ram && piece->covered != 0) {
+        dirty_note(vm, vm->ram + piece->offset, piece->covered);
+    } else if (status == STATUS_OK) {
+        vm->snapshot.size = piece->offset + piece->covered;
+    }
+    spin_unlock(&vm->lock);
+    return status;
+}
