@@ -2,12 +2,14 @@
 # The tools of the host.
 
 HOST_CFLAGS := $(WARNINGS) -O2 -g -I.
-HVCTL_SOURCES := $(wildcard tools/hvctl/*.c) lib/hdlc.c lib/table.c
+HVCTL_SOURCES := $(wildcard tools/hvctl/*.c) $(wildcard core/config*.c) core/monitor.c \
+	core/monitor_text.c lib/hdlc.c lib/table.c \
+	lib/format.c lib/status.c lib/string.c lib/word_runs.c arch/x86/vmx_caps.c
 HVCTL_OBJECTS := $(HVCTL_SOURCES:%.c=$(BUILD)/host/%.o)
 
 $(BUILD)/hvctl: $(HVCTL_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HOST_CFLAGS) -o $@ $^
+	$(Q)$(CC) $(HOST_CFLAGS) -o $@ $^ -lncursesw -lz -lnettle
 
 $(BUILD)/host/%.o: %.c
 	$(call say,CC,$<)
@@ -15,21 +17,41 @@ $(BUILD)/host/%.o: %.c
 	$(Q)$(CC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
 -include $(shell find $(BUILD)/host -name '*.d' 2>/dev/null)
 
-hvctl: $(BUILD)/hvctl ## build the host's tool
+# The manual page is made of the table of verbs.
+$(BUILD)/hvctl.1: $(BUILD)/hvctl
+	$(call say,GEN,$@)
+	$(Q)$< manual > $@.tmp && mv $@.tmp $@
 
-all: $(BUILD)/hvctl
+# For programs of the host.
+LIBHVCTL_MAP := tools/libhvctl/libhvctl.map
+LIBHVCTL_SOURCES := tools/libhvctl/libhvctl.c tools/hvctl/client.c tools/hvctl/line.c lib/hdlc.c
+
+$(BUILD)/libhvctl.so: $(LIBHVCTL_SOURCES:%.c=$(BUILD)/pic/%.o) $(LIBHVCTL_MAP)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libhvctl.so -Wl,--version-script=$(LIBHVCTL_MAP) -o $@ \
+		$(filter %.o,$^)
+
+$(BUILD)/pic/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+-include $(shell find $(BUILD)/pic -name '*.d' 2>/dev/null)
+
+hvctl: $(BUILD)/hvctl $(BUILD)/hvctl.1 $(BUILD)/libhvctl.so ## build the host's tool, its manual page and libhvctl
+
+all: hvctl
 
 .PHONY: hvctl
 
 # The monitor with nothing behind it, to try hvctl on.
-MONITOR_SERVER_SOURCES := tests/hvctl/server.c tests/hvctl/fake_core.c core/monitor.c \
+MONITOR_SERVER_SOURCES := tests/hvctl/server.c tests/hvctl/fake_core.c tests/hvctl/fake_vm.c lib/word_runs.c lib/trace_ring.c core/monitor.c \
 	core/monitor_text.c lib/hdlc.c lib/table.c lib/format.c lib/status.c lib/string.c
 
 $(BUILD)/monitor-server: $(MONITOR_SERVER_SOURCES:%.c=$(BUILD)/unit/%.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $^
 
-hvctl-test: $(BUILD)/hvctl $(BUILD)/monitor-server ## try hvctl on a monitor without a machine
+hvctl-test: hvctl $(BUILD)/monitor-server ## try hvctl on a monitor without a machine
 	$(Q)BUILD=$(BUILD) pytest-3 -q tests/hvctl
 
 .PHONY: hvctl-test

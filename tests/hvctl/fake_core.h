@@ -8,12 +8,26 @@
 #define FAKE_VMS         2u
 #define FAKE_RING_SIZE   8192u
 #define FAKE_TYPED_MAX   65536u
-#define FAKE_UART_ROOM   16u /* bytes that a console takes at once */
+#define FAKE_UART_ROOM   16u   /* bytes that a console takes at once */
+#define FAKE_RECORDS     5000u /* of the trace: more than its ring keeps */
+#define FAKE_MEMORY      65536u
+#define FAKE_WORDS       4096u /* of memory */
+#define FAKE_STATE_WORDS 256u
 #define FAKE_LAST_STREAM (MONITOR_STREAM_CONSOLE + FAKE_VMS)
 
 struct fake_stream {
     char ring[FAKE_RING_SIZE];
     uint64_t end;
+};
+
+/* A VM with memory and state and nothing that runs. While it is tracked each harvest finds one page
+ * that has changed. */
+struct fake_vm {
+    enum { FAKE_RUNNING, FAKE_PAUSED, FAKE_RESTORING, FAKE_ABSENT } state;
+    uint64_t memory[FAKE_WORDS];
+    uint64_t words[FAKE_STATE_WORDS]; /* of its state, while it is saved or stored */
+    bool saved;
+    uint64_t tracking, harvests;
 };
 
 struct fake_core {
@@ -23,12 +37,26 @@ struct fake_core {
     bool echo;
     bool deaf;           /* consoles take nothing */
     unsigned executions; /* commands that ran */
+    unsigned infos;      /* those that asked for the time */
+    bool counts_costs;
     char last_line[MONITOR_LINE_SIZE];
+    struct fake_vm vm; /* alpha, to be fetched and stored */
 };
 
 extern const struct monitor_ops fake_core_ops; /* their context is a struct fake_core */
 
+/* What alpha has in its memory. */
+uint8_t fake_memory_byte(uint64_t address);
+
 void fake_print(struct fake_core *core, unsigned stream, const char *bytes, size_t size);
 void fake_print_text(struct fake_core *core, unsigned stream, const char *text);
+
+/* What alpha does (fake_vm.c). A command that is none of its own returns false. */
+bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out, void *out_context,
+                     status_t *status);
+status_t fake_vm_fetch(void *context, unsigned vm, struct monitor_piece *piece, uint8_t *bytes,
+                       size_t *size);
+status_t fake_vm_store(void *context, unsigned vm, struct monitor_piece *piece,
+                       const uint8_t *bytes, size_t size);
 
 #endif

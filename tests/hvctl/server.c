@@ -61,7 +61,9 @@ static void chatter(void)
         return;
     }
     next = now_us() + 20000;
-    snprintf(text, sizeof(text), "I    0.%06llu tick\n", (unsigned long long)count++);
+    /* What looks as if a frame began. */
+    snprintf(text, sizeof(text), "I    0.%06llu tick ~\xff\x03 tock ~\xff~\n",
+             (unsigned long long)count++);
     fake_print_text(&core, MONITOR_STREAM_LOG, text);
     fake_print_text(&core, MONITOR_STREAM_CONSOLE, "tick\r\n");
 }

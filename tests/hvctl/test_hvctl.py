@@ -2,7 +2,11 @@
 """hvctl on the real monitor with a made-up machine behind it (tests/hvctl/server.c), over a socket
 and a pseudo-terminal, on clean and on damaging lines."""
 
+import glob
+import json
 import os
+import re
+import shutil
 import subprocess
 import time
 
@@ -23,7 +27,7 @@ class Line:
 
     def run(self, *words, code=0, stdin=None, timeout=60):
         done = subprocess.run([HVCTL, "--line", self.name, *words], check=False,
-                              capture_output=True, text=True, input=stdin, timeout=timeout)
+                              capture_output=True, encoding="latin-1", input=stdin, timeout=timeout)
         assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
         return done.stdout, done.stderr
 
@@ -66,6 +70,13 @@ def test_console_types_and_shows(line):
     assert "uname" in out and "alpha# " in out
 
 
+def test_console_is_shown_to_its_end(line):
+    """What is there already takes several answers: quiet is it only behind the last of them."""
+    text = "".join(f"word{i} " for i in range(600))
+    assert text in line.run("console", "alpha", stdin=text + "\r")[0]
+    assert text in line.run("console", "--quiet", "0", "alpha", stdin="")[0]
+
+
 def test_console_on_a_terminal(line):
     child = pexpect.spawn(HVCTL, ["--line", line.name, "console", "beta"], timeout=20,
                           encoding="utf-8")
@@ -88,6 +99,37 @@ def test_interactive_prompt(line):
     child.expect("nonsense")
     child.sendline("quit")
     child.expect(pexpect.EOF)
+
+
+def test_destructive_verb_wants_consent(line):
+    """Without a terminal by --yes, on one by an answer. What is not meant does not reach the machine."""
+    for words in (["destroy", "beta"], ["destroy"], ["destroy", "--no", "beta"], ["destroy", "--yes"],
+                  ["destroy", "--yes", "beta", "alpha"]):
+        assert line.run(*words, code=2)[1], words
+    for words, answer in ((["destroy", "beta"], "n"), (["destroy", "beta"], "")):
+        child = pexpect.spawn(HVCTL, ["--line", line.name, *words], timeout=20, encoding="utf-8")
+        child.expect("y/N")
+        child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 2
+    assert "destroy" not in line.run("log")[0]
+    child = pexpect.spawn(HVCTL, ["--line", line.name, "destroy", "beta"], timeout=20, encoding="utf-8")
+    child.expect("y/N")
+    child.sendline("y")
+    child.expect(pexpect.EOF)
+    line.run("destroy", "--yes", "alpha")
+    log = line.run("log")[0]
+    assert "destroy beta --yes" in log and "destroy alpha --yes" in log
+    assert "gamma" in line.run("destroy", "--yes", "gamma", code=1)[1]
+
+
+def test_verbs_arguments(line):
+    for words in (["dirty"], ["dirty", "alpha", "now"], ["dirty", "alpha", "start", "stop"], ["pause"],
+                  ["info", "alpha", "beta"]):
+        assert words[0] in line.run(*words, code=2)[1]
+    for words in (["dirty", "gamma"], ["pause", "gamma"], ["info", "gamma"]):
+        assert "gamma" in line.run(*words, code=1)[1]
 
 
 def test_usage_errors_are_two():
@@ -117,6 +159,338 @@ def test_silent_line(tmp_path):
         line.close()
 
 
+def test_json(line):
+    tables = json.loads(line.run("--json", "list")[0])
+    assert tables == {"tables": [[{"name": "alpha", "state": "running", "vcpus": 1},
+                                  {"name": "beta", "state": "off", "vcpus": 12}]], "text": []}
+    out, err = line.run("-j", "stats", "beta", code=1)
+    assert json.loads(out) == {"error": "beta is off"} and "beta is off" in err
+    _, err = line.run("-j", "log", code=2)
+    assert "log prints no tables" in err
+
+
+def test_json_of_odd_output(line):
+    """Whatever the hypervisor prints, it is JSON; what is no number is a string."""
+    assert json.loads(line.run("-j", "exec", "odd")[0]) == {
+        "tables": [[{"name": 'a"b\\', "value": "007"}, {"name": "\x01", "value": None}],
+                   [{"second": -1.5, "table": "1."}], []],
+        "text": ["a line", "18446744073709551615"]}
+
+
+def hvctl(*words, code=0, stdin=None):
+    """Without a line."""
+    done = subprocess.run([HVCTL, *words], check=False, capture_output=True, text=True, input=stdin,
+                          env={"PATH": os.environ["PATH"]}, cwd="/", timeout=60)
+    assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+    return done.stdout, done.stderr
+
+
+CONFIGURATIONS = sorted(glob.glob(os.path.abspath("guests/examples/*.conf")))
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=os.path.basename)
+def test_config_of_each_example(path):
+    assert f"{path}: good: " in hvctl("config", "check", path)[0]
+    vms = json.loads(hvctl("-j", "config", "show", path)[0])["tables"][0]
+    with open(path, encoding="utf-8") as file:
+        assert [vm["vm"] for vm in vms] == [line.split()[1] for line in file
+                                            if line.startswith("vm ")]
+
+
+def test_config_of_lives(tmp_path):
+    path = tmp_path / "lives.conf"
+    path.write_text("vm a\n  kernel /k\n  pcpus 0\n  after c b\n  on_crash restart 3\n  on_reboot destroy\n"
+                    "vm b\n  kernel /k\n  pcpus 1\n  autostart off\n  weight 7\n  exclusive on\n"
+                    "vm c\n  kernel /k\n  pcpus 0\n")
+    vms, lives = json.loads(hvctl("-j", "config", "show", str(path))[0])["tables"]
+    assert [(vm["on_crash"], vm["on_reboot"]) for vm in vms] == [
+        ("restart", "destroy"), ("keep", "restart"), ("keep", "restart")]
+    assert lives == [
+        {"vm": "a", "autostart": "on", "after": "b,c", "restarts": 3, "weight": 100, "exclusive": "off"},
+        {"vm": "b", "autostart": "off", "after": None, "restarts": 0, "weight": 7, "exclusive": "on"},
+        {"vm": "c", "autostart": "on", "after": None, "restarts": 0, "weight": 100, "exclusive": "off"}]
+    path.write_text("vm a\n  kernel /k\n  pcpus 0\n  after b\nvm b\n  kernel /k\n  pcpus 0\n  after a\n")
+    _, err = hvctl("config", "check", str(path), code=1)
+    assert err.startswith(f"{path}:4: ") and "would start after itself" in err
+
+
+def test_config_mistakes(tmp_path):
+    path = tmp_path / "wrong.conf"
+    path.write_text("vm a\n  kernel /k\n  memory 65M\n  pcpus 0\n")
+    _, err = hvctl("config", "check", str(path), code=1)
+    assert err.startswith(f"{path}:3: ") and "65M" in err and "a multiple of 2M" in err
+    path.write_text("vm a\n  kernel /k\n  pcpus 0\n")
+    _, err = hvctl("config", "check", "--volume", str(tmp_path), str(path), code=1)
+    assert f"{path}:1: vm a: {tmp_path} has no file /k" in err
+    (tmp_path / "k").write_bytes(b"")
+    hvctl("config", "check", "--volume", str(tmp_path), str(path))
+    assert "no-such-file" in hvctl("config", "check", "/no-such-file", code=1)[1]
+    hvctl("config", "check", str(tmp_path), code=1)
+    assert "no configuration is larger" in hvctl("config", "check", "-", code=1,
+                                                 stdin="#" * ((1 << 20) + 1))[1]
+    assert hvctl("config", "show", "-", stdin=path.read_text())[0].startswith("vm\tmemory_mib")
+    for words in (["config"], ["config", "check"], ["config", "dance", str(path)]):
+        hvctl(*words, code=2)
+
+
+def test_top_in_batches(line):
+    """Rates follow the hypervisor's clock: each command is a second of it and 100 doorbells here,
+    and five commands are a round."""
+    out, _ = line.run("top", "--batch", "2", "--interval", "0.2")
+    rounds = out.split("Postern: ")[1:]
+    assert len(rounds) == 2
+    for text in rounds:
+        assert "guests 512 MiB, hypervisor 1500 KiB" in text and "cpu0 75%  cpu1 100%" in text
+        # beta's counter goes back: it has opened its rings anew.
+        assert ["wire", "gated", "alpha", "beta", "2", "-", "100", "0"] in [row.split()
+                                                                           for row in text.splitlines()]
+        assert "alpha  running" in text
+    for words in (["--batch"], ["--batch", "0"], ["--interval", "x"], ["--dance"], []):
+        line.run("top", *words, code=2)
+
+
+@pytest.mark.parametrize("columns", [80, 30])
+def test_top_on_a_terminal(line, columns):
+    child = pexpect.spawn(HVCTL, ["--line", line.name, "top", "--interval", "0.3"], timeout=20,
+                          encoding="utf-8", dimensions=(24, columns), env={**os.environ,
+                                                                           "TERM": "xterm"})
+    child.expect("Postern: up")
+    child.expect("alpha")
+    child.expect("running")
+    child.send("+")
+    child.send("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_rates_of_links(line):
+    """Two commands are two seconds and 200 doorbells."""
+    out, _ = line.run("-j", "links", "--rates", "0.1")
+    alpha, beta = json.loads(out)["tables"][0]
+    assert alpha == {"link": "wire", "vm": "alpha", "mode": "open", "doorbells/s": 100, "interrupts/s": 0,
+                     "violations/s": 0, "sent_kib/s": 2}
+    assert (beta["mode"], beta["sent_kib/s"]) == ("gated", None)
+    for words in (["--rates"], ["--rates", "0"], ["--rates", "x"], ["--dance"], ["--rates", "1", "2"]):
+        line.run("links", *words, code=2)
+    line.run("link", "mode", "wire", code=2)
+    line.run("link", "dance", "wire", "open", code=2)
+
+
+def test_rates_and_costs_of_exits(line):
+    """Two commands are two seconds and 60 exits of one kind."""
+    (rows,) = json.loads(line.run("-j", "stats", "--rates", "0.1", "alpha")[0])["tables"]
+    assert rows == [{"vcpu": 0, "exit": "cpuid", "count/s": 0}, {"vcpu": 0, "exit": "hlt", "count/s": 0},
+                    {"vcpu": 1, "exit": "vmcall", "count/s": 30}]
+    (rows,) = json.loads(line.run("-j", "stats", "--costs", "0.1", "alpha")[0])["tables"]
+    assert rows == [{"vcpu": 0, "exit": "cpuid", "count": 3, "mean_ticks": 150, "<256": 2, "more": 1}]
+    # They are not counted any more.
+    assert line.run("exec", "costs", "alpha")[0].count("\n") == 1
+    for words in ([], ["--rates", "1"], ["--rates", "0", "alpha"], ["--costs", "x", "alpha"], ["alpha", "beta"],
+                  ["--dance", "1", "alpha"]):
+        line.run("stats", *words, code=2)
+    assert "gamma" in line.run("stats", "--costs", "1", "gamma", code=1)[1]
+
+
+def memory(address, size):
+    return bytes((at * 7 + (at >> 8)) & 0xff for at in range(address, address + size))
+
+
+def test_memory(line, tmp_path):
+    out, _ = line.run("mem", "dump", "alpha", "0x1008", "20")
+    assert out.splitlines()[1] == "00001018: " + f"{memory(0x1018, 4)[:2].hex()} {memory(0x1018, 4)[2:].hex()}" \
+        + " " * 32 + "".join(chr(c) if 32 <= c < 127 else "." for c in memory(0x1018, 4))
+    if shutil.which("xxd"):
+        xxd = subprocess.run(["xxd", "-o", "0x7f0"], check=True, capture_output=True,
+                             input=memory(0x7f0, 4001)).stdout.decode()
+        assert line.run("mem", "dump", "alpha", "2032", "4001")[0] == xxd
+    assert len(line.run("mem", "dump", "alpha", "0")[0].splitlines()) == 16
+    path = tmp_path / "memory"
+    line.run("mem", "read", "alpha", "1K", "63K", str(path))
+    assert path.read_bytes() == memory(1024, 63 * 1024)
+    assert line.run("mem", "read", "alpha", "65535", "1", "-")[0] == memory(65535, 1).decode("latin-1")
+
+
+def test_memory_that_is_not_there(line):
+    for address, size in (("65536", "1"), ("0", "65537"), ("0x10000000", "1M"),
+                          ("0xfffffffffffffff0", "15")):
+        assert "from 0 to 0x10000" in line.run("mem", "read", "alpha", address, size, "-", code=1)[1]
+    assert "absent" in line.run("mem", "dump", "beta", "0", code=1)[1]
+    assert "gamma" in line.run("mem", "dump", "gamma", "0", code=1)[1]
+    assert "/no/such" in line.run("mem", "read", "alpha", "0", "1", "/no/such", code=1)[1]
+    for words in ([], ["dump"], ["dump", "alpha"], ["dump", "alpha", "-1"], ["dump", "alpha", "x"],
+                  ["dump", "alpha", "0", "0"], ["dump", "alpha", "0", "2M"], ["dump", "alpha", "0", "1T"],
+                  ["dump", "alpha", "0", "1Kx"], ["dump", "alpha", "0x1ffffffffffffffff"],
+                  ["dump", "alpha", "0", "17179869184G"], ["dump", "alpha", "16", "0xfffffffffffffff0"],
+                  ["read", "alpha", "0", "1"], ["dance", "alpha", "0", "1", "-"]):
+        line.run("mem", *words, code=2)
+
+
+def test_vcpu_arguments(line):
+    for words in (["regs"], ["pin", "alpha", "0"], ["dance"], ["list", "alpha", "beta"]):
+        line.run("vcpu", *words, code=2)
+
+
+def test_log_levels(line):
+    assert "the fake core starts" in line.run("log", "--level", "info")[0]
+    assert line.run("log", "--level", "warning")[0] == ""
+    for words in (["--level"], ["--level", "loud"], ["--level", "info", "x"]):
+        line.run("log", *words, code=2)
+
+
+def test_console_as_a_pty(line):
+    """Another program has the console; it may come and go, and nothing is lost meanwhile."""
+    with subprocess.Popen([HVCTL, "--line", line.name, "console", "--pty", "alpha"],
+                          stdout=subprocess.PIPE, text=True) as served:
+        path = served.stdout.readline().strip()
+        for word in ("first", "second"):
+            fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+            os.write(fd, word.encode() + b"\r")
+            text = b""
+            while not text.endswith(word.encode() + b"\r\nalpha# "):
+                text += os.read(fd, 4096)
+            os.close(fd)
+            assert (b"alpha booted" in text) == (word == "first")
+        served.terminate()
+        assert served.wait(20) == 0
+    line.run("console", "--pty", code=2)
+
+
+def complete(line, *words):
+    """What bash offers for the last of the words."""
+    script = (f"source <(hvctl completion bash); COMP_WORDS=(hvctl {' '.join(words)} '');"
+              "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _hvctl; echo \"${COMPREPLY[@]}\"")
+    done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True,
+                          timeout=60, env={"PATH": f"{BUILD}:{os.environ['PATH']}",
+                                           "POSTERN_LINE": line.name})
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_completion(line):
+    verbs = complete(line)
+    assert {"list", "console", "config", "--json"} <= set(verbs)
+    for verb in (word for word in verbs if word[0] != "-" and word != "help"):
+        assert "--help" in complete(line, verb)
+    assert {"alpha", "beta", "--quiet"} <= set(complete(line, "-t", "5", "console"))
+    assert {"check", "show", "--volume"} <= set(complete(line, "config"))
+    assert {"wire", "mode", "gated"} <= set(complete(line, "link"))
+    assert {"alpha", "regs"} <= set(complete(line, "vcpu"))
+    assert hvctl("completion", "zsh")[0].startswith("autoload")
+    hvctl("completion", "fish", code=2)
+
+
+# A CPU that allows everything and demands nothing.
+WHOLE = {"cpuid.1.ecx": 0xffffffff, "msr.3a": 5, "msr.480": 1 << 55, "msr.485": 5,
+         **{f"msr.{number:x}": 0xffffffff00000000 for number in range(0x48d, 0x491)},
+         "msr.48b": 0xffffffff00000000, "msr.48c": 0xffffffffffffffff, "msr.491": 1}
+
+
+def test_hardware_from_a_file(tmp_path):
+    def judge(values, code, *options):
+        path = tmp_path / "cpu"
+        path.write_text("".join(f"{name}\t{value:#x}\n" for name, value in values.items()))
+        return hvctl(*options, "hardware", "--from", str(path), code=code)
+
+    out, _ = judge(WHOLE, 0)
+    assert out.endswith("Postern can run here.\n") and "\tmissing\t" not in out
+    out, err = judge({**WHOLE, "msr.3a": 1}, 1)
+    assert "VMX not locked off\trequired\tmissing\t" in out and "cannot run here" in err
+    table = json.loads(judge({**WHOLE, "msr.48b": 0x00000082 << 32}, 0, "-j")[0])["tables"][0]
+    assert {row["feature"]: row["state"] for row in table}["VM functions"] == "missing"
+    out, _ = judge({"cpuid.1.ecx": 0}, 1)
+    assert out.splitlines()[-1].startswith("VMX\trequired\tmissing")
+    assert ":1: " in judge({"cpuid": 1}, 1)[1]
+    assert "it has no cpuid.1.ecx" in judge({"msr.3a": 5}, 1)[1]
+    assert ":65: " in judge({f"msr.{number:x}": 0 for number in range(65)}, 1)[1]
+    hvctl("hardware", "--from", code=2)
+
+
+def test_hardware_of_this_machine(tmp_path):
+    """What it saves is judged as the machine is, as far as its CPU goes; or it says what hinders."""
+    done = subprocess.run([HVCTL, "hardware", "--save"], check=False, capture_output=True,
+                          text=True, timeout=60)
+    if done.returncode != 0:
+        assert "/dev/cpu/0/" in done.stderr
+        return
+    (tmp_path / "cpu").write_text(done.stdout)
+    judged = subprocess.run([HVCTL, "hardware", "--from", str(tmp_path / "cpu")], check=False,
+                            capture_output=True, text=True, timeout=60)
+    here = subprocess.run([HVCTL, "hardware"], check=False, capture_output=True, text=True,
+                          timeout=60)
+    assert here.stdout.splitlines()[:2] == judged.stdout.splitlines()[:2]
+
+
+@pytest.fixture(name="trace")
+def fixture_trace(line, tmp_path):
+    """A saved one, of which CPU 0 has written 5000 records and kept 4095."""
+    path = str(tmp_path / "trace")
+    out, _ = line.run("trace", "save", path)
+    assert out == f"{path}: 4095 records, 905 older ones were overwritten\n"
+    return path
+
+
+def test_trace_as_text(trace):
+    rows = [row.split("\t") for row in hvctl("decode", trace)[0].splitlines()]
+    assert rows[0] == ["us", "cpu", "vcpu", "event", "detail", "took_us", "argument"]
+    assert len(rows) == 1 + 4095
+    assert rows[1] == ["0.000", "0", "beta/0", "view", "10", "0.300", "0x389"]
+    assert rows[2] == ["1.000", "0", "alpha/0", "exit", "cpuid", "0.300", "0x38a"]
+    assert rows[4][2:4] == ["-", "idle"]
+
+
+def test_trace_for_chrome(trace):
+    events = json.loads(hvctl("decode", "--chrome", trace)[0])["traceEvents"]
+    exits = [event for event in events if event.get("cat") == "exit"]
+    assert len(exits) == 683 and all(event["ph"] == "X" and event["dur"] == 0.3 and
+                                     event["name"] == "cpuid" for event in exits)
+    names = {(event["pid"], event["tid"]): event["args"]["name"] for event in events
+             if event["name"] == "process_name"}
+    assert names == {(0, 0): "alpha", (1, 0): "beta", (1000, 0): "CPUs"}
+    turns = [event for event in events if event.get("cat") == "turn"]
+    # One every six microseconds, each until the next.
+    assert len(turns) == 683 and {event["dur"] for event in turns[:-1]} == {6.0}
+
+
+def test_trace_as_ctf(trace, tmp_path):
+    hvctl("decode", "--ctf", str(tmp_path / "ctf"), trace)
+    if shutil.which("babeltrace2") is None:
+        pytest.skip("babeltrace2 is not installed")
+    done = subprocess.run(["babeltrace2", "--clock-cycles", str(tmp_path / "ctf")], check=True,
+                          capture_output=True, text=True, timeout=60)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4095 and done.stderr == ""
+    assert 'reason = ( "cpuid" : container = 10 ), rip = 0x38A' in lines[1]
+    assert lines[1].startswith("[00000000001000906000] (+000000001000) exit:") and 'vm = ( "alpha"' in lines[1]
+
+
+def test_damaged_traces(trace, tmp_path):
+    with open(trace, "rb") as file:
+        good = file.read()
+    path = tmp_path / "damaged"
+    for bad, message in ((good[:-30], "middle of a part"), (b"", "no trace of version 1"),
+                         (b"x" + good, "no trace of version 1"),
+                         (good + b"more\n", "begins no part"),
+                         (good.replace(b"tsc_hz", b"tsc_xx"), "how fast its clock is"),
+                         (good.replace(b"cpu 1", b"cpu 7"), "CPU 7 is not the next")):
+        path.write_bytes(bad)
+        assert message in hvctl("decode", str(path), code=1)[1], message
+    assert "no-such-file" in hvctl("decode", "/no-such-file", code=1)[1]
+    hvctl("decode", "--dance", trace, code=2)
+
+
+def test_manual():
+    """Each verb is in it, and it is good roff."""
+    page = hvctl("manual")[0]
+    for verb in ("list", "console", "config"):
+        assert f"\\fB{verb}\\fR" in page
+    if shutil.which("groff") is None:
+        pytest.skip("groff is not installed")
+    done = subprocess.run(["groff", "-man", "-Tascii", "-ww"], check=True, input=page,
+                          capture_output=True, text=True, timeout=60)
+    assert done.stderr == "" and "--no-scrollback" in done.stdout
+
+
 @pytest.mark.parametrize("one_in", [200, 1000])
 def test_lossy_line(tmp_path, one_in):
     """Bytes that are lost, flipped and doubled, both ways: slower, never wrong, never stuck."""
@@ -134,13 +508,23 @@ def test_lossy_line(tmp_path, one_in):
 
 
 def test_chatter_does_not_disturb(tmp_path):
+    """Neither does text that looks as if a frame began, of which nothing is lost either."""
     line = Line(tmp_path, "--chatter")
     try:
         for _ in range(5):
             assert line.run("list")[0].startswith("name\tstate")
-        assert len(line.run("log")[0]) > 0
+        ticks = re.findall(r"0\.(\d+) tick (.*)", line.run("log")[0])
+        assert [int(number) for number, _ in ticks] == list(range(len(ticks)))
+        assert {rest for _, rest in ticks} == {"~\xff\x03 tock ~\xff~"}
     finally:
         line.close()
+
+
+def test_console_with_any_bytes(line):
+    """What a guest prints is in frames: it cannot be taken for one."""
+    typed = "~\xff\x03~\xff~~}\x7d\x11\x13~"
+    out, _ = line.run("console", "--quiet", "0.5", "alpha", stdin=typed + "\r")
+    assert typed in out
 
 
 def test_server_that_restarts(tmp_path):
@@ -153,3 +537,34 @@ def test_server_that_restarts(tmp_path):
             line.close()
         if os.path.exists(tmp_path / "line"):
             os.unlink(tmp_path / "line")
+
+
+def test_image_wants_all_that_is_named(tmp_path):
+    """What is missing is told before anything is built; what is built has the files."""
+    config, kernel, output = tmp_path / "one.conf", tmp_path / "k", tmp_path / "image"
+    config.write_text("vm a\n  kernel /postern/k\n  memory 64M\n  pcpus 0\n")
+    build = ["image", "build", "--output", str(output), "--boot", str(tmp_path),
+             "--scripts", os.path.abspath("tools/image")]
+    assert f"{config}:1: vm a: no file that is given becomes /postern/k" in hvctl(*build, str(config), code=1)[1]
+    assert "No such file" in hvctl(*build, str(config), str(kernel), code=1)[1]
+    for path in (kernel, tmp_path / "grub.efi", tmp_path / "postern.efi"):
+        path.write_bytes(path.name.encode() * 100)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "k").write_bytes(b"")
+    assert "have one name" in hvctl(*build, str(config), str(kernel), str(tmp_path / "other" / "k"), code=1)[1]
+    assert "none of the files is a configuration" in hvctl(*build, str(kernel), code=1)[1]
+    assert "no file" in hvctl(*build, str(config), str(tmp_path), code=1)[1]
+    config.write_text("vm a\n  kernel k\n")
+    assert f"{config}:2: " in hvctl(*build, str(config), str(kernel), code=1)[1]
+    assert not output.exists()
+    for words in ([], ["build"], ["dance"], ["build", "--output", "x"], ["build", "--dance", "x", "y"]):
+        hvctl("image", *words, code=2)
+    if shutil.which("mcopy") is None or shutil.which("sgdisk", path="/usr/sbin:/sbin:/usr/bin") is None:
+        pytest.skip("mtools or gdisk is not installed")
+    config.write_text("vm a\n  kernel /postern/k\n  memory 64M\n  pcpus 0\n")
+    hvctl(*build, str(config), str(kernel))
+    for name, text in (("k", b"k" * 100), ("grub.cfg", b"config=one")):
+        done = subprocess.run(["mtype", "-i", f"{output}@@1048576", f"::/postern/{name}"], check=True,
+                              capture_output=True, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
+        assert text in done.stdout
+    assert not (tmp_path / "image.menu").exists()

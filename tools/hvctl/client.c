@@ -9,6 +9,7 @@
 #define BYE_MS        1000u
 #define WRITE_MIN     8u
 #define WRITE_MAX     512u
+#define READ_MIN      128u
 #define OUTPUT_MAX    (1u << 20)
 #define STREAMS_LIMIT 1024u
 
@@ -21,6 +22,7 @@ void client_init(struct client *client, const struct client_line *line, uint32_t
     client->timeout_ms = timeout_ms;
     client->retry_ms = RETRY_MS;
     client->write_max = WRITE_MAX;
+    client->read_max = CLIENT_READ_MAX;
     hdlc_decoder_init(&client->decoder, client->frame, sizeof(client->frame));
 }
 
@@ -130,6 +132,8 @@ static enum client_result status_result(uint8_t status)
         return CLIENT_RESTARTED;
     case MONITOR_NO_STREAM:
         return CLIENT_NO_STREAM;
+    case MONITOR_NOT_NOW:
+        return CLIENT_NOT_NOW;
     default:
         return CLIENT_NONSENSE;
     }
@@ -280,20 +284,27 @@ enum client_result client_execute(struct client *client, const char *command,
     return read_output(client, monitor_get64(client->frame + 16), output);
 }
 
-enum client_result client_read(struct client *client, unsigned stream, uint64_t *offset,
-                               void *buffer, size_t size, size_t *count, uint64_t *end)
+/* A receiver that cannot keep up, or a line that damages much, loses every long frame: short ones
+ * get through. */
+static void adapt(size_t *size, size_t min, size_t max, bool was_repeated)
 {
-    if (size > CLIENT_READ_MAX) {
-        size = CLIENT_READ_MAX;
-    }
-    monitor_put16(client->request + 8, (uint16_t)stream);
-    monitor_put16(client->request + 10, (uint16_t)size);
-    monitor_put64(client->request + 12, *offset);
-    enum client_result result =
-        exchange(client, MONITOR_READ, MONITOR_READ_SIZE, MONITOR_READ_DONE, client->timeout_ms);
-    if (result != CLIENT_OK) {
-        return result;
-    }
+    size_t next = was_repeated ? *size / 2 : *size + 1;
+
+    *size = next < min ? min : next > max ? max : next;
+}
+
+/* How long to ask for a frame of one size before a shorter one is tried. */
+static unsigned patience_of(const struct client *client, uint64_t deadline)
+{
+    uint64_t now = now_ms(client), left = deadline > now ? deadline - now : 0;
+
+    return 3 * client->retry_ms < left ? 3 * client->retry_ms : (unsigned)left;
+}
+
+/* The answer of a READ. */
+static enum client_result take_bytes(struct client *client, unsigned stream, uint64_t *offset,
+                                     void *buffer, size_t size, size_t *count, uint64_t *end)
+{
     *count = monitor_get16(client->frame + 10);
     if (monitor_get16(client->frame + 8) != stream || *count > size ||
         *count > client->decoder.payload_size - MONITOR_READ_DONE) {
@@ -305,17 +316,27 @@ enum client_result client_read(struct client *client, unsigned stream, uint64_t 
     return CLIENT_OK;
 }
 
-/* A receiver that cannot keep up loses every long frame: short ones get through. */
-static void adapt_write_max(struct client *client, bool was_repeated)
+enum client_result client_read(struct client *client, unsigned stream, uint64_t *offset,
+                               void *buffer, size_t size, size_t *count, uint64_t *end)
 {
-    if (was_repeated) {
-        client->write_max /= 2;
-        if (client->write_max < WRITE_MIN) {
-            client->write_max = WRITE_MIN;
+    uint64_t deadline = now_ms(client) + client->timeout_ms;
+    enum client_result result;
+
+    do {
+        uint64_t repeated = client->repeated;
+        if (size > client->read_max) {
+            size = client->read_max;
         }
-    } else if (client->write_max < WRITE_MAX) {
-        client->write_max++;
-    }
+        monitor_put16(client->request + 8, (uint16_t)stream);
+        monitor_put16(client->request + 10, (uint16_t)size);
+        monitor_put64(client->request + 12, *offset);
+        result = exchange(client, MONITOR_READ, MONITOR_READ_SIZE, MONITOR_READ_DONE,
+                          patience_of(client, deadline));
+        adapt(&client->read_max, READ_MIN, CLIENT_READ_MAX,
+              client->repeated > repeated || result == CLIENT_SILENT);
+    } while (result == CLIENT_SILENT && now_ms(client) < deadline);
+    return result == CLIENT_OK ? take_bytes(client, stream, offset, buffer, size, count, end)
+                               : result;
 }
 
 enum client_result client_write(struct client *client, unsigned stream, uint64_t *offset,
@@ -325,11 +346,7 @@ enum client_result client_write(struct client *client, unsigned stream, uint64_t
     enum client_result result;
 
     do {
-        uint64_t repeated = client->repeated, left = deadline - now_ms(client);
-        unsigned patience = 3 * client->retry_ms;
-        if (patience > left) {
-            patience = (unsigned)left;
-        }
+        uint64_t repeated = client->repeated;
         if (size > client->write_max) {
             size = client->write_max;
         }
@@ -340,11 +357,60 @@ enum client_result client_write(struct client *client, unsigned stream, uint64_t
             memcpy(client->request + MONITOR_WRITE_SIZE, bytes, size);
         }
         result = exchange(client, MONITOR_WRITE, MONITOR_WRITE_SIZE + size, MONITOR_WRITE_DONE,
-                          patience);
-        adapt_write_max(client, client->repeated > repeated || result == CLIENT_SILENT);
+                          patience_of(client, deadline));
+        adapt(&client->write_max, WRITE_MIN, WRITE_MAX,
+              client->repeated > repeated || result == CLIENT_SILENT);
     } while (result == CLIENT_SILENT && now_ms(client) < deadline);
     if (result == CLIENT_OK) {
         *offset = monitor_get64(client->frame + 12);
+    }
+    return result;
+}
+
+static void put_piece(struct client *client, const struct client_piece *piece)
+{
+    monitor_put16(client->request + 8, (uint16_t)piece->stream);
+    client->request[10] = piece->section;
+    client->request[11] = piece->flags;
+    monitor_put64(client->request + 12, piece->offset);
+}
+
+/* Whether the answer is about what was asked. */
+static bool is_same_piece(const struct client *client)
+{
+    return memcmp(client->frame + 8, client->request + 8, 4) == 0;
+}
+
+enum client_result client_fetch(struct client *client, struct client_piece *piece)
+{
+    put_piece(client, piece);
+    enum client_result result =
+        exchange(client, MONITOR_FETCH, MONITOR_FETCH_SIZE, MONITOR_FETCH_DONE, client->timeout_ms);
+    if (result != CLIENT_OK) {
+        return result;
+    }
+    piece->size = monitor_get64(client->frame + 20);
+    piece->covered = monitor_get32(client->frame + 28);
+    piece->used = client->decoder.payload_size - MONITOR_FETCH_DONE;
+    if (!is_same_piece(client) || piece->used > sizeof(piece->tokens) ||
+        monitor_get64(client->frame + 12) != piece->offset || piece->offset > piece->size ||
+        piece->covered > piece->size - piece->offset ||
+        (piece->covered == 0) != (piece->offset == piece->size)) {
+        return CLIENT_NONSENSE;
+    }
+    memcpy(piece->tokens, client->frame + MONITOR_FETCH_DONE, piece->used);
+    return CLIENT_OK;
+}
+
+enum client_result client_store(struct client *client, const struct client_piece *piece)
+{
+    put_piece(client, piece);
+    memcpy(client->request + MONITOR_STORE_SIZE, piece->tokens, piece->used);
+    enum client_result result = exchange(client, MONITOR_STORE, MONITOR_STORE_SIZE + piece->used,
+                                         MONITOR_STORE_DONE, client->timeout_ms);
+    if (result == CLIENT_OK && (!is_same_piece(client) || monitor_get64(client->frame + 12) !=
+                                                              piece->offset + piece->covered)) {
+        return CLIENT_NONSENSE;
     }
     return result;
 }
@@ -380,6 +446,8 @@ const char *client_result_text(enum client_result result)
         return "the hypervisor's answer makes no sense";
     case CLIENT_NO_MEMORY:
         return "out of memory";
+    case CLIENT_NOT_NOW:
+        return "the VM is in no state for it";
     }
     return "unknown error";
 }

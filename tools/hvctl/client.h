@@ -32,7 +32,8 @@ enum client_result {
     CLIENT_NO_STREAM, /* there is no such stream */
     CLIENT_REFUSED,   /* it does not take the request */
     CLIENT_NONSENSE,  /* its answer does not fit the request */
-    CLIENT_NO_MEMORY
+    CLIENT_NO_MEMORY,
+    CLIENT_NOT_NOW /* of pieces of a VM: it has no such thing now */
 };
 
 struct client {
@@ -46,6 +47,7 @@ struct client {
     char **streams;   /* names; NULL before client_connect() */
     unsigned stream_count;
     size_t write_max; /* bytes in one WRITE: fewer while the line loses long frames */
+    size_t read_max;  /* and in the answer of one READ */
 
     /* The line's state. */
     struct hdlc_decoder decoder;
@@ -86,8 +88,9 @@ void client_bye(struct client *client);
 enum client_result client_execute(struct client *client, const char *command,
                                   struct client_output *output);
 
-/* Reads up to `size` bytes from `*offset` on. `*offset` becomes the offset of the first of them:
- * higher than asked for if bytes are lost. `*end`: of the stream, so far. */
+/* Reads up to `size` bytes from `*offset` on: fewer, if the line loses long frames. `*offset`
+ * becomes the offset of the first of them: higher than asked for if bytes are lost. `*end`: of the
+ * stream, so far. */
 enum client_result client_read(struct client *client, unsigned stream, uint64_t *offset,
                                void *buffer, size_t size, size_t *count, uint64_t *end);
 
@@ -96,6 +99,23 @@ enum client_result client_read(struct client *client, unsigned stream, uint64_t 
  * all bytes are sent at once if there are many. */
 enum client_result client_write(struct client *client, unsigned stream, uint64_t *offset,
                                 const void *bytes, size_t size);
+
+/* A piece of a VM (abi/snapshot.h), and the tokens that tell it (lib/word_runs.h). */
+#define CLIENT_TOKENS_MAX (MONITOR_MAX_PAYLOAD - MONITOR_FETCH_DONE)
+
+struct client_piece {
+    unsigned stream;        /* the VM's console */
+    uint8_t section, flags; /* POSTERN_SNAPSHOT_ */
+    uint64_t offset;        /* bytes */
+    uint64_t covered;       /* bytes that the tokens tell */
+    uint64_t size;          /* of the section, after a fetch */
+    size_t used;            /* bytes of tokens */
+    uint8_t tokens[CLIENT_TOKENS_MAX];
+};
+
+/* Fetches what is from piece->offset on; stores it, all of it. */
+enum client_result client_fetch(struct client *client, struct client_piece *piece);
+enum client_result client_store(struct client *client, const struct client_piece *piece);
 
 /* The number of the console of `vm`, or -1. */
 int client_find_console(const struct client *client, const char *vm);

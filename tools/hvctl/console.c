@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#define _XOPEN_SOURCE 600
 #define _DEFAULT_SOURCE
 #include "tools/hvctl/hvctl.h"
 #include "tools/hvctl/line.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +20,13 @@ struct console {
     struct client *client;
     unsigned stream;
     const char *name;
+    int in, out;   /* standard input and output, or a pseudo-terminal's master */
     bool terminal; /* standard input is one: raw mode and the escape key */
     unsigned quiet_ms;
 
     uint64_t read_offset, write_offset;
     bool joined; /* something was read: a gap is a loss from now on */
+    bool behind; /* there was more than the last answer had room for */
     char pending[1024];
     size_t pending_size; /* typed, not yet taken by the guest */
     bool input_ended;
@@ -91,7 +95,7 @@ static void read_input(struct console *console)
     char bytes[256];
     size_t room = sizeof(console->pending) - console->pending_size;
     ssize_t count =
-        read(STDIN_FILENO, bytes, console->terminal || room > sizeof(bytes) ? sizeof(bytes) : room);
+        read(console->in, bytes, console->terminal || room > sizeof(bytes) ? sizeof(bytes) : room);
 
     if (count > 0) {
         take_input(console, bytes, (size_t)count);
@@ -106,7 +110,7 @@ static void read_input(struct console *console)
 static void wait_for_input(struct console *console, unsigned wait_ms)
 {
     bool wanted = console->terminal || console->pending_size < sizeof(console->pending);
-    struct pollfd input = {.fd = wanted && !console->input_ended ? STDIN_FILENO : -1,
+    struct pollfd input = {.fd = wanted && !console->input_ended ? console->in : -1,
                            .events = POLLIN};
 
     if (poll(&input, 1, (int)wait_ms) > 0) {
@@ -114,27 +118,51 @@ static void wait_for_input(struct console *console, unsigned wait_ms)
     }
 }
 
+/* Whether what is read can be passed on. Nobody may have opened the pseudo-terminal: meanwhile it
+ * stays where it is. */
+static bool has_reader(const struct console *console)
+{
+    struct pollfd output = {.fd = console->out, .events = POLLOUT};
+
+    return console->out == STDOUT_FILENO || poll(&output, 1, 0) > 0;
+}
+
+/* All of it, or what there is room for at a pseudo-terminal; -1 if nobody is there any more. */
+static ssize_t put(const struct console *console, const char *bytes, size_t size)
+{
+    if (console->out == STDOUT_FILENO) {
+        return write_out(bytes, size) ? (ssize_t)size : -1;
+    }
+    ssize_t count = write(console->out, bytes, size);
+    return count < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : count;
+}
+
 static enum client_result pass_output(struct console *console, bool *active)
 {
     char bytes[CLIENT_READ_MAX];
     uint64_t expected = console->read_offset, end;
     size_t count;
+    if (!has_reader(console)) {
+        return CLIENT_OK;
+    }
     enum client_result result = client_read(console->client, console->stream, &console->read_offset,
                                             bytes, sizeof(bytes), &count, &end);
 
     if (result != CLIENT_OK) {
         return result;
     }
-    if (console->joined) {
+    if (console->joined && console->out == STDOUT_FILENO) {
         report_gap(expected, console->read_offset);
     }
     console->joined = true;
-    console->read_offset += count;
     if (count > 0) {
-        *active = true;
+        ssize_t written = put(console, bytes, count);
+        *active = written > 0;
         console->heard_ms = line_now_ms(NULL);
-        console->leave |= !write_out(bytes, count);
+        console->leave |= written < 0;
+        console->read_offset += written > 0 ? (size_t)written : 0;
     }
+    console->behind = console->read_offset < end;
     return CLIENT_OK;
 }
 
@@ -202,10 +230,11 @@ static enum client_result rejoin(struct console *console)
     return join(console, true);
 }
 
+/* However slowly it comes, what the console has is shown before it counts as quiet. */
 static bool finished(const struct console *console)
 {
     return console->leave || stop_requested ||
-           (console->input_ended && console->pending_size == 0 &&
+           (console->input_ended && console->pending_size == 0 && !console->behind &&
             line_now_ms(NULL) - console->heard_ms >= console->quiet_ms);
 }
 
@@ -234,12 +263,36 @@ static enum client_result serve(struct console *console)
     return result;
 }
 
+/* Makes a pseudo-terminal for other programs; complains. */
+static bool open_pty(struct console *console)
+{
+    struct termios raw;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    const char *path =
+        master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 ? ptsname(master) : NULL;
+    /* Held open: the master then sees no end when a program leaves. */
+    int slave = path != NULL ? open(path, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+
+    if (slave < 0 || tcgetattr(slave, &raw) != 0) {
+        fprintf(stderr, "hvctl: no pseudo-terminal: %s\n", strerror(errno));
+        return false;
+    }
+    cfmakeraw(&raw);
+    (void)tcsetattr(slave, TCSANOW, &raw);
+    console->in = console->out = master;
+    printf("%s\n", path);
+    fflush(stdout);
+    return true;
+}
+
 static int parse_console(struct console *console, int argc, char **argv, bool *scrollback)
 {
     for (int i = 1; i < argc; i++) {
         char *end = NULL;
         if (strcmp(argv[i], "--no-scrollback") == 0) {
             *scrollback = false;
+        } else if (strcmp(argv[i], "--pty") == 0) {
+            console->out = -1;
         } else if (strcmp(argv[i], "--quiet") == 0) {
             double seconds = i + 1 < argc ? strtod(argv[++i], &end) : -1;
             if (end == NULL || *end != '\0' || !(seconds >= 0 && seconds <= 86400)) {
@@ -259,7 +312,8 @@ static int parse_console(struct console *console, int argc, char **argv, bool *s
 
 int run_console(struct client *client, int argc, char **argv)
 {
-    struct console console = {.client = client, .quiet_ms = DEFAULT_QUIET_MS};
+    struct console console = {
+        .client = client, .in = STDIN_FILENO, .out = STDOUT_FILENO, .quiet_ms = DEFAULT_QUIET_MS};
     bool scrollback = true;
     int code = parse_console(&console, argc, argv, &scrollback);
 
@@ -271,7 +325,10 @@ int run_console(struct client *client, int argc, char **argv)
         return EXIT_FAILED;
     }
     console.stream = (unsigned)stream;
-    console.terminal = isatty(STDIN_FILENO);
+    if (console.out < 0 && !open_pty(&console)) {
+        return EXIT_FAILED;
+    }
+    console.terminal = console.out == STDOUT_FILENO && isatty(STDIN_FILENO);
     enum client_result result = join(&console, scrollback);
     if (result == CLIENT_OK) {
         if (console.terminal) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,6 +23,16 @@
 
 #define SEND_MS      3000 /* a line that takes nothing for so long is stuck */
 #define DEFAULT_BAUD 115200u
+
+uint32_t line_new_session(void)
+{
+    uint32_t session = 0;
+
+    if (getrandom(&session, sizeof(session), 0) != (ssize_t)sizeof(session) || session == 0) {
+        session = (uint32_t)getpid();
+    }
+    return session;
+}
 
 uint64_t line_now_ms(void *unused)
 {

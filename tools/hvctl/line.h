@@ -16,6 +16,9 @@ bool line_open(struct line *line, const char *name, char *error, size_t error_si
 
 void line_close(struct line *line);
 
+/* A number for a session on it that other runs are unlikely to choose; not 0. */
+uint32_t line_new_session(void);
+
 /* Milliseconds since any fixed moment. */
 uint64_t line_now_ms(void *unused);
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define DEFAULT_LINE       "build/run/line"
@@ -17,6 +16,7 @@
 #define MAX_WORDS          32
 
 volatile sig_atomic_t stop_requested;
+bool json_wanted;
 
 struct options {
     const char *line;
@@ -43,27 +43,33 @@ static void catch_signals(void)
 static void print_verbs(void)
 {
     for (unsigned i = 0; i < verb_count; i++) {
-        printf("  %-9s %s\n", verbs[i].name, verbs[i].summary);
+        printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
     }
 }
 
+const char option_help[] =
+    "  -l, --line LINE        the line: DEVICE[@BAUD], tcp:HOST:PORT, unix:PATH, or the\n"
+    "                         path of a pseudo-terminal or socket (default: $" LINE_ENVIRONMENT
+    ",\n                         else " DEFAULT_LINE ")\n"
+    "  -t, --timeout SECONDS  how long to wait for an answer (default 10)\n"
+    "  -j, --json             print tables as JSON\n"
+    "  -h, --help             a short help; behind a verb, more of that\n";
+
+const char exit_help[] =
+    "0 done, 1 the command failed, 2 wrong usage, 3 no answer or trouble with the line.\n";
+
+_Static_assert(DEFAULT_TIMEOUT_MS == 10000, "option_help says 10 seconds");
+
 static void print_help(void)
 {
-    printf("usage: hvctl [-l LINE] [-t SECONDS] [VERB [ARGUMENT...]]\n"
+    printf("usage: hvctl [-l LINE] [-t SECONDS] [-j] [VERB [ARGUMENT...]]\n"
            "Drives the Postern hypervisor over its serial line. Without a verb it prompts for "
            "them.\n\n");
     print_verbs();
-    printf(
-        "\n'hvctl VERB --help' tells more of one.\n\n"
-        "  -l, --line LINE        the line: DEVICE[@BAUD], tcp:HOST:PORT, unix:PATH, or the\n"
-        "                         path of a pseudo-terminal or socket (default: $" LINE_ENVIRONMENT
-        ",\n                         else " DEFAULT_LINE ")\n"
-        "  -t, --timeout SECONDS  how long to wait for an answer (default %u)\n"
-        "  -h, --help             this text\n\n"
-        "Tables are aligned if they go to a terminal; else a TAB separates their fields.\n"
-        "Exit code: 0 done, 1 the command failed, 2 wrong usage, 3 no answer or trouble with "
-        "the line.\n",
-        DEFAULT_TIMEOUT_MS / 1000);
+    printf("\n'hvctl VERB --help' tells more of one; 'hvctl manual | man -l -' tells all.\n\n%s\n"
+           "Tables are aligned if they go to a terminal; else a TAB separates their fields.\n"
+           "Exit code: %s",
+           option_help, exit_help);
 }
 
 static int complain(const char *text, const char *what)
@@ -79,25 +85,27 @@ static bool parse_options(int argc, char **argv, struct options *options, int *c
 {
     static const struct option longs[] = {{"line", required_argument, NULL, 'l'},
                                           {"timeout", required_argument, NULL, 't'},
+                                          {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     double seconds;
-    char *end;
     int option;
 
     *code = EXIT_USAGE;
-    while ((option = getopt_long(argc, argv, "+l:t:h", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "+l:t:jh", longs, NULL)) != -1) {
         switch (option) {
         case 'l':
             options->line = optarg;
             break;
         case 't':
-            seconds = strtod(optarg, &end);
-            if (end == optarg || *end != '\0' || !(seconds >= 0.1 && seconds <= 86400)) {
+            if (!number_within(optarg, 0.1, 86400, &seconds)) {
                 *code = complain("'%s' is no time to wait, in seconds", optarg);
                 return false;
             }
             options->timeout_ms = (unsigned)(seconds * 1000);
+            break;
+        case 'j':
+            json_wanted = true;
             break;
         case 'h':
             print_help();
@@ -117,8 +125,8 @@ static int run_help(int argc, char **argv)
 
     if (argc < 2) {
         print_verbs();
-        printf("  %-9s %s\n", "help", "'help VERB' tells more of one");
-        printf("  %-9s %s\n", "quit", "leave");
+        printf("  %-10s %s\n", "help", "'help VERB' tells more of one");
+        printf("  %-10s %s\n", "quit", "leave");
     } else if (verb == NULL) {
         return complain("there is no verb '%s'", argv[1]);
     } else {
@@ -145,6 +153,10 @@ static const struct verb *choose_verb(int argc, char **argv, int *code)
             *code = EXIT_DONE;
             return NULL;
         }
+    }
+    if (json_wanted && verb->kind == VERB_TALKS) {
+        *code = complain("%s prints no tables, and so no JSON", argv[0]);
+        return NULL;
     }
     return verb;
 }
@@ -227,7 +239,6 @@ static int run_on_line(const struct options *options, const struct verb *verb, i
 {
     static struct client client;
     struct line line;
-    uint32_t session = 0;
     char error[256];
     int code;
 
@@ -235,10 +246,7 @@ static int run_on_line(const struct options *options, const struct verb *verb, i
         fprintf(stderr, "hvctl: %s: %s\n", options->line, error);
         return EXIT_LINE;
     }
-    if (getrandom(&session, sizeof(session), 0) != (ssize_t)sizeof(session) || session == 0) {
-        session = (uint32_t)getpid();
-    }
-    client_init(&client, &line.functions, session, options->timeout_ms);
+    client_init(&client, &line.functions, line_new_session(), options->timeout_ms);
     enum client_result result = client_connect(&client);
     if (result == CLIENT_OK) {
         code = verb != NULL ? verb->run(&client, argc, argv) : prompt(&client);
@@ -270,6 +278,9 @@ int main(int argc, char **argv)
         if (verb == NULL) {
             return code;
         }
+    }
+    if (verb != NULL && verb->kind == VERB_OFFLINE) {
+        return verb->run(NULL, argc, argv);
     }
     options.line = choose_line(options.line);
     if (options.line == NULL) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/table.h"
+#include "tools/hvctl/json.h"
 
 #define INTERVAL_MIN_MS 1u
 #define INTERVAL_MAX_MS 50u
@@ -101,30 +102,45 @@ void report_gap(uint64_t expected, uint64_t offset)
     }
 }
 
-/* A command's output: aligned for a person, as it came for a program. */
-static void print_output(const struct client_output *output)
+void print_tables(const char *text, size_t size)
 {
     struct table table;
     int c;
 
-    if (isatty(STDOUT_FILENO)) {
-        table_init(&table, output->text, output->size);
+    if (json_wanted) {
+        json_print_output(stdout, text, size);
+    } else if (isatty(STDOUT_FILENO)) {
+        table_init(&table, text, size);
         while ((c = table_next(&table)) >= 0) {
             putchar(c);
         }
     } else {
-        fwrite(output->text, 1, output->size, stdout);
+        fwrite(text, 1, size, stdout);
     }
-    if (output->size > 0 && output->text[output->size - 1] != '\n') {
+    if (!json_wanted && size > 0 && text[size - 1] != '\n') {
         putchar('\n');
     }
     fflush(stdout);
+}
+
+static void print_output(const struct client_output *output)
+{
+    print_tables(output->text, output->size);
     if (output->cut) {
         fprintf(stderr, "hvctl: the hypervisor had no room for the rest of the output\n");
     }
 }
 
-static int execute(struct client *client, const char *command)
+/* The reason, where programs do not take it for the result. */
+static void print_failure(const struct client_output *output)
+{
+    fwrite(output->text, 1, output->size, stderr);
+    if (json_wanted) {
+        json_print_error(stdout, output->text, output->size);
+    }
+}
+
+static int run(struct client *client, const char *command, bool quietly)
 {
     struct client_output output;
     enum client_result result = client_execute(client, command, &output);
@@ -139,13 +155,22 @@ static int execute(struct client *client, const char *command)
         return line_trouble(client, result);
     }
     if (output.failed) {
-        /* The reason, where programs do not take it for the result. */
-        fwrite(output.text, 1, output.size, stderr);
-    } else {
+        print_failure(&output);
+    } else if (!quietly) {
         print_output(&output);
     }
     free(output.text);
     return output.failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+int run_command(struct client *client, const char *command)
+{
+    return run(client, command, false);
+}
+
+int run_quietly(struct client *client, const char *command)
+{
+    return run(client, command, true);
 }
 
 /* Joins the verb's words with spaces and executes them. */
@@ -160,7 +185,7 @@ static int execute_words(struct client *client, int count, char **words)
         }
         strcat(strcat(command, i > 0 ? " " : ""), words[i]);
     }
-    return execute(client, command);
+    return run_command(client, command);
 }
 
 static int run_without_arguments(struct client *client, int argc, char **argv)
@@ -168,7 +193,7 @@ static int run_without_arguments(struct client *client, int argc, char **argv)
     if (argc > 1) {
         return wrong_usage(argv[0], "it takes no arguments");
     }
-    return execute(client, argv[0]);
+    return run_command(client, argv[0]);
 }
 
 static int run_with_vm(struct client *client, int argc, char **argv)
@@ -182,10 +207,65 @@ static int run_with_vm(struct client *client, int argc, char **argv)
     return execute_words(client, argc, argv);
 }
 
+static int run_info(struct client *client, int argc, char **argv)
+{
+    return argc == 1 ? run_command(client, argv[0]) : run_with_vm(client, argc, argv);
+}
+
+/* Asks a person at a terminal; without one it is no. */
+static bool is_meant(const char *verb, const char *vm)
+{
+    char answer[16];
+
+    if (!isatty(STDIN_FILENO)) {
+        fprintf(stderr, "hvctl: %s: %s would lose what it has: say --yes\n", verb, vm);
+        return false;
+    }
+    fprintf(stderr, "%s %s: it loses what it has. Go on? [y/N] ", verb, vm);
+    return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* A verb that takes something away for good: "--yes" may stand before the VM's name or behind. */
+static int run_if_meant(struct client *client, int argc, char **argv)
+{
+    const char *vm = NULL;
+    bool yes = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--yes") == 0) {
+            yes = true;
+        } else if (argv[i][0] == '-' || vm != NULL) {
+            return wrong_usage(argv[0], "'%s' is not an argument of it", argv[i]);
+        } else {
+            vm = argv[i];
+        }
+    }
+    if (vm == NULL) {
+        return wrong_usage(argv[0], "it takes a VM's name");
+    }
+    if (require_console(client, vm) < 0) {
+        return EXIT_FAILED;
+    }
+    if (!yes && !is_meant(argv[0], vm)) {
+        return EXIT_USAGE;
+    }
+    char command[COMMAND_SIZE];
+    if ((size_t)snprintf(command, sizeof(command), "%s %s --yes", argv[0], vm) >= sizeof(command)) {
+        return wrong_usage(argv[0], "the name is too long");
+    }
+    return run_command(client, command);
+}
+
 static int run_with_network(struct client *client, int argc, char **argv)
 {
     return argc == 2 ? execute_words(client, argc, argv)
                      : wrong_usage(argv[0], "it takes a network's name");
+}
+
+static int run_with_plug(struct client *client, int argc, char **argv)
+{
+    return argc == 2 ? execute_words(client, argc, argv)
+                     : wrong_usage(argv[0], "it takes a network's name, '/' and a VM's");
 }
 
 static int run_shutdown(struct client *client, int argc, char **argv)
@@ -194,7 +274,34 @@ static int run_shutdown(struct client *client, int argc, char **argv)
         return wrong_usage(argv[0], "'%s' is one argument too many", argv[2]);
     }
     if (argc < 2 || strcmp(argv[1], "all") == 0) {
-        return execute(client, "shutdown all");
+        return run_command(client, "shutdown all");
+    }
+    if (require_console(client, argv[1]) < 0) {
+        return EXIT_FAILED;
+    }
+    return execute_words(client, argc, argv);
+}
+
+static int run_trace(struct client *client, int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "save") == 0) {
+        return run_trace_save(client, argv[2]);
+    }
+    if (argc == 1 || (argc == 2 && strcmp(argv[1], "stop") == 0) ||
+        (argc <= 3 && strcmp(argv[1], "start") == 0)) {
+        return execute_words(client, argc, argv);
+    }
+    return wrong_usage(argv[0], "it takes 'start [EVENT,...]', 'stop', 'save FILE', or nothing");
+}
+
+static int run_dirty(struct client *client, int argc, char **argv)
+{
+    if (argc < 2 || argc > 3) {
+        return wrong_usage(argv[0], "it takes a VM's name, and start, stop or --map");
+    }
+    if (argc == 3 && strcmp(argv[2], "start") != 0 && strcmp(argv[2], "stop") != 0 &&
+        strcmp(argv[2], "--map") != 0) {
+        return wrong_usage(argv[0], "'%s' is not an argument of it", argv[2]);
     }
     if (require_console(client, argv[1]) < 0) {
         return EXIT_FAILED;
@@ -210,83 +317,251 @@ static int run_exec(struct client *client, int argc, char **argv)
     return execute_words(client, argc - 1, argv + 1);
 }
 
-static int run_log(struct client *client, int argc, char **argv)
+static int run_vcpu(struct client *client, int argc, char **argv)
 {
-    bool follow = argc == 2 && (strcmp(argv[1], "-f") == 0 || strcmp(argv[1], "--follow") == 0);
-    uint64_t offset = 0, expected = 0, end = 0;
-    unsigned interval = INTERVAL_MIN_MS;
-    enum client_result result = CLIENT_OK;
-    char bytes[CLIENT_READ_MAX];
-    size_t count;
-
-    if (argc > 1 && !follow) {
-        return wrong_usage(argv[0], "'%s' is not an argument of it", argv[1]);
+    if (argc == 1 || (argc <= 3 && strcmp(argv[1], "list") == 0)) {
+        return argc == 1 ? run_command(client, "vcpu list") : execute_words(client, argc, argv);
     }
-    do {
-        result =
-            client_read(client, MONITOR_STREAM_LOG, &offset, bytes, sizeof(bytes), &count, &end);
-        if (result == CLIENT_RESTARTED && follow) {
-            fprintf(stderr, "[the hypervisor has restarted]\n");
-            offset = expected = 0;
-            count = 0;
-            result = client_connect(client);
-        }
-        if (result != CLIENT_OK) {
-            return line_trouble(client, result);
-        }
-        report_gap(expected, offset);
-        if (!write_out(bytes, count)) {
-            break;
-        }
-        expected = offset += count;
-        interval = next_interval(interval, count > 0);
-        if (follow && offset >= end) {
-            (void)poll(NULL, 0, (int)interval);
-        }
-    } while (!stop_requested && (follow || (offset < end && count > 0)));
-    return EXIT_DONE;
+    if (((argc == 3 || argc == 4) && strcmp(argv[1], "regs") == 0) ||
+        (argc == 5 && strcmp(argv[1], "pin") == 0)) {
+        return execute_words(client, argc, argv);
+    }
+    return wrong_usage(argv[0], "it takes 'list [VM]', 'regs VM [VCPU]' or 'pin VM VCPU CPU'");
 }
+
+static int run_link(struct client *client, int argc, char **argv)
+{
+    if (argc != 4 || strcmp(argv[1], "mode") != 0) {
+        return wrong_usage(argv[0], "it takes 'mode', a link's name, and open or gated");
+    }
+    return execute_words(client, argc, argv);
+}
+
+static const char *const trace_words[] = {"start", "stop", "save", NULL};
+static const char *const stats_words[] = {"--rates", "--costs", NULL};
+static const char *const link_words[] = {"mode", "open", "gated", NULL};
+static const char *const vcpu_words[] = {"list", "regs", "pin", NULL};
+static const char *const mem_words[] = {"dump", "read", NULL};
+static const char *const log_words[] = {"error", "warning", "info", "debug", NULL};
+static const char *const config_words[] = {"check", "show", NULL};
+static const char *const image_words[] = {"build", NULL};
+static const char *const shell_words[] = {"bash", "zsh", NULL};
+static const char *const shutdown_words[] = {"all", NULL};
+static const char *const consent_words[] = {"--yes", NULL};
+static const char *const snapshot_words[] = {"--stop", NULL};
+static const char *const restore_words[] = {"--paused", NULL};
+static const char *const dirty_words[] = {"start", "stop", "--map", NULL};
 
 const struct verb verbs[] = {
     {"list", "", "list the VMs", "One line for each VM: its name, state, vCPUs and so on.\n",
-     run_without_arguments},
-    {"console", "[--no-scrollback] [--quiet SECONDS] VM", "join the console of a VM",
+     run_without_arguments, VERB_TABLES, NULL},
+    {"console", "[--no-scrollback] [--quiet SECONDS] [--pty] VM", "join the console of a VM",
      "Shows what the VM printed before and what it prints, and types into it. Ctrl-] and then '.'\n"
      "or 'q' leaves; Ctrl-] twice sends one. Bytes that the hypervisor could not keep until they\n"
      "were read are marked [N bytes lost].\n"
      "If standard input is no terminal, it is sent, and hvctl ends when it is at its end and the\n"
      "console was quiet for a while.\n"
      "  --no-scrollback  do not show what was printed before\n"
-     "  --quiet SECONDS  how long that while is (default 2)\n",
-     run_console},
-    {"stats", "VM", "count the exits and interrupts of a VM",
+     "  --quiet SECONDS  how long that while is (default 2); 0: what there is by now, and no more\n"
+     "  --pty            serve it at a pseudo-terminal, whose path is printed first, for other "
+     "programs:\n"
+     "                   until interrupted\n",
+     run_console, VERB_TALKS, NULL},
+    {"stats", "[--rates|--costs SECONDS] VM", "count the exits and interrupts of a VM",
      "Exits by reason, for each vCPU; interrupts that were injected (not those that the CPU\n"
-     "delivers itself); accesses that its memory's permissions refused.\n",
-     run_with_vm},
-    {"links", "", "list the links between VMs",
-     "Each link's ends and how often they rang; what exits did for each of them.\n",
-     run_without_arguments},
+     "delivers itself); accesses that its memory's permissions refused.\n"
+     "  --rates SECONDS  how many exits there are per second, over so many, from 0.1 to 3600\n"
+     "  --costs SECONDS  how many ticks of the TSC the hypervisor took for those of so many "
+     "seconds:\n"
+     "                   the mean, and how many took fewer than 256, 512 and so on\n",
+     run_stats, VERB_TABLES, stats_words},
+    {"links", "[--rates SECONDS]", "list the links between VMs",
+     "Each link's ends and how often they rang; what exits did for each of them, and how many "
+     "bytes\n"
+     "it says that it has put into its rings since it opened them.\n"
+     "  --rates SECONDS  what these came to per second, over so many, from 0.1 to 3600\n",
+     run_links, VERB_TABLES, NULL},
+    {"link", "mode LINK open|gated", "change a link's mode",
+     "While its VMs run: each end's driver closes its rings, takes up the mode and opens them "
+     "again,\n"
+     "so that for its peer the link goes down and comes up. 'links' shows which mode each end has. "
+     "An\n"
+     "end whose driver does not know of it keeps its mode until its VM starts anew; so does a "
+     "program\n"
+     "that has the port instead, until it ends. Links in mode direct stay so.\n",
+     run_link, VERB_TABLES, link_words},
     {"networks", "", "list the networks and their members",
      "What each member sent by the switch, and what of it was flooded or dropped.\n",
-     run_without_arguments},
+     run_without_arguments, VERB_TABLES, NULL},
     {"fdb", "NETWORK", "show a network's forwarding database",
      "Each address that its switch knows, with the VLAN (0: they are not kept apart), the port "
      "and\n"
      "the VM. A held address moves too often to be believed; a foreign one was written by a VM.\n",
-     run_with_network},
-    {"log", "[-f]", "show the hypervisor's log",
-     "  -f, --follow  go on as lines come, until interrupted\n", run_log},
+     run_with_network, VERB_TABLES, NULL},
+    {"rules", "", "list the networks' rules",
+     "What the configuration has each network's switch do: addresses, floods, limits, mirrors, "
+     "VLANs\n"
+     "and drops.\n",
+     run_without_arguments, VERB_TABLES, NULL},
+    {"plug", "NETWORK/VM", "put the plug of a virtio NIC back",
+     "The guest sees its link come up, and the switch its port.\n", run_with_plug, VERB_TABLES,
+     NULL},
+    {"unplug", "NETWORK/VM", "pull the plug of a virtio NIC",
+     "The guest sees its link go down. Frames to and from it are dropped.\n", run_with_plug,
+     VERB_TABLES, NULL},
+    {"devices", "", "list the VMs' virtio devices",
+     "Whether the guest's driver is ready, and what it asked for; a failure is a driver that "
+     "broke\n"
+     "the rules, after which its device waits for a reset.\n",
+     run_without_arguments, VERB_TABLES, NULL},
+    {"log", "[-f] [--level LEVEL]", "show the hypervisor's log",
+     "  -f, --follow   go on as lines come, until interrupted\n"
+     "  --level LEVEL  only what is as important: error, warning, info or debug\n",
+     run_log, VERB_TALKS, log_words},
     {"caps", "", "show what the CPU offers and what is used of it",
-     "The capabilities that the hypervisor requires, wants and found.\n", run_without_arguments},
-    {"info", "", "show CPUs, memory and time", "What the hypervisor and its guests hold.\n",
-     run_without_arguments},
-    {"start", "VM", "start a VM that is off", "Its kernel and initramfs are loaded anew.\n",
-     run_with_vm},
+     "The capabilities that the hypervisor requires, wants and found.\n", run_without_arguments,
+     VERB_TABLES, NULL},
+    {"info", "[VM]", "show CPUs, memory and time, or one VM",
+     "What the hypervisor and its guests hold. With a VM: its state, what the configuration says "
+     "of\n"
+     "its life and its share of CPUs, its memory with the sizes of the pages that map it, and how\n"
+     "long its vCPUs ran.\n",
+     run_info, VERB_TABLES, NULL},
+    {"vcpu", "[list [VM] | regs VM [VCPU] | pin VM VCPU CPU]", "list vCPUs, show their registers",
+     "  list  where each vCPU runs, what it does, how many of its views are open\n"
+     "  regs  registers and segments of one, the first without a number. The guest goes on, unless "
+     "it\n"
+     "        was paused\n"
+     "  pin   has one run on another CPU, while its VM is off or absent\n",
+     run_vcpu, VERB_TABLES, vcpu_words},
+    {"mem", "dump VM ADDRESS [SIZE] | read VM ADDRESS SIZE FILE", "look into a VM's memory",
+     "By guest-physical addresses. Numbers are decimal or 0x hexadecimal, with an optional K, M or "
+     "G.\n"
+     "  dump  hexadecimal, as xxd has it; 256 bytes without a SIZE, 1M at most\n"
+     "  read  into a file; '-' is standard output\n"
+     "The guest goes on meanwhile, unless it was paused.\n",
+     run_mem, VERB_TALKS, mem_words},
+    {"views", "VM", "show what each view of a VM maps",
+     "The views, with the links that they open and the vCPUs that have them; then what their "
+     "tables\n"
+     "map, with permissions, and who gave it: a VM, or '-', the hypervisor.\n",
+     run_with_vm, VERB_TABLES, NULL},
+    {"top", "[--interval SECONDS] [--batch N]", "watch VMs and links on the screen",
+     "CPUs, VMs with their exits and the most frequent reasons, links with their doorbells: "
+     "rates,\n"
+     "per second of the hypervisor's clock, taken anew every 2 seconds.\n"
+     "  --interval SECONDS  every so many, from 0.2 to 3600\n"
+     "  --batch N           N rounds as text, for a program or a file\n"
+     "Keys: q leaves, + and - change the interval, space is at once.\n",
+     run_top, VERB_TALKS, NULL},
+    {"trace", "[start [EVENT,...] | stop | save FILE]", "record what the CPUs do",
+     "Exits with their durations, vCPUs' turns, idle times, injected events, doorbells, changes "
+     "of\n"
+     "views by the hypervisor. Each CPU keeps its newest records.\n"
+     "  start      records these events, or all: exit, run, idle, inject, doorbell, view\n"
+     "  stop       keeps what there is\n"
+     "  save FILE  fetches it, for 'hvctl decode'\n"
+     "Without an argument: what is recorded.\n",
+     run_trace, VERB_TABLES, trace_words},
+    {"decode", "[--text | --chrome | --ctf DIR] FILE", "show a saved trace",
+     "  --text     a line for each record; also without an option\n"
+     "  --chrome   JSON for ui.perfetto.dev and chrome://tracing, to standard output\n"
+     "  --ctf DIR  the Common Trace Format, for babeltrace2 and Trace Compass\n"
+     "No line is needed.\n",
+     run_decode, VERB_OFFLINE, NULL},
+    {"dirty", "VM [start | stop | --map]", "show which pages a VM has written to",
+     "How many pages were written to since the last call, or since 'start', which begins to track\n"
+     "them: by the guest, by its devices, or by others to whom it has given them. Small pages "
+     "then\n"
+     "map the VM's memory, until 'stop'.\n"
+     "  --map  with a coarse picture of where they are\n",
+     run_dirty, VERB_TABLES, dirty_words},
+    {"snapshot", "[--stop] VM FILE", "save a VM to a file",
+     "Its memory while it runs, in rounds, then what is left and its state in a pause; then it "
+     "goes\n"
+     "on. If it is interrupted the same command goes on where it was; what came is in FILE.part.\n"
+     "What no snapshot carries is named: a NIC of Postern's in use, a disk that was written to.\n"
+     "  --stop  leave it paused\n",
+     run_snapshot, VERB_TALKS, snapshot_words},
+    {"restore", "[--paused] FILE [VM]", "bring a VM back from a file",
+     "Into the VM of the same name, or another of the same shape, which is off, crashed or "
+     "absent.\n"
+     "Its clock goes on where it was; it cannot tell that it was away but by the RTC.\n"
+     "  --paused  leave it paused\n",
+     run_restore, VERB_TALKS, restore_words},
+    {"migrate", "VM LINE [VM]", "move a VM to another hypervisor",
+     "As snapshot and restore, with no file between: it goes on there, and is destroyed here. "
+     "Should\n"
+     "it fail it goes on here.\n",
+     run_migrate, VERB_TALKS, NULL},
+    {"create", "VM", "give a VM its memory",
+     "One that is absent: it was destroyed, or has 'autostart off'. It is off then.\n", run_with_vm,
+     VERB_TABLES, NULL},
+    {"start", "VM", "start a VM that is off, crashed or absent",
+     "Its kernel and initramfs are loaded anew. An absent one is created before.\n", run_with_vm,
+     VERB_TABLES, NULL},
+    {"pause", "VM", "have a VM stop where it is",
+     "Its vCPUs leave the guest at once. The clock and its timers go on; what others send it "
+     "waits.\n",
+     run_with_vm, VERB_TABLES, NULL},
+    {"resume", "VM", "have a paused VM go on", "Timers that expired meanwhile fire at once.\n",
+     run_with_vm, VERB_TABLES, NULL},
+    {"reset", "[--yes] VM", "end a VM and start it anew",
+     "As its reset button would: the guest is not asked. Its memory keeps what the loader does "
+     "not\n"
+     "write.\n"
+     "  --yes  do not ask whether it is meant\n",
+     run_if_meant, VERB_TABLES, consent_words},
+    {"destroy", "[--yes] VM", "end a VM and free its memory",
+     "The guest is not asked. What it has written to overlays of disks is lost, too. Others see "
+     "its\n"
+     "links go down. 'create' or 'start' makes it again.\n"
+     "  --yes  do not ask whether it is meant\n",
+     run_if_meant, VERB_TABLES, consent_words},
     {"shutdown", "[VM | all]", "switch a VM off, or all of them",
      "At once, as if its plug were pulled. Without a name: all VMs, and then the machine.\n",
-     run_shutdown},
+     run_shutdown, VERB_TABLES, shutdown_words},
     {"exec", "COMMAND...", "run any command of the hypervisor's monitor",
-     "'exec help' lists them.\n", run_exec},
+     "'exec help' lists them.\n", run_exec, VERB_TABLES, NULL},
+    {"daemon", "--socket PATH [--group GROUP]", "share the line among several hvctl",
+     "Has the line, and serves it at a UNIX socket, until interrupted: 'hvctl -l PATH' as often as "
+     "one\n"
+     "likes, each with its own commands; consoles may have several viewers. Commands go before "
+     "what\n"
+     "follows consoles and logs.\n"
+     "  --socket PATH  where; only this user may connect\n"
+     "  --group GROUP  its members may, too\n",
+     run_daemon, VERB_TALKS, NULL},
+    {"config", "check [--volume DIR] FILE | show FILE", "check or show a configuration's file",
+     "Before it goes to a boot volume, by the hypervisor's own parser; no line is needed.\n"
+     "  check         says whether it is good, or FILE:LINE: what is wrong and what is allowed\n"
+     "  show          prints it as tables, with what it leaves to the defaults\n"
+     "  --volume DIR  also look for the kernels and images that it names, under DIR\n"
+     "FILE may be '-', standard input.\n",
+     run_config, VERB_OFFLINE, config_words},
+    {"image", "build --output IMAGE [--boot DIR] [--scripts DIR] FILE...",
+     "build a disk image to boot",
+     "Of configurations (NAME.conf), each an entry of the boot menu, and the kernels, initramfs "
+     "and "
+     "disks\n"
+     "that they name as /postern/NAME, which have to be among the FILEs. For an emulator, or a USB "
+     "stick;\n"
+     "no line is needed.\n"
+     "  --output IMAGE  the image's file\n"
+     "  --boot DIR      where grub.efi and postern.efi are (default build)\n"
+     "  --scripts DIR   where make_image.sh and make_menu.sh are (default tools/image)\n",
+     run_image, VERB_OFFLINE, image_words},
+    {"hardware", "[--save | --from FILE]", "check whether Postern can run on this machine",
+     "Asks the CPUs of the Linux machine that it runs on what the hypervisor would ask them, by\n"
+     "its own code: each feature, whether it is required or wanted, and what to do about those\n"
+     "that are missing. Wants root, for /dev/cpu/*/msr; no line is needed.\n"
+     "  --save       print the CPU's answers, for --from on another machine\n"
+     "  --from FILE  judge by such a file; the firmware and the other CPUs are left out\n",
+     run_hardware, VERB_OFFLINE, NULL},
+    {"completion", "bash | zsh", "print a shell's completion of hvctl",
+     "source <(hvctl completion bash)\n", run_completion, VERB_OFFLINE, shell_words},
+    {"manual", "", "print the manual page", "hvctl manual | man -l -\n", run_manual, VERB_OFFLINE,
+     NULL},
 };
 
 const unsigned verb_count = sizeof(verbs) / sizeof(verbs[0]);

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""hvctl snapshot, restore and migrate on monitors with a made-up VM (tests/hvctl/fake_vm.c), on lines that lose
+and damage bytes, too."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from test_hvctl import HVCTL, Line
+
+LOSSY = ("--lossy", "15000")
+
+
+def start(path, *options):
+    path.mkdir()
+    return Line(path, *options)
+
+
+@pytest.fixture(name="line", params=[(), LOSSY], ids=["clean", "lossy"])
+def fixture_line(request, tmp_path):
+    line = start(tmp_path / "line", *request.param)
+    line.run("exec", "fill")
+    yield line
+    line.close()
+
+
+def status(line):
+    header, row = line.run("exec", "snapshot alpha")[0].strip().split("\n")
+    return dict(zip(header.split("\t"), row.split("\t")))
+
+
+def sum_of(line):
+    return line.run("exec", "sum")[0]
+
+
+def test_there_and_back(line, tmp_path):
+    path = str(tmp_path / "file")
+    out, _ = line.run("snapshot", "--stop", "alpha", path)
+    assert out.startswith("alpha: 3 rounds, "), out
+    assert status(line)["state"] == "paused" and status(line)["tracking"] == "0"
+    before = sum_of(line)
+    _, err = line.run("restore", path, code=1)
+    assert "alpha is paused" in err
+    line.run("destroy", "--yes", "alpha")
+    line.run("exec", "fill")
+    assert sum_of(line) != before
+    assert "alpha: restored" in line.run("restore", "--paused", path)[0]
+    assert status(line)["state"] == "paused" and sum_of(line) == before
+
+
+def test_it_goes_on_meanwhile(line, tmp_path):
+    path = str(tmp_path / "file")
+    out, _ = line.run("snapshot", "alpha", path)
+    assert out.endswith("paused for 5000 ticks (0.005 s)\n")
+    assert status(line)["state"] == "running"
+    assert os.path.exists(path) and not os.path.exists(path + ".part")
+
+
+def test_a_part_is_gone_on_with(line, tmp_path):
+    path = str(tmp_path / "file")
+    with subprocess.Popen([HVCTL, "--line", line.name, "snapshot", "--stop", "alpha", path],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not os.path.exists(path + ".part"):
+            time.sleep(0.0005)
+        process.send_signal(signal.SIGINT)
+    if process.returncode != 0:
+        assert status(line)["state"] == "running" and status(line)["tracking"] != "0"
+        _, err = line.run("snapshot", "--stop", "alpha", path)
+        assert "goes on in round" in err or "begins anew" in err
+    before = sum_of(line)
+    line.run("destroy", "--yes", "alpha")
+    line.run("exec", "fill")
+    line.run("restore", "--paused", path)
+    assert sum_of(line) == before
+
+
+def test_one_that_is_tracked_by_others(line, tmp_path):
+    line.run("exec", "dirty alpha start")
+    _, err = line.run("snapshot", "alpha", str(tmp_path / "file"), code=1)
+    assert "alpha is tracked already: 'hvctl dirty alpha stop' ends that" in err
+    # Of a tracking that is over there is nothing to go on with.
+    line.run("exec", "dirty alpha stop")
+    (tmp_path / "file.part").write_bytes(b"POSTSNAP")
+    line.run("snapshot", "alpha", str(tmp_path / "file"))
+    assert status(line)["tracking"] == "0"
+
+
+def test_files_that_are_none(line, tmp_path):
+    path = tmp_path / "file"
+    _, err = line.run("restore", str(path), code=1)
+    assert "No such file" in err
+    path.write_bytes(b"x" * 100)
+    _, err = line.run("restore", str(path), code=1)
+    assert "no snapshot of a VM" in err
+    assert status(line)["state"] == "running"
+    _, err = line.run("snapshot", "gamma", str(path), code=1)
+    assert "gamma" in err
+    _, err = line.run("snapshot", "alpha", "/nowhere/file", code=1)
+    assert "/nowhere/file.part" in err
+    _, err = line.run("snapshot", "alpha", code=2)
+    assert "a file's" in err
+    _, err = line.run("restore", "--faster", str(path), code=2)
+    assert "--faster" in err
+
+
+@pytest.mark.parametrize("options", [(), LOSSY], ids=["clean", "lossy"])
+def test_migration(line, tmp_path, options):
+    other = start(tmp_path / "other", *options)
+    try:
+        other.run("destroy", "--yes", "alpha")
+        out, _ = line.run("migrate", "alpha", other.name)
+        assert "alpha: runs there as alpha" in out
+        assert status(line)["state"] == "absent" and status(other)["state"] == "running"
+        assert sum_of(other) == sum_of(line)
+        # There is no place for it: it stays.
+        _, err = other.run("migrate", "alpha", f"unix:{tmp_path}/nowhere", code=3)
+        assert "nowhere" in err
+        line.run("exec", "restore alpha begin")
+        _, err = other.run("migrate", "alpha", line.name, code=1)
+        assert "alpha is restoring" in err
+        assert status(other)["state"] == "running" and status(other)["tracking"] == "0"
+    finally:
+        other.close()

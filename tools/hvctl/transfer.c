@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _DEFAULT_SOURCE
+#include "tools/hvctl/transfer.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/snapshot.h"
+#include "lib/word_runs.h"
+#include "tools/hvctl/cells.h"
+#include "tools/hvctl/hvctl.h"
+
+/* Another round while it runs: if more pages than this are left, and a quarter fewer than before,
+ * or than there were in the round before that. */
+#define PAGES_FEW    64u
+#define ROUNDS_MAX   30u
+#define POLL_MS      2
+#define POLLS_MAX    5000u
+#define STATE_MAX    (1u << 20)
+#define COMMAND_SIZE 128
+
+static int complain(const struct client_output *output)
+{
+    fprintf(stderr, "hvctl: %.*s", (int)output->size, output->text);
+    return EXIT_FAILED;
+}
+
+static void read_status(const struct client_output *output, struct transfer_status *status)
+{
+    struct cells cells = cells_find(span_of(output->text, output->size), "vm");
+
+    memset(status, 0, sizeof(*status));
+    if (!cells_next(&cells)) {
+        return;
+    }
+    struct span state = cells_get(&cells, "state");
+    size_t size = state.size < sizeof(status->state) ? state.size : sizeof(status->state) - 1;
+    memcpy(status->state, state.text, size);
+    status->memory = cells_number(&cells, "memory");
+    status->state_size = cells_number(&cells, "state_size");
+    status->tracking = cells_number(&cells, "tracking");
+    status->harvests = cells_number(&cells, "harvests");
+    status->paused = cells_number(&cells, "paused");
+    status->hz = cells_number(&cells, "hz");
+}
+
+/* Runs a command; its output is to be freed after EXIT_DONE. Complains. */
+static int execute(struct client *client, const char *verb, const char *vm, const char *rest,
+                   struct client_output *output)
+{
+    char command[COMMAND_SIZE];
+
+    if (snprintf(command, sizeof(command), "%s %s%s%s", verb, vm, rest[0] != '\0' ? " " : "",
+                 rest) >= (int)sizeof(command)) {
+        return wrong_usage(verb, "the name is too long");
+    }
+    enum client_result result = client_execute(client, command, output);
+    if (result != CLIENT_OK) {
+        return line_trouble(client, result);
+    }
+    if (output->failed) {
+        (void)complain(output);
+        free(output->text);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+int transfer_execute(struct client *client, const char *verb, const char *vm, const char *rest,
+                     struct transfer_status *status)
+{
+    struct client_output output;
+    int code = execute(client, verb, vm, rest, &output);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (status != NULL) {
+        read_status(&output, status);
+    }
+    free(output.text);
+    return EXIT_DONE;
+}
+
+static int get_status(struct transfer *transfer, struct transfer_status *status)
+{
+    return transfer_execute(transfer->client, "snapshot", transfer->vm, "", status);
+}
+
+int transfer_begin(struct transfer *transfer, struct transfer_status *status)
+{
+    int code = get_status(transfer, status);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    transfer->was_running = strcmp(status->state, "running") == 0;
+    if (!transfer->was_running && strcmp(status->state, "paused") != 0) {
+        fprintf(stderr, "hvctl: %s is %s: only a VM that runs or is paused can be saved\n",
+                transfer->vm, status->state);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+/* Carries the rest of a round over, from `offset` on. */
+static int send_ram(struct transfer *transfer, uint64_t offset, uint8_t flags)
+{
+    struct client_piece piece = {.stream = transfer->stream,
+                                 .section = POSTERN_SNAPSHOT_RAM,
+                                 .flags = flags,
+                                 .offset = offset};
+
+    for (;;) {
+        enum client_result result = client_fetch(transfer->client, &piece);
+        if (result != CLIENT_OK) {
+            return line_trouble(transfer->client, result);
+        }
+        if (piece.covered == 0) {
+            return EXIT_DONE;
+        }
+        int code = transfer->sink->ram(transfer->sink->context, &piece);
+        if (code != EXIT_DONE) {
+            return code;
+        }
+        transfer->bytes += piece.used;
+        piece.offset += piece.covered;
+        if (stop_requested) {
+            fprintf(stderr, "hvctl: interrupted\n");
+            return EXIT_FAILED;
+        }
+    }
+}
+
+/* Takes a harvest and begins a round for it; how many pages there are in it. */
+static int begin_round(struct transfer *transfer, uint64_t *pages)
+{
+    struct client_output output;
+    int code = execute(transfer->client, "dirty", transfer->vm, "", &output);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    struct cells cells = cells_find(span_of(output.text, output.size), "vm");
+    if (cells_next(&cells)) {
+        *pages = cells_number(&cells, "pages");
+        transfer->place.round = cells_number(&cells, "harvest");
+    }
+    free(output.text);
+    transfer->rounds++;
+    return transfer->sink->round(transfer->sink->context, transfer->place.round);
+}
+
+static int dirty_round(struct transfer *transfer, uint64_t *pages)
+{
+    int code = begin_round(transfer, pages);
+
+    return code == EXIT_DONE ? send_ram(transfer, 0, POSTERN_SNAPSHOT_DIRTY) : code;
+}
+
+/* The first round is all of its memory; one that broke off goes on where it did. */
+static int first_round(struct transfer *transfer)
+{
+    bool goes_on = transfer->place.round != 0 || transfer->place.offset != 0;
+
+    if (!goes_on) {
+        int code = transfer->sink->round(transfer->sink->context, 0);
+        if (code != EXIT_DONE) {
+            return code;
+        }
+    }
+    transfer->rounds = 1;
+    return send_ram(transfer, transfer->place.offset,
+                    transfer->place.round != 0 ? POSTERN_SNAPSHOT_DIRTY : 0);
+}
+
+/* While it runs: until few pages are left, or they do not become fewer. */
+static int precopy(struct transfer *transfer)
+{
+    uint64_t before = UINT64_MAX, pages = 0;
+    int code = first_round(transfer);
+
+    while (code == EXIT_DONE && transfer->was_running && transfer->rounds < ROUNDS_MAX) {
+        code = dirty_round(transfer, &pages);
+        if (pages <= PAGES_FEW || pages > before - before / 4) {
+            break;
+        }
+        before = pages;
+    }
+    return code;
+}
+
+static int wait_for_state(struct transfer *transfer, const char *state)
+{
+    struct transfer_status status;
+
+    for (unsigned i = 0; i < POLLS_MAX; i++) {
+        int code = get_status(transfer, &status);
+        if (code != EXIT_DONE || strcmp(status.state, state) == 0) {
+            return code;
+        }
+        (void)poll(NULL, 0, POLL_MS);
+    }
+    fprintf(stderr, "hvctl: %s does not become %s\n", transfer->vm, state);
+    return EXIT_FAILED;
+}
+
+/* Fetches its state, of which its vCPUs write a part soon after they were asked. */
+static int fetch_state(struct transfer *transfer, uint8_t *state, size_t *size)
+{
+    struct client_piece piece = {.stream = transfer->stream, .section = POSTERN_SNAPSHOT_STATE};
+    unsigned polls = 0;
+
+    for (;;) {
+        size_t told = 0;
+        enum client_result result = client_fetch(transfer->client, &piece);
+        if (result == CLIENT_NOT_NOW && polls++ < POLLS_MAX) {
+            (void)poll(NULL, 0, POLL_MS);
+            continue;
+        }
+        if (result != CLIENT_OK || piece.size > STATE_MAX) {
+            return line_trouble(transfer->client, result == CLIENT_OK ? CLIENT_NONSENSE : result);
+        }
+        if (piece.covered == 0) {
+            *size = piece.size;
+            return EXIT_DONE;
+        }
+        if (!word_runs_read(piece.tokens, piece.used, state + piece.offset, piece.covered / 8,
+                            &told) ||
+            told * 8 != piece.covered) {
+            return line_trouble(transfer->client, CLIENT_NONSENSE);
+        }
+        transfer->bytes += piece.used;
+        piece.offset += piece.covered;
+    }
+}
+
+static int send_state(struct transfer *transfer)
+{
+    uint8_t *state = calloc(1, STATE_MAX);
+    size_t size = 0;
+
+    if (state == NULL) {
+        return line_trouble(transfer->client, CLIENT_NO_MEMORY);
+    }
+    int code = fetch_state(transfer, state, &size);
+    if (code == EXIT_DONE) {
+        code = transfer->sink->state(transfer->sink->context, state, size);
+    }
+    free(state);
+    return code;
+}
+
+/* Of a VM that stands still. Its devices are held still, too, before its memory is harvested. */
+static int send_rest(struct transfer *transfer)
+{
+    uint64_t pages;
+    int code = transfer_execute(transfer->client, "snapshot", transfer->vm, "save", NULL);
+
+    if (code == EXIT_DONE) {
+        code = dirty_round(transfer, &pages);
+    }
+    return code == EXIT_DONE ? send_state(transfer) : code;
+}
+
+static int pause_vm(struct transfer *transfer)
+{
+    int code = EXIT_DONE;
+
+    if (transfer->was_running) {
+        code = transfer_execute(transfer->client, "pause", transfer->vm, "", NULL);
+        transfer->paused = code == EXIT_DONE;
+    }
+    return code == EXIT_DONE ? wait_for_state(transfer, "paused") : code;
+}
+
+int transfer_resume(struct transfer *transfer)
+{
+    if (!transfer->paused) {
+        return EXIT_DONE;
+    }
+    transfer->paused = false;
+    return transfer_execute(transfer->client, "resume", transfer->vm, "", NULL);
+}
+
+int transfer_run(struct transfer *transfer, bool stop)
+{
+    struct transfer_status status;
+    int code = precopy(transfer);
+
+    if (code == EXIT_DONE) {
+        code = pause_vm(transfer);
+    }
+    if (code == EXIT_DONE) {
+        code = send_rest(transfer);
+    }
+    if (code == EXIT_DONE && stop) {
+        return EXIT_DONE;
+    }
+    bool paused = transfer->paused;
+    int resumed = transfer_resume(transfer);
+    code = code == EXIT_DONE ? resumed : code;
+    if (code == EXIT_DONE && paused && get_status(transfer, &status) == EXIT_DONE) {
+        transfer->pause = status.paused;
+        transfer->hz = status.hz;
+    }
+    return code;
+}
+
+void transfer_report(const struct transfer *transfer)
+{
+    printf("%s: %llu rounds, %llu bytes on the line", transfer->vm,
+           (unsigned long long)transfer->rounds, (unsigned long long)transfer->bytes);
+    if (transfer->hz != 0) {
+        printf(", paused for %llu ticks (%.3f s)", (unsigned long long)transfer->pause,
+               (double)transfer->pause / (double)transfer->hz);
+    }
+    printf("\n");
+}
