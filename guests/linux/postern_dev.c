@@ -25,14 +25,17 @@ struct postern_file {
 
 void postern_dev_detach(struct postern_nic *nic)
 {
+	unsigned int i;
+
 	ASSERT_RTNL();
 	if (!nic->user)
 		return;
 	/* The program may have ended as it was. */
-	postern_port_close(&nic->queues[0].port);
-	postern_doorbell(&nic->queues[0], POSTERN_LINK_DOORBELLS);
-	if (nic->gated)
-		postern_view_close(nic->number);
+	for (i = 0; i < nic->queue_count; i++) {
+		postern_port_close(&nic->queues[i].port);
+		postern_doorbell(&nic->queues[i], POSTERN_LINK_DOORBELLS);
+	}
+	postern_close_view(nic);
 	nic->user->nic = NULL;
 	nic->user = NULL;
 }
@@ -41,7 +44,7 @@ void postern_dev_detach(struct postern_nic *nic)
 static int postern_dev_open_view(struct postern_nic *nic, struct postern_dev_port *port)
 {
 	unsigned int gate_pages;
-	int view;
+	int err;
 
 	port->view = 0;
 	port->gate_size = 0;
@@ -49,11 +52,10 @@ static int postern_dev_open_view(struct postern_nic *nic, struct postern_dev_por
 		return 0;
 	if (!postern_gate_home(&gate_pages))
 		return -ENODEV;
-	view = postern_view_open(nic->number);
-	if (view < 0)
-		return view;
-	nic->queues[0].port.view = view;
-	port->view = view;
+	err = postern_open_view(nic);
+	if (err)
+		return err;
+	port->view = nic->queues[0].port.view;
 	port->gate_size = gate_pages * PAGE_SIZE;
 	return 0;
 }
@@ -70,8 +72,10 @@ static int postern_dev_take(struct postern_file *file, struct postern_dev_port *
 		return -ENODEV;
 	if (nic->user || netif_running(nic->dev))
 		return -EBUSY;
-	if (nic->queue_count > 1)
+	/* Its queues are lanes, of which a program would have to know which to take. */
+	if (nic->member)
 		return -EOPNOTSUPP;
+	postern_follow_mode(nic);
 	err = postern_dev_open_view(nic, port);
 	if (err)
 		return err;
@@ -80,7 +84,8 @@ static int postern_dev_take(struct postern_file *file, struct postern_dev_port *
 	port->port = nic->number;
 	port->window_size = nic->window_size;
 	ether_addr_copy(port->mac, nic->dev->dev_addr);
-	memset(port->reserved, 0, sizeof(port->reserved));
+	port->queues = nic->queue_count;
+	port->reserved = 0;
 	return 0;
 }
 
@@ -109,6 +114,8 @@ static long postern_dev_call(struct postern_file *file, unsigned long number, un
 	rtnl_unlock();
 	if (result == POSTERN_ERR_PEER_DOWN)
 		return -ENOTCONN;
+	if (result == POSTERN_ERR_ARGUMENT)
+		return -EINVAL;
 	return result < 0 && result != -ENXIO ? -EIO : result;
 }
 
@@ -130,7 +137,7 @@ static long postern_dev_ioctl(struct file *filp, unsigned int command, unsigned 
 	case POSTERN_DEV_TAKE:
 		return postern_dev_take_user(file, (void __user *)argument);
 	case POSTERN_DEV_DOORBELL:
-		return postern_dev_call(file, POSTERN_HC_DOORBELL, 0);
+		return postern_dev_call(file, POSTERN_HC_DOORBELL, argument);
 	case POSTERN_DEV_GRANT:
 		return postern_dev_call(file, POSTERN_HC_WINDOW_GRANT, argument != 0);
 	case POSTERN_DEV_LINK:
@@ -186,8 +193,10 @@ static int postern_dev_mmap(struct file *filp, struct vm_area_struct *vma)
 
 static int postern_dev_open(struct inode *inode, struct file *filp)
 {
-	filp->private_data = kzalloc(sizeof(struct postern_file), GFP_KERNEL);
-	return filp->private_data ? 0 : -ENOMEM;
+	struct postern_file *file = kzalloc(sizeof(*file), GFP_KERNEL);
+
+	filp->private_data = file;
+	return file ? 0 : -ENOMEM;
 }
 
 /* After the last mapping is gone. */

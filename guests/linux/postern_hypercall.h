@@ -24,13 +24,22 @@ static inline bool postern_present(void)
 }
 
 /* Only where postern_present(). Clobbers memory: what was written before is there for the peer. */
-static inline long postern_hypercall(unsigned long number, unsigned long first,
-				     unsigned long second)
+static inline long postern_hypercall3(unsigned long number, unsigned long first,
+				      unsigned long second, unsigned long third)
 {
 	long result;
 
-	asm volatile("vmcall" : "=a"(result) : "a"(number), "D"(first), "S"(second) : "memory");
+	asm volatile("vmcall"
+		     : "=a"(result)
+		     : "a"(number), "D"(first), "S"(second), "d"(third)
+		     : "memory");
 	return result;
+}
+
+static inline long postern_hypercall(unsigned long number, unsigned long first,
+				     unsigned long second)
+{
+	return postern_hypercall3(number, first, second, 0);
 }
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "postern_gate.h"
 #include "postern_hypercall.h"
+#include "postern_member.h"
 #include "postern_nic.h"
 
 /* Interrupts the peer. A peer that is not running misses nothing: it looks when it opens. */
@@ -33,6 +34,8 @@ static const char *const postern_fault_names[POSTERN_FAULTS] = {
 	[POSTERN_FAULT_PAD] = "a wrong pad",
 	[POSTERN_FAULT_LENGTH] = "a record's length",
 	[POSTERN_FAULT_META] = "a record's flags",
+	[POSTERN_FAULT_POSTED] = "its posted buffers",
+	[POSTERN_FAULT_LENT] = "a lent payload outside of its pool",
 };
 
 /* Says once for each generation of the peer that it broke the ring. */
@@ -45,14 +48,14 @@ static void postern_report_fault(struct postern_queue *queue)
 					    queue->reported_generation != ring->peer_generation)) {
 		postern_count(queue, POSTERN_BROKEN);
 		if (net_ratelimit())
-			netdev_warn(queue->nic->dev, "the peer broke the ring: %s\n",
-				    postern_fault_names[fault]);
+			netdev_warn(queue->nic->dev, "queue %u: the peer broke the ring: %s\n",
+				    queue->index, postern_fault_names[fault]);
 	}
 	queue->reported_fault = fault;
 	queue->reported_generation = ring->peer_generation;
 }
 
-/* The first queue is the interface's carrier. */
+/* A link's first queue is the interface's carrier. */
 static void postern_set_carrier(struct postern_queue *queue, bool up)
 {
 	struct net_device *dev = queue->nic->dev;
@@ -69,24 +72,32 @@ static void postern_set_carrier(struct postern_queue *queue, bool up)
 		netdev_info(dev, "link down\n");
 }
 
+static void postern_set_up(struct postern_queue *queue, bool up)
+{
+	if (queue->nic->member) {
+		postern_member_set_up(queue, up);
+		return;
+	}
+	WRITE_ONCE(queue->up, up);
+	if (queue->index == 0)
+		postern_set_carrier(queue, up);
+}
+
 /* Follows the ring's state. NAPI only. */
 static void postern_update_queue(struct postern_queue *queue)
 {
 	struct netdev_queue *txq = postern_txq(queue);
-	bool up = postern_port_works(&queue->port) && READ_ONCE(queue->nic->peer_runs);
+	bool up = postern_port_works(&queue->port) && postern_peer_runs(queue);
 
 	if (likely(up == queue->up))
 		return;
-	WRITE_ONCE(queue->up, up);
-	if (queue->index == 0)
-		postern_set_carrier(queue, up);
-	if (!up) {
-		__netif_tx_lock(txq, smp_processor_id());
+	postern_set_up(queue, up);
+	__netif_tx_lock(txq, smp_processor_id());
+	if (!up)
 		postern_tx_purge(queue);
-		__netif_tx_unlock(txq);
-	}
 	/* Also of a queue that is down: what the stack still has for it is to be dropped. */
-	netif_tx_wake_queue(txq);
+	postern_tx_restart(queue);
+	__netif_tx_unlock(txq);
 }
 
 /* Follows the peer to another generation, or tells it that it broke the ring. NAPI only. */
@@ -113,7 +124,7 @@ static void postern_report_error(struct postern_queue *queue)
 		if (net_ratelimit())
 			netdev_warn(queue->nic->dev, "a crossing failed: %s\n",
 				    closed ? "the view is not open"
-					   : "the peer has revoked its section");
+					   : "the peer has taken back what it reached");
 	}
 	queue->reported_error = true;
 	postern_update_queue(queue);
@@ -121,7 +132,12 @@ static void postern_report_error(struct postern_queue *queue)
 
 static int postern_open_ring(struct postern_queue *queue)
 {
-	return postern_port_open(&queue->port, queue->nic->dev->mtu, (u32)get_cycles());
+	int err = postern_port_open(&queue->port, queue->nic->dev->mtu, (u32)get_cycles());
+
+	postern_limit_reset(queue);
+	if (!err)
+		postern_pool_begin(queue);
+	return err;
 }
 
 /* After a crossing failed: begins anew if the window can be reached again. A crossing may have
@@ -156,12 +172,15 @@ int postern_poll(struct napi_struct *napi, int budget)
 		postern_sync(queue);
 	postern_update_queue(queue);
 	done = postern_receive(queue, budget);
-	if (netif_tx_queue_stopped(postern_txq(queue)))
+	if (netif_xmit_stopped(postern_txq(queue)))
 		postern_wake_queue(queue);
 	if (done == budget) {
 		postern_count(queue, POSTERN_BUSY_POLLS);
 		return budget;
 	}
+	if (postern_busy_polled(queue))
+		return done;
+	postern_tx_look(queue);
 	/* Armed while still scheduled: an interrupt from here on is remembered by NAPI, and
 	 * napi_complete_done then polls again. */
 	if (!postern_port_arm_rx(port))
@@ -182,11 +201,18 @@ static irqreturn_t postern_ring_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
+static bool postern_wants_other_mode(const struct postern_nic *nic, u32 link)
+{
+	return !nic->member && link & POSTERN_LINK_OTHER_MODE;
+}
+
 static void postern_read_link(struct postern_nic *nic)
 {
 	u32 link = readl(nic->registers + POSTERN_REG_LINK);
 
-	WRITE_ONCE(nic->peer_runs, (link & POSTERN_LINK_PEER_RUNS) != 0);
+	WRITE_ONCE(nic->link, link);
+	if (postern_wants_other_mode(nic, link))
+		schedule_work(&nic->mode_work);
 }
 
 static void postern_schedule(struct postern_nic *nic)
@@ -195,6 +221,13 @@ static void postern_schedule(struct postern_nic *nic)
 
 	for (i = 0; i < postern_used(nic); i++)
 		napi_schedule(&nic->queues[i].napi);
+}
+
+void postern_look(struct postern_nic *nic)
+{
+	local_bh_disable();
+	postern_schedule(nic);
+	local_bh_enable();
 }
 
 static irqreturn_t postern_link_interrupt(int irq, void *data)
@@ -238,6 +271,9 @@ static void postern_place_queue(struct postern_queue *queue)
 		return;
 	cpu = cpumask_local_spread(queue->index, dev_to_node(&queue->nic->pdev->dev));
 	irq_set_affinity_and_hint(postern_queue_irq(queue), cpumask_of(cpu));
+	/* A member's queue is chosen by where a packet goes. */
+	if (queue->nic->member)
+		return;
 	if (!zalloc_cpumask_var(&senders, GFP_KERNEL))
 		return;
 	for (cpu = queue->index; cpu < nr_cpu_ids; cpu += count)
@@ -311,8 +347,7 @@ static int postern_open_rings(struct postern_nic *nic)
 	return first;
 }
 
-/* Opens the port's view, if it needs one: for all queues. */
-static int postern_open_view(struct postern_nic *nic)
+int postern_open_view(struct postern_nic *nic)
 {
 	unsigned int i;
 	int view;
@@ -327,7 +362,7 @@ static int postern_open_view(struct postern_nic *nic)
 	return 0;
 }
 
-static void postern_close_view(struct postern_nic *nic)
+void postern_close_view(struct postern_nic *nic)
 {
 	if (nic->gated)
 		postern_view_close(nic->number);
@@ -341,20 +376,47 @@ static void postern_ring_all(struct postern_nic *nic)
 		postern_doorbell(&nic->queues[i], POSTERN_LINK_DOORBELLS);
 }
 
+/* Nobody sends or receives. */
+static void postern_close_port(struct postern_nic *nic)
+{
+	postern_close_rings(nic);
+	postern_pool_close(nic);
+	postern_close_view(nic);
+}
+
+void postern_follow_mode(struct postern_nic *nic)
+{
+	unsigned int i;
+
+	ASSERT_RTNL();
+	if (!postern_wants_other_mode(nic, readl(nic->registers + POSTERN_REG_LINK)))
+		return;
+	/* To write it, whatever the value, is to be ready. */
+	writel(0, nic->registers + POSTERN_REG_MODE);
+	nic->gated = readl(nic->registers + POSTERN_REG_MODE) != POSTERN_MODE_OPEN;
+	for (i = 0; i < nic->queue_count; i++)
+		nic->queues[i].port.gated = nic->gated;
+	netdev_info(nic->dev, "the link's mode is now %s\n", nic->gated ? "gated" : "open");
+}
+
 static int postern_open_port(struct postern_nic *nic)
 {
 	int err;
 
 	if (nic->user)
 		return -EBUSY;
+	postern_follow_mode(nic);
 	err = postern_open_view(nic);
 	if (err)
 		return err;
-	err = postern_open_rings(nic);
+	err = postern_pool_open(nic);
 	if (err) {
-		postern_close_rings(nic);
 		postern_close_view(nic);
+		return err;
 	}
+	err = postern_open_rings(nic);
+	if (err)
+		postern_close_port(nic);
 	return err;
 }
 
@@ -364,13 +426,23 @@ static void postern_start_queues(struct postern_nic *nic)
 {
 	unsigned int i;
 
+	if (nic->member)
+		postern_member_start(nic);
 	for (i = 0; i < postern_used(nic); i++)
 		napi_enable(&nic->queues[i].napi);
 	netif_tx_start_all_queues(nic->dev);
 	postern_ring_all(nic);
-	local_bh_disable();
-	postern_schedule(nic);
-	local_bh_enable();
+	postern_look(nic);
+}
+
+/* What other devices redirect to here asks this, not the stack's state of the queue. */
+static void postern_stop_xdp(struct postern_queue *queue)
+{
+	struct netdev_queue *txq = postern_txq(queue);
+
+	__netif_tx_lock_bh(txq);
+	WRITE_ONCE(queue->up, false);
+	__netif_tx_unlock_bh(txq);
 }
 
 /* Afterwards nobody sends or receives. */
@@ -382,12 +454,19 @@ static void postern_stop_queues(struct postern_nic *nic)
 		napi_disable(&nic->queues[i].napi);
 	netif_carrier_off(nic->dev);
 	/* After the last NAPI, which may have started a queue again. */
-	netif_tx_disable(nic->dev);
-	for (i = 0; i < postern_used(nic); i++)
+	if (nic->member)
+		postern_member_stop(nic);
+	else
+		netif_tx_disable(nic->dev);
+	for (i = 0; i < postern_used(nic); i++) {
+		postern_stop_xdp(&nic->queues[i]);
+		postern_stall_end(&nic->queues[i]);
 		postern_tx_purge(&nic->queues[i]);
+		postern_limit_reset(&nic->queues[i]);
+	}
 }
 
-static int postern_open(struct net_device *dev)
+int postern_open(struct net_device *dev)
 {
 	struct postern_nic *nic = netdev_priv(dev);
 	int err;
@@ -398,8 +477,7 @@ static int postern_open(struct net_device *dev)
 		return err;
 	err = postern_request_irqs(nic);
 	if (err) {
-		postern_close_rings(nic);
-		postern_close_view(nic);
+		postern_close_port(nic);
 		return err;
 	}
 	/* After the interrupt is enabled: a change between the two is not missed. */
@@ -409,7 +487,7 @@ static int postern_open(struct net_device *dev)
 	return 0;
 }
 
-static int postern_stop(struct net_device *dev)
+int postern_stop(struct net_device *dev)
 {
 	struct postern_nic *nic = netdev_priv(dev);
 
@@ -419,10 +497,39 @@ static int postern_stop(struct net_device *dev)
 	netif_tx_disable(dev);
 	postern_free_irqs(nic);
 	postern_stop_queues(nic);
-	postern_close_rings(nic);
-	postern_close_view(nic);
+	postern_close_port(nic);
 	postern_ring_all(nic);
 	return 0;
+}
+
+/* An interface that is down takes the mode up when it opens. For the peer the link goes down and
+ * comes up again. */
+static void postern_change_mode(struct work_struct *work)
+{
+	struct postern_nic *nic = container_of(work, struct postern_nic, mode_work);
+	int err = 0;
+
+	rtnl_lock();
+	if (nic->open && postern_wants_other_mode(nic, READ_ONCE(nic->link))) {
+		postern_stop(nic->dev);
+		err = postern_open(nic->dev);
+	}
+	rtnl_unlock();
+	if (err)
+		netdev_err(nic->dev, "it cannot be opened in its new mode (%d)\n", err);
+}
+
+static void postern_mode_end(void *data)
+{
+	struct postern_nic *nic = data;
+
+	cancel_work_sync(&nic->mode_work);
+}
+
+int postern_mode_init(struct postern_nic *nic)
+{
+	INIT_WORK(&nic->mode_work, postern_change_mode);
+	return devm_add_action_or_reset(&nic->pdev->dev, postern_mode_end, nic);
 }
 
 int postern_reset(struct postern_nic *nic)
@@ -459,6 +566,10 @@ static int postern_change_mtu(struct net_device *dev, int mtu)
 	struct postern_nic *nic = netdev_priv(dev);
 	unsigned int i;
 
+	if (rtnl_dereference(nic->xdp_program) && mtu > POSTERN_XDP_MTU_MAX) {
+		netdev_err(dev, "with an XDP program the MTU is at most %u\n", POSTERN_XDP_MTU_MAX);
+		return -EINVAL;
+	}
 	dev->mtu = mtu;
 	for (i = 0; nic->open && i < postern_used(nic); i++)
 		postern_port_set_mtu(&nic->queues[i].port, mtu);
@@ -481,10 +592,8 @@ static void postern_get_stats(struct net_device *dev, struct rtnl_link_stats64 *
 }
 
 /*
- * No ndo_tx_timeout: when the ring gets room again is the peer's business, and a peer that takes
- * its time must not bring a kernel warning about here. `ethtool --reset` opens the rings anew.
- * No byte queue limits either: they would need a doorbell for each batch that the peer has
- * consumed, and the peer asks for none while it polls.
+ * No ndo_tx_timeout: postern_stall.h says why, and what there is instead. `ethtool --reset` opens
+ * the rings anew.
  */
 const struct net_device_ops postern_netdev_ops = {
 	.ndo_open = postern_open,
@@ -493,6 +602,9 @@ const struct net_device_ops postern_netdev_ops = {
 	.ndo_select_queue = postern_select_queue,
 	.ndo_change_mtu = postern_change_mtu,
 	.ndo_get_stats64 = postern_get_stats,
+	.ndo_eth_ioctl = postern_ioctl,
+	.ndo_bpf = postern_bpf,
+	.ndo_xdp_xmit = postern_xdp_xmit,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Postern's NIC: one end of a link between two virtual machines.
+ * Postern's NIC: one end of a link between two virtual machines, or a member's place in a network
+ * of several (postern_member.h).
  *
  * A packet is copied into this end's section of the link's window and out of the peer's; the
  * hypervisor takes part only in doorbells. abi/pci.h has the device, abi/ring.h the window and
@@ -16,6 +17,7 @@
 #include "abi/dev.h"
 #include "abi/pci.h"
 #include "postern_hypercall.h"
+#include "postern_member.h"
 #include "postern_nic.h"
 
 #define POSTERN_MTU_MAX (65535u - ETH_HLEN)
@@ -41,12 +43,14 @@ static int postern_map_registers(struct postern_nic *nic)
 	if (magic != POSTERN_NIC_MAGIC || abi != POSTERN_NIC_ABI)
 		return dev_err_probe(device, -ENODEV, "unknown device: magic %#x, ABI %u\n", magic,
 				     abi);
-	if (mode != POSTERN_MODE_OPEN && mode != POSTERN_MODE_GATED)
+	if (mode > POSTERN_MODE_DIRECT)
 		return dev_err_probe(device, -ENODEV, "unknown link mode %u\n", mode);
 	if (queues == 0 || queues > POSTERN_QUEUES_MAX)
 		return dev_err_probe(device, -ENODEV, "no port has %u queues\n", queues);
 	nic->queue_count = queues;
-	nic->gated = mode == POSTERN_MODE_GATED;
+	nic->gated = mode != POSTERN_MODE_OPEN;
+	if (mode == POSTERN_MODE_DIRECT)
+		nic->pool_size = readl(nic->registers + POSTERN_REG_POOL_SIZE);
 	nic->number = readl(nic->registers + POSTERN_REG_PORT);
 	nic->has_hypercalls = postern_present();
 	return 0;
@@ -58,13 +62,18 @@ static int postern_init_queue(struct postern_queue *queue, u8 *window, u32 secti
 	struct postern_nic *nic = queue->nic;
 	u32 slice = section / nic->queue_count;
 	u8 *own = window + queue->index * (size_t)slice;
+	const void *peer = own + section;
 	int err;
 
-	if (!postern_ring_init(&queue->port.ring, own, own + section, slice))
+	if (nic->member)
+		peer = postern_member_peer(queue, peer);
+	if (!postern_ring_init(&queue->port.ring, own, peer, slice))
 		return dev_err_probe(&nic->pdev->dev, -ENODEV,
 				     "no section of %#x bytes has %u queues\n", section,
 				     nic->queue_count);
 	queue->port.gated = nic->gated;
+	postern_stall_init(queue);
+	postern_limit_init(queue);
 	err = postern_tx_init(queue);
 	return err ? err : postern_rx_init(queue);
 }
@@ -136,7 +145,7 @@ struct postern_nic *postern_find_nic(u32 number)
 	list_for_each_entry(nic, &postern_nics, list) {
 		if (nic->number == number)
 			return nic;
-		if (!any || (!nic->user && !netif_running(nic->dev)))
+		if (!nic->member && (!any || (!nic->user && !netif_running(nic->dev))))
 			any = nic;
 	}
 	return number == POSTERN_DEV_ANY ? any : NULL;
@@ -150,6 +159,11 @@ static void postern_unlist(void *data)
 	postern_dev_detach(nic);
 	list_del(&nic->list);
 	rtnl_unlock();
+}
+
+static void postern_release_xdp(void *data)
+{
+	postern_xdp_release(data);
 }
 
 static int postern_list(struct postern_nic *nic)
@@ -183,7 +197,13 @@ static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = postern_map_registers(nic);
 	if (err)
 		return err;
+	err = id->device == POSTERN_PCI_MEMBER ? postern_member_init(nic) : 0;
+	if (err)
+		return err;
 	err = postern_map_window(nic);
+	if (err)
+		return err;
+	err = postern_pool_init(nic);
 	if (err)
 		return err;
 	pci_set_master(pdev);
@@ -203,7 +223,13 @@ static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		netif_napi_add(dev, &nic->queues[i].napi, postern_poll);
 	netif_carrier_off(dev);
 	pci_set_drvdata(pdev, nic);
+	err = postern_mode_init(nic);
+	if (err)
+		return err;
 	err = postern_list(nic);
+	if (err)
+		return err;
+	err = devm_add_action_or_reset(&pdev->dev, postern_release_xdp, nic);
 	if (err)
 		return err;
 	return devm_register_netdev(&pdev->dev, dev);
@@ -221,8 +247,38 @@ static void postern_shutdown(struct pci_dev *pdev)
 	rtnl_unlock();
 }
 
+/* Sleep: the rings are closed, and afterwards opened anew. */
+static int postern_suspend(struct device *device)
+{
+	struct postern_nic *nic = dev_get_drvdata(device);
+
+	rtnl_lock();
+	netif_device_detach(nic->dev);
+	if (netif_running(nic->dev))
+		postern_stop(nic->dev);
+	rtnl_unlock();
+	return 0;
+}
+
+static int postern_resume(struct device *device)
+{
+	struct postern_nic *nic = dev_get_drvdata(device);
+	int err = 0;
+
+	rtnl_lock();
+	if (netif_running(nic->dev))
+		err = postern_open(nic->dev);
+	if (!err)
+		netif_device_attach(nic->dev);
+	rtnl_unlock();
+	return err;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(postern_pm, postern_suspend, postern_resume);
+
 static const struct pci_device_id postern_ids[] = {
 	{PCI_DEVICE(POSTERN_PCI_VENDOR, POSTERN_PCI_NIC)},
+	{PCI_DEVICE(POSTERN_PCI_VENDOR, POSTERN_PCI_MEMBER)},
 	{},
 };
 MODULE_DEVICE_TABLE(pci, postern_ids);
@@ -233,6 +289,7 @@ static struct pci_driver postern_driver = {
 	.id_table = postern_ids,
 	.probe = postern_probe,
 	.shutdown = postern_shutdown,
+	.driver.pm = pm_sleep_ptr(&postern_pm),
 };
 
 static int __init postern_init(void)
@@ -241,9 +298,12 @@ static int __init postern_init(void)
 
 	if (err)
 		return err;
+	postern_clock_register();
 	err = pci_register_driver(&postern_driver);
-	if (err)
+	if (err) {
+		postern_clock_unregister();
 		postern_dev_unregister();
+	}
 	return err;
 }
 
@@ -252,11 +312,12 @@ static void __exit postern_exit(void)
 {
 	postern_dev_unregister();
 	pci_unregister_driver(&postern_driver);
+	postern_clock_unregister();
 }
 
 module_init(postern_init);
 module_exit(postern_exit);
 
-MODULE_DESCRIPTION("Network driver for Postern's links between virtual machines");
+MODULE_DESCRIPTION("Network driver for Postern's links and networks of virtual machines");
 MODULE_AUTHOR("The Postern project");
 MODULE_LICENSE("Dual BSD/GPL");

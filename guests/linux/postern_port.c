@@ -51,6 +51,15 @@ void postern_gated_look(struct postern_port *port, struct postern_gate_batch *ba
 	port->armed = result & POSTERN_GATE_WAIT;
 }
 
+void postern_gated_post(struct postern_port *port, struct postern_gate_post *post)
+{
+	post->ring = &port->ring;
+	post->done = 0;
+	postern_cross(port, POSTERN_GATE_RING_POST, post);
+	if (READ_ONCE(port->error))
+		post->done = 0;
+}
+
 unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece *pieces)
 {
 	const struct skb_shared_info *shared = skb_shinfo(skb);

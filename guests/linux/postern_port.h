@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * One end of a link, whatever its mode: abi/ring_ops.h's functions on the window where it is
- * mapped (mode open), or through the gate (mode gated). The locking is the ring's.
+ * mapped (mode open), or through the gate (modes gated and direct). The locking is the ring's.
  *
  * A crossing can fail: the view was closed, or the peer has revoked its section. `error` tells, and
  * from then on the port does nothing and has nothing until postern_port_open().
@@ -16,6 +16,7 @@
 struct postern_port {
 	struct postern_ring ring;
 	bool gated;
+	u64 tx_kept; /* bytes of the ring that sending leaves free; the transmit lock's */
 	/* Of a gated port: */
 	bool stale; /* the last look found something to sync with */
 	bool armed; /* the last look found nothing and asked for a doorbell */
@@ -23,13 +24,15 @@ struct postern_port {
 	long error; /* POSTERN_ERR_, of a crossing */
 };
 
-/* The slow half: mode gated only. */
+/* The slow half: a port through the gate only. */
 long postern_gated_call(struct postern_port *port, u32 function, u64 bytes);
 /* Sets `done` to 0 when the crossing fails. */
 long postern_gated_batch(struct postern_port *port, u32 function, struct postern_gate_batch *batch);
 /* Looks for packets, and notes whether there is something to sync with, or a doorbell to wait for.
  * NAPI only. */
 void postern_gated_look(struct postern_port *port, struct postern_gate_batch *batch, bool arm);
+/* Posts buffers, and sets `done` to how many. NAPI only, or before it runs. */
+void postern_gated_post(struct postern_port *port, struct postern_gate_post *post);
 /* Points `pieces`, of which there are up to MAX_SKB_FRAGS + 1, to the packet's bytes: all in memory
  * that the kernel always has mapped. Returns how many there are. */
 unsigned int postern_pieces(const struct sk_buff *skb, struct postern_gate_piece *pieces);
@@ -55,13 +58,19 @@ static inline bool postern_port_ails(const struct postern_port *port)
 /* Bytes of the ring that must be free for the queue to run: a pad and a record of any size. */
 static inline u64 postern_port_tx_low(const struct postern_port *port)
 {
-	return postern_ring_record_room(&port->ring);
+	return postern_ring_record_room(&port->ring) + port->tx_kept;
 }
 
 /* Bytes free at which a stopped queue starts again: more, so that it does not stop at once. */
 static inline u64 postern_port_tx_high(const struct postern_port *port)
 {
-	return port->ring.data_size / 4 * 3;
+	return port->ring.data_size - (port->ring.data_size - port->tx_kept) / 4;
+}
+
+/* Of the ring, at least so much is used, so that these two are in order. */
+static inline u64 postern_port_tx_least(const struct postern_port *port)
+{
+	return 2 * postern_ring_record_room(&port->ring);
 }
 
 /* Of a gated port, what the last look found. */
@@ -78,22 +87,20 @@ static inline bool postern_port_sync(struct postern_port *port)
 	return postern_gated_call(port, POSTERN_GATE_RING_SYNC, 0) & POSTERN_GATE_DOORBELL;
 }
 
-/* Is there room enough to start a stopped queue? */
-static inline bool postern_port_room(struct postern_port *port)
+/* Are so many bytes of the ring free? */
+static inline bool postern_port_room(struct postern_port *port, u64 bytes)
 {
 	if (!port->gated)
-		return postern_ring_room(&port->ring, postern_port_tx_high(port));
-	return !(postern_gated_call(port, POSTERN_GATE_RING_ROOM, postern_port_tx_high(port)) &
-		 POSTERN_GATE_FULL);
+		return postern_ring_room(&port->ring, bytes);
+	return !(postern_gated_call(port, POSTERN_GATE_RING_ROOM, bytes) & POSTERN_GATE_FULL);
 }
 
-/* Asks for a doorbell when there is that room. False: there is already. */
-static inline bool postern_port_arm_tx(struct postern_port *port)
+/* Asks for a doorbell when they are. False: they are already. */
+static inline bool postern_port_arm_tx(struct postern_port *port, u64 bytes)
 {
 	if (!port->gated)
-		return postern_ring_arm_tx(&port->ring, postern_port_tx_high(port));
-	return postern_gated_call(port, POSTERN_GATE_RING_ARM_TX, postern_port_tx_high(port)) &
-	       POSTERN_GATE_WAIT;
+		return postern_ring_arm_tx(&port->ring, bytes);
+	return postern_gated_call(port, POSTERN_GATE_RING_ARM_TX, bytes) & POSTERN_GATE_WAIT;
 }
 
 /* Asks for a doorbell at the next packet; a gated port's last look may have. False: there is

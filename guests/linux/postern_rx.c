@@ -4,6 +4,7 @@
 #include <linux/virtio_net.h>
 #include <net/page_pool.h>
 
+#include "postern_member.h"
 #include "postern_nic.h"
 
 /* Looks for a next packet before the peer is asked to ring, for each one that came: some 1500
@@ -18,10 +19,23 @@
 /* That are kept for packets to come. */
 #define POSTERN_POOL_PAGES 128
 
+/* Where a packet's bytes go, if anywhere: to the stack, or into a page for a program to see. */
+struct postern_place {
+	struct sk_buff *skb;
+	struct page *page;
+	u32 length;
+};
+
 struct postern_rx_batch {
 	struct postern_gate_packet packets[POSTERN_BATCH_PACKETS];
 	struct postern_gate_piece pieces[POSTERN_BATCH_PIECES];
-	struct sk_buff *skbs[POSTERN_BATCH_PACKETS];
+	struct postern_place places[POSTERN_BATCH_PACKETS];
+};
+
+/* A round of receiving. */
+struct postern_round {
+	struct bpf_prog *program; /* that sees packets first, or NULL */
+	u32 longest;		  /* frame, but for large packets */
 };
 
 static void postern_destroy_pool(void *pool)
@@ -50,16 +64,14 @@ static int postern_create_pool(struct postern_queue *queue)
 
 int postern_rx_init(struct postern_queue *queue)
 {
-	if (queue->port.gated) {
-		queue->rx_batch =
-			devm_kzalloc(&queue->nic->pdev->dev, sizeof(*queue->rx_batch), GFP_KERNEL);
-		if (!queue->rx_batch)
-			return -ENOMEM;
-	}
+	queue->rx_batch =
+		devm_kzalloc(&queue->nic->pdev->dev, sizeof(*queue->rx_batch), GFP_KERNEL);
+	if (!queue->rx_batch)
+		return -ENOMEM;
 	return postern_create_pool(queue);
 }
 
-static void postern_rx_drop(struct postern_queue *queue, enum postern_counter reason)
+void postern_rx_drop(struct postern_queue *queue, enum postern_counter reason)
 {
 	postern_count(queue, reason);
 	dev_core_stats_rx_dropped_inc(queue->nic->dev);
@@ -118,22 +130,60 @@ static struct sk_buff *postern_alloc_skb(struct postern_queue *queue, u32 length
 	return skb;
 }
 
-/* For a packet that the peer has sent; NULL: it is dropped. */
-static struct sk_buff *postern_expect(struct postern_queue *queue,
-				      const struct postern_ring_meta *meta)
+static inline bool postern_is_nowhere(const struct postern_place *place)
 {
-	struct sk_buff *skb;
+	return !place->skb && !place->page;
+}
+
+static inline bool postern_is_posted(const struct postern_ring_meta *meta)
+{
+	return meta->flags & POSTERN_RECORD_POSTED;
+}
+
+/* For a packet that the peer has sent; nowhere: it is dropped. A large packet comes to a program in
+ * segments, which are cut out of an skb. */
+static struct postern_place postern_expect(struct postern_queue *queue,
+					   const struct postern_round *round,
+					   const struct postern_ring_meta *meta)
+{
+	struct postern_place place = {.length = meta->length};
 
 	if (meta->length < ETH_HLEN ||
-	    (meta->gso_type == POSTERN_GSO_NONE &&
-	     meta->length > queue->nic->dev->mtu + POSTERN_FRAME_OVERHEAD)) {
+	    (meta->gso_type == POSTERN_GSO_NONE && meta->length > round->longest)) {
 		postern_rx_drop(queue, POSTERN_RX_LENGTH);
-		return NULL;
+		return place;
 	}
-	skb = postern_alloc_skb(queue, meta->length);
-	if (!skb)
+	if (unlikely(round->program) && meta->gso_type == POSTERN_GSO_NONE)
+		place.page = postern_xdp_page(queue);
+	else if (postern_is_posted(meta))
+		place.skb = postern_alloc_linear(queue, min(meta->length, POSTERN_POOL_HEAD));
+	else
+		place.skb = postern_alloc_skb(queue, meta->length);
+	if (postern_is_nowhere(&place))
 		postern_rx_drop(queue, POSTERN_RX_NO_MEMORY);
-	return skb;
+	return place;
+}
+
+/* Counts the packet as dropped, and frees its place. */
+static void postern_refuse(struct postern_queue *queue, const struct postern_place *place,
+			   enum postern_counter reason)
+{
+	postern_rx_drop(queue, reason);
+	if (place->page)
+		postern_xdp_put(queue, place->page);
+	else
+		kfree_skb(place->skb);
+}
+
+/* Copies the packet to its place. */
+static void postern_fill(const struct postern_place *place, const void *payload)
+{
+	if (unlikely(place->page))
+		postern_copy(postern_xdp_frame(place->page), payload, place->length);
+	else if (likely(!skb_is_nonlinear(place->skb)))
+		postern_copy(place->skb->data, payload, place->length);
+	else
+		skb_store_bits(place->skb, 0, payload, place->length);
 }
 
 /* Gives the packet its checksum and GSO state, after the kernel's own checks for virtio devices.
@@ -177,26 +227,78 @@ static bool postern_may_merge(__be16 protocol)
 	}
 }
 
-/* Gives the packet, with its bytes in it, to the stack: at once, or by the list that the caller
- * hands over. */
-static void postern_deliver(struct postern_queue *queue, struct sk_buff *skb,
-			    const struct postern_ring_meta *meta, struct list_head *list)
+/* Gives the packet to the stack. At once, so that what is freed there the next packet gets; to
+ * collect packets for netif_receive_skb_list is of use for the protocols above only. */
+static void postern_hand_over(struct postern_queue *queue, struct sk_buff *skb)
 {
-	struct net_device *dev = queue->nic->dev;
-
-	if (unlikely(!postern_apply_meta(skb, meta))) {
-		postern_rx_drop(queue, POSTERN_RX_REFUSED);
-		kfree_skb(skb);
-		return;
-	}
-	postern_count(queue, POSTERN_RX_PACKETS);
-	postern_add(queue, POSTERN_RX_BYTES, meta->length);
-	skb->protocol = eth_type_trans(skb, dev);
+	skb->protocol = eth_type_trans(skb, queue->nic->dev);
 	skb_record_rx_queue(skb, queue->index);
 	if (postern_may_merge(skb->protocol))
 		napi_gro_receive(&queue->napi, skb);
 	else
-		list_add_tail(&skb->list, list);
+		netif_receive_skb(skb);
+}
+
+/* Shows a large packet, which it takes, to the program by segments. */
+static void postern_show_segments(struct postern_queue *queue, const struct postern_round *round,
+				  struct sk_buff *skb, const struct postern_ring_meta *meta)
+{
+	struct sk_buff *segments = postern_xdp_cut(skb, meta), *segment, *next;
+
+	if (!segments)
+		postern_rx_drop(queue, POSTERN_RX_REFUSED);
+	skb_list_walk_safe(segments, segment, next)
+	{
+		skb_mark_not_on_list(segment);
+		skb = postern_xdp_run_segment(queue, round->program, segment, meta);
+		if (skb)
+			postern_hand_over(queue, skb);
+	}
+}
+
+/* Shows a packet to the program, and gives the stack what it leaves to it. */
+static void postern_show(struct postern_queue *queue, const struct postern_round *round,
+			 const struct postern_place *place, const struct postern_ring_meta *meta)
+{
+	struct sk_buff *skb;
+
+	if (place->skb) {
+		postern_show_segments(queue, round, place->skb, meta);
+		return;
+	}
+	skb = postern_xdp_run(queue, round->program, place->page, meta);
+	if (skb)
+		postern_hand_over(queue, skb);
+}
+
+/* Of a member: would the switch have let the packet pass? */
+static bool postern_accepts(const struct postern_queue *queue, const struct postern_place *place)
+{
+	if (place->page)
+		return postern_member_accepts(queue, postern_xdp_frame(place->page), place->length);
+	return postern_member_accepts(queue, place->skb->data, skb_headlen(place->skb));
+}
+
+/* What becomes of the packet, with its bytes in its place. */
+static void postern_deliver(struct postern_queue *queue, const struct postern_round *round,
+			    const struct postern_place *place, const struct postern_ring_meta *meta)
+{
+	if (queue->nic->member && unlikely(!postern_accepts(queue, place))) {
+		postern_refuse(queue, place, POSTERN_RX_FILTERED);
+		return;
+	}
+	if (unlikely(place->skb && !postern_apply_meta(place->skb, meta))) {
+		postern_refuse(queue, place, POSTERN_RX_REFUSED);
+		return;
+	}
+	postern_count(queue, POSTERN_RX_PACKETS);
+	postern_add(queue, POSTERN_RX_BYTES, meta->length);
+	if (unlikely(round->program)) {
+		postern_show(queue, round, place, meta);
+		return;
+	}
+	postern_stamp_apply(&queue->nic->stamps, place->skb, meta);
+	postern_hand_over(queue, place->skb);
 }
 
 static void postern_release(struct postern_queue *queue)
@@ -206,12 +308,13 @@ static void postern_release(struct postern_queue *queue)
 }
 
 /* Takes what is there now, `budget` packets at most. */
-static int postern_take_open(struct postern_queue *queue, int budget, struct list_head *list)
+static int postern_take_open(struct postern_queue *queue, int budget,
+			     const struct postern_round *round)
 {
 	struct postern_ring *ring = &queue->port.ring;
 	struct postern_ring_reader reader = postern_ring_read_begin(ring);
 	struct postern_ring_meta meta;
-	struct sk_buff *skb;
+	struct postern_place place;
 	const void *payload;
 	int done = 0;
 
@@ -219,76 +322,114 @@ static int postern_take_open(struct postern_queue *queue, int budget, struct lis
 	while (done < budget && reader.tail - ring->published_tail < ring->data_size / 4 &&
 	       (payload = postern_ring_read_next(&reader, &meta)) != NULL) {
 		done++;
-		skb = postern_expect(queue, &meta);
-		if (!skb)
+		place = postern_expect(queue, round, &meta);
+		if (unlikely(postern_is_nowhere(&place)))
 			continue;
-		if (likely(!skb_is_nonlinear(skb)))
-			postern_copy(skb->data, payload, meta.length);
-		else
-			skb_store_bits(skb, 0, payload, meta.length);
-		postern_deliver(queue, skb, &meta, list);
+		postern_fill(&place, payload);
+		postern_deliver(queue, round, &place, &meta);
 	}
 	postern_ring_read_end(ring, &reader);
 	postern_release(queue);
 	return done;
 }
 
-static int postern_receive_open(struct postern_queue *queue, int budget, struct list_head *list)
+static int postern_receive_open(struct postern_queue *queue, int budget,
+				const struct postern_round *round)
 {
 	int done = 0, taken;
 
 	do {
-		taken = postern_take_open(queue, budget - done, list);
+		taken = postern_take_open(queue, budget - done, round);
 		done += taken;
 	} while (taken > 0 && done < budget);
 	return done;
 }
 
-/* Makes packets for the first of the `found` ones. Returns for how many: not for all when the
- * pieces run out. The gate drops a packet without pieces. */
-static unsigned int postern_expect_batch(struct postern_queue *queue, unsigned int found)
+/* Points `pieces` to the packet's place. Returns how many there are. */
+static unsigned int postern_place_pieces(const struct postern_place *place,
+					 struct postern_gate_piece *pieces)
+{
+	if (place->skb)
+		return postern_pieces(place->skb, pieces);
+	if (!place->page)
+		return 0;
+	pieces[0] = (struct postern_gate_piece){postern_xdp_frame(place->page), place->length};
+	return 1;
+}
+
+/* Makes places for the first of the `found` packets. Returns for how many: not for all when the
+ * pieces run out. The gate drops a packet without pieces, unless it is in the pool already. */
+static unsigned int postern_expect_batch(struct postern_queue *queue,
+					 const struct postern_round *round, unsigned int found)
 {
 	struct postern_rx_batch *batch = queue->rx_batch;
 	unsigned int used = 0, i;
 
 	for (i = 0; i < found && used + POSTERN_PACKET_PIECES <= POSTERN_BATCH_PIECES; i++) {
 		struct postern_gate_packet *packet = &batch->packets[i];
-		struct sk_buff *skb = postern_expect(queue, &packet->meta);
+		struct postern_place *place = &batch->places[i];
 
-		batch->skbs[i] = skb;
+		*place = (struct postern_place){};
+		if (!postern_is_posted(&packet->meta))
+			*place = postern_expect(queue, round, &packet->meta);
 		packet->pieces = &batch->pieces[used];
-		packet->piece_count = skb ? postern_pieces(skb, packet->pieces) : 0;
+		packet->piece_count = postern_place_pieces(place, packet->pieces);
 		used += packet->piece_count;
 	}
 	return i;
 }
 
-/* Gives the first `taken` of the `expected` packets to the stack. Of a packet that the peer has
- * changed since it was looked at, not all bytes may be written. */
-static void postern_deliver_batch(struct postern_queue *queue, unsigned int taken,
-				  unsigned int expected, struct list_head *list)
+/* Is it still the packet that the place was made for? */
+static bool postern_fits(const struct postern_place *place, const struct postern_ring_meta *meta)
+{
+	return meta->length == place->length &&
+	       (!place->page || meta->gso_type == POSTERN_GSO_NONE);
+}
+
+/* A packet in the pool gets its place when it has been taken. */
+static void postern_deliver_posted(struct postern_queue *queue, const struct postern_round *round,
+				   const struct postern_ring_meta *meta)
+{
+	struct postern_place place = postern_expect(queue, round, meta);
+
+	postern_count(queue, POSTERN_RX_POSTED);
+	if (place.skb)
+		postern_pool_fill(queue, place.skb, meta->length);
+	else
+		postern_pool_copy(queue, place.page ? postern_xdp_frame(place.page) : NULL,
+				  meta->length);
+	if (!postern_is_nowhere(&place))
+		postern_deliver(queue, round, &place, meta);
+}
+
+/* Delivers the first `taken` of the `expected` packets. Of a packet that the peer has changed since
+ * it was looked at, not all bytes may be written. */
+static void postern_deliver_batch(struct postern_queue *queue, const struct postern_round *round,
+				  unsigned int taken, unsigned int expected)
 {
 	struct postern_rx_batch *batch = queue->rx_batch;
 	unsigned int i;
 
 	for (i = 0; i < expected; i++) {
-		struct sk_buff *skb = batch->skbs[i];
+		const struct postern_place *place = &batch->places[i];
 		const struct postern_ring_meta *meta = &batch->packets[i].meta;
 
-		if (!skb)
-			continue;
-		if (i < taken && meta->length == skb->len) {
-			postern_deliver(queue, skb, meta, list);
-			continue;
+		const bool posted = i < taken && postern_is_posted(meta);
+
+		if (!postern_is_nowhere(place)) {
+			if (i < taken && !posted && postern_fits(place, meta))
+				postern_deliver(queue, round, place, meta);
+			else
+				postern_refuse(queue, place, POSTERN_RX_LENGTH);
 		}
-		postern_rx_drop(queue, POSTERN_RX_LENGTH);
-		kfree_skb(skb);
+		if (posted)
+			postern_deliver_posted(queue, round, meta);
 	}
 }
 
 /* A round that finds nothing is one crossing, which also asks for a doorbell. */
 static int postern_receive_gated(struct postern_queue *queue, int budget, bool arm,
-				 struct list_head *list)
+				 const struct postern_round *round)
 {
 	struct postern_gate_batch batch = {.packets = queue->rx_batch->packets};
 	unsigned int found, expected;
@@ -301,12 +442,12 @@ static int postern_receive_gated(struct postern_queue *queue, int budget, bool a
 		if (!found || queue->port.stale)
 			break;
 		arm = false;
-		expected = postern_expect_batch(queue, found);
+		expected = postern_expect_batch(queue, round, found);
 		batch.count = expected;
 		if (postern_gated_batch(&queue->port, POSTERN_GATE_RING_TAKE, &batch) &
 		    POSTERN_GATE_DOORBELL)
 			postern_doorbell(queue, POSTERN_RX_DOORBELLS);
-		postern_deliver_batch(queue, batch.done, expected, list);
+		postern_deliver_batch(queue, round, batch.done, expected);
 		done += batch.done;
 		if (batch.done < expected)
 			break;
@@ -317,12 +458,19 @@ static int postern_receive_gated(struct postern_queue *queue, int budget, bool a
 /* Receives what is there. A gated port that has nothing asks for a doorbell at once, if it may. */
 static int postern_receive_all(struct postern_queue *queue, int budget, bool arm)
 {
-	LIST_HEAD(list);
+	struct postern_round round = {
+		.program = postern_xdp_program(queue->nic),
+		.longest = queue->nic->dev->mtu + POSTERN_FRAME_OVERHEAD,
+	};
 	int done;
 
-	done = queue->port.gated ? postern_receive_gated(queue, budget, arm, &list)
-				 : postern_receive_open(queue, budget, &list);
-	netif_receive_skb_list(&list);
+	/* The MTU may grow as soon as the program is detached, which this round still has. */
+	if (unlikely(round.program))
+		round.longest = min_t(u32, round.longest, POSTERN_XDP_FRAME_MAX);
+	done = queue->port.gated ? postern_receive_gated(queue, budget, arm, &round)
+				 : postern_receive_open(queue, budget, &round);
+	if (unlikely(round.program))
+		postern_xdp_flush(queue);
 	return done;
 }
 
@@ -346,11 +494,19 @@ static bool postern_linger(struct postern_queue *queue, int taken)
 
 int postern_receive(struct postern_queue *queue, int budget)
 {
+	bool waits = !postern_busy_polled(queue), more;
 	int done = 0, taken;
 
 	do {
-		taken = postern_receive_all(queue, budget - done, done == 0);
+		taken = postern_receive_all(queue, budget - done, waits && queue->recent == 0);
 		done += taken;
-	} while (taken > 0 && done < budget && postern_linger(queue, taken));
+		postern_pool_refill(queue);
+		queue->recent += taken;
+		/* The next poll comes at once, and lingers then. */
+		if (done == budget)
+			break;
+		more = waits && queue->recent > 0 && postern_linger(queue, queue->recent);
+		queue->recent = 0;
+	} while (more);
 	return done;
 }

@@ -4,6 +4,7 @@
 #include <linux/tcp.h>
 #include <linux/virtio_net.h>
 
+#include "postern_member.h"
 #include "postern_nic.h"
 
 /* Packets that wait for a crossing, or, with the queue stopped, for room in the ring. */
@@ -17,8 +18,7 @@ struct postern_tx_batch {
 
 int postern_tx_init(struct postern_queue *queue)
 {
-	if (!queue->port.gated)
-		return 0;
+	/* Of an open port, too: its mode may change. */
 	queue->tx_batch =
 		devm_kzalloc(&queue->nic->pdev->dev, sizeof(*queue->tx_batch), GFP_KERNEL);
 	return queue->tx_batch ? 0 : -ENOMEM;
@@ -68,25 +68,82 @@ static bool postern_describe(const struct postern_queue *queue, const struct sk_
 	return true;
 }
 
-/* Stops the queue until the peer has made room. All that was sent is published. False: it has made
- * room already, and the queue goes on. */
-static bool postern_stop_queue(struct postern_queue *queue)
+/* Describes the packet. False for one that is to be dropped. */
+static bool postern_may_send(struct postern_queue *queue, const struct sk_buff *skb,
+			     struct postern_ring_meta *meta)
+{
+	if (unlikely(!postern_describe(queue, skb, meta))) {
+		postern_count(queue, POSTERN_TX_REFUSED);
+		return false;
+	}
+	if (queue->nic->member && unlikely(postern_member_filters(queue, skb))) {
+		postern_count(queue, POSTERN_TX_FILTERED);
+		return false;
+	}
+	return true;
+}
+
+/* Has the peer made the room that the stopped queue waits for? If not, it is asked to ring then.
+ * The queue may be stopped for two reasons, and there is one event: so for what takes longer. */
+static bool postern_tx_may_go_on(struct postern_queue *queue)
+{
+	u64 wanted = postern_limit_wanted(queue);
+
+	if (netif_tx_queue_stopped(postern_txq(queue)))
+		wanted = max(wanted, postern_port_tx_high(&queue->port));
+	return !postern_port_arm_tx(&queue->port, wanted);
+}
+
+/* The queue was stopped until the peer has made room. All that was sent is published. False: it has
+ * made room already, and the queue goes on. */
+static bool postern_tx_wait(struct postern_queue *queue)
 {
 	struct netdev_queue *txq = postern_txq(queue);
 
-	netif_tx_stop_queue(txq);
 	postern_count(queue, POSTERN_TX_STOPS);
+	if (!queue->nic->member)
+		postern_stall_watch(queue);
 	/* The full barrier in arm_tx also puts the stop before the look at the tail; with the
 	 * transmit lock in postern_wake_queue it leaves no gap. */
-	if (postern_port_arm_tx(&queue->port))
-		return true;
+	while (postern_tx_may_go_on(queue)) {
+		netif_tx_start_queue(txq);
+		postern_limit_taken(queue);
+		/* The limit may have become less. */
+		if (!netif_xmit_stopped(txq))
+			return false;
+	}
+	if (queue->nic->member)
+		postern_member_stopped(queue);
+	return true;
+}
+
+/* There is no room in the ring. As postern_tx_wait(). */
+static bool postern_stop_queue(struct postern_queue *queue)
+{
+	netif_tx_stop_queue(postern_txq(queue));
+	return postern_tx_wait(queue);
+}
+
+void postern_tx_published(struct postern_queue *queue, bool stops)
+{
+	if (unlikely(postern_limit_sent(queue, stops)))
+		postern_tx_wait(queue);
+}
+
+void postern_tx_restart(struct postern_queue *queue)
+{
+	struct netdev_queue *txq = postern_txq(queue);
+
+	postern_limit_reset(queue);
 	netif_tx_start_queue(txq);
-	return false;
+	netif_schedule_queue(txq);
 }
 
 /* The ring has the packet's bytes. */
-static void postern_sent(struct postern_queue *queue, struct sk_buff *skb)
+static void postern_sent(struct postern_queue *queue, struct sk_buff *skb,
+			 const struct postern_ring_meta *meta)
 {
+	postern_stamp_end(skb, meta);
 	postern_count(queue, POSTERN_TX_PACKETS);
 	postern_add(queue, POSTERN_TX_BYTES, skb->len);
 	/* In softirq or with it disabled, as always but in netpoll, packets are given back in
@@ -128,7 +185,7 @@ static netdev_tx_t postern_xmit_open(struct postern_queue *queue, struct sk_buff
 		if (likely(payload && postern_copy_out(skb, payload))) {
 			postern_ring_commit(ring);
 			skb_tx_timestamp(skb);
-			postern_sent(queue, skb);
+			postern_sent(queue, skb, meta);
 		} else if (payload || !postern_ring_works(ring)) {
 			postern_tx_drop(queue, skb);
 		} else {
@@ -136,8 +193,11 @@ static netdev_tx_t postern_xmit_open(struct postern_queue *queue, struct sk_buff
 		}
 	}
 	full = !postern_ring_room(ring, postern_port_tx_low(&queue->port));
-	if ((full || !more || result == NETDEV_TX_BUSY) && postern_ring_publish(ring))
-		postern_doorbell(queue, POSTERN_TX_DOORBELLS);
+	if (full || !more || result == NETDEV_TX_BUSY) {
+		if (postern_ring_publish(ring))
+			postern_doorbell(queue, POSTERN_TX_DOORBELLS);
+		postern_tx_published(queue, true);
+	}
 	if (full)
 		postern_stop_queue(queue);
 	return result;
@@ -189,8 +249,9 @@ static bool postern_flush(struct postern_queue *queue, bool more)
 	if (result & POSTERN_GATE_DOORBELL)
 		postern_doorbell(queue, POSTERN_TX_DOORBELLS);
 	for (i = 0; i < batch.done; i++)
-		postern_sent(queue, waiting->skbs[i]);
+		postern_sent(queue, waiting->skbs[i], &waiting->packets[i].meta);
 	postern_batch_advance(waiting, batch.done);
+	postern_tx_published(queue, true);
 	if (waiting->count > 0 && !postern_port_works(&queue->port))
 		postern_tx_purge(queue);
 	return waiting->count == 0 && !(result & POSTERN_GATE_FULL);
@@ -240,8 +301,16 @@ netdev_tx_t postern_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct postern_ring_meta meta;
 	netdev_tx_t result;
 
-	if (unlikely(!postern_describe(queue, skb, &meta))) {
-		postern_count(queue, POSTERN_TX_REFUSED);
+	/* Nothing before it is unpublished: the queue was stopped with all of it shown. */
+	if (nic->member && unlikely(postern_member_stalled(queue))) {
+		postern_count(queue, POSTERN_TX_GIVEN_UP);
+		postern_tx_drop(queue, skb);
+		return NETDEV_TX_OK;
+	}
+	if (likely(postern_may_send(queue, skb, &meta))) {
+		postern_stamp_record(&nic->stamps, &meta);
+		postern_stamp_begin(skb, &meta);
+	} else {
 		postern_tx_drop(queue, skb);
 		/* Packets before this one of the same batch may still be unpublished. */
 		skb = NULL;
@@ -258,8 +327,11 @@ netdev_tx_t postern_start_xmit(struct sk_buff *skb, struct net_device *dev)
 u16 postern_select_queue(struct net_device *dev, struct sk_buff *skb, struct net_device *sb_dev)
 {
 	struct postern_nic *nic = netdev_priv(dev);
-	u16 index = netdev_pick_tx(dev, skb, sb_dev);
+	u16 index;
 
+	if (nic->member)
+		return postern_member_select(nic, skb);
+	index = netdev_pick_tx(dev, skb, sb_dev);
 	return READ_ONCE(nic->queues[index].up) ? index : 0;
 }
 
@@ -268,11 +340,22 @@ void postern_wake_queue(struct postern_queue *queue)
 	struct netdev_queue *txq = postern_txq(queue);
 
 	__netif_tx_lock(txq, smp_processor_id());
-	if (netif_tx_queue_stopped(txq) && postern_port_works(&queue->port) &&
-	    postern_port_room(&queue->port)) {
+	while (netif_xmit_stopped(txq) && postern_port_works(&queue->port) &&
+	       postern_tx_may_go_on(queue)) {
 		netif_tx_wake_queue(txq);
-		if (queue->tx_batch)
+		postern_limit_taken(queue);
+		if (queue->port.gated)
 			postern_flush_all(queue);
 	}
+	__netif_tx_unlock(txq);
+}
+
+void postern_tx_look(struct postern_queue *queue)
+{
+	struct netdev_queue *txq = postern_txq(queue);
+
+	if (!postern_limit_in_flight(&queue->limit) || !__netif_tx_trylock(txq))
+		return;
+	postern_limit_look(queue);
 	__netif_tx_unlock(txq);
 }
