@@ -49,15 +49,32 @@ static int pmd_configure(struct rte_eth_dev *dev)
 static int check_frame(const struct rte_eth_dev *dev, uint16_t mtu)
 {
     const struct pmd_device *device = dev->data->dev_private;
-    uint32_t room = device->rx != NULL ? device->rx->room : UINT32_MAX;
 
-    if (frame_of(mtu) <= room ||
-        (dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0) {
+    if ((dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0) {
         return 0;
     }
-    LOG(ERR, "an MTU of %u needs mbufs of %u bytes, or the offload SCATTER; they have %u", mtu,
-        frame_of(mtu), room);
-    return -EINVAL;
+    for (unsigned i = 0; i < POSTERN_QUEUES_MAX; i++) {
+        if (device->rx[i] != NULL && frame_of(mtu) > device->rx[i]->room) {
+            LOG(ERR, "an MTU of %u needs mbufs of %u bytes, or the offload SCATTER; they have %u",
+                mtu, frame_of(mtu), device->rx[i]->room);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+/* Room for packets in all queues that receive. */
+static int prepare_queues(const struct rte_eth_dev *dev)
+{
+    const struct pmd_device *device = dev->data->dev_private;
+    int error = 0;
+
+    for (unsigned i = 0; error == 0 && i < POSTERN_QUEUES_MAX; i++) {
+        if (device->rx[i] != NULL) {
+            error = pmd_rx_prepare(device->rx[i], frame_of(dev->data->mtu), dev->data->numa_node);
+        }
+    }
+    return error;
 }
 
 static int pmd_start(struct rte_eth_dev *dev)
@@ -65,12 +82,15 @@ static int pmd_start(struct rte_eth_dev *dev)
     struct pmd_device *device = dev->data->dev_private;
     int error = check_frame(dev, dev->data->mtu);
 
-    if (error == 0 && device->rx != NULL) {
-        error = pmd_rx_prepare(device->rx, frame_of(dev->data->mtu), dev->data->numa_node);
+    if (error == 0) {
+        error = prepare_queues(dev);
     }
     if (error != 0) {
         return error;
     }
+    /* The peer sends to no other queue. */
+    postern_port_use_queues(device->port, RTE_MAX((unsigned)dev->data->nb_rx_queues,
+                                                  (unsigned)dev->data->nb_tx_queues));
     postern_port_set_mtu(device->port, dev->data->mtu);
     return postern_port_set_link(device->port, true) ? 0 : -EIO;
 }
@@ -80,8 +100,10 @@ static int pmd_stop(struct rte_eth_dev *dev)
     struct pmd_device *device = dev->data->dev_private;
 
     (void)postern_port_set_link(device->port, false);
-    if (device->rx != NULL) {
-        pmd_rx_empty(device->rx);
+    for (unsigned i = 0; i < POSTERN_QUEUES_MAX; i++) {
+        if (device->rx[i] != NULL) {
+            pmd_rx_empty(device->rx[i]);
+        }
     }
     return rte_eth_linkstatus_set(dev, &link_down);
 }
@@ -104,11 +126,12 @@ static int pmd_set_link_down(struct rte_eth_dev *dev)
 static int pmd_info(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
     const struct pmd_device *device = dev->data->dev_private;
-    uint32_t frame = postern_port_info(device->port)->max_frame;
+    const struct postern_port_info *port = postern_port_info(device->port);
+    uint32_t frame = port->max_frame;
 
     info->max_mac_addrs = 1;
-    info->max_rx_queues = 1;
-    info->max_tx_queues = 1;
+    info->max_rx_queues = (uint16_t)port->queues;
+    info->max_tx_queues = (uint16_t)port->queues;
     info->min_rx_bufsize = RTE_ETHER_MIN_LEN;
     info->max_rx_pktlen = frame;
     info->min_mtu = RTE_ETHER_MIN_MTU;
@@ -161,11 +184,11 @@ static int pmd_rx_setup(struct rte_eth_dev *dev, uint16_t number, uint16_t descr
     if (queue == NULL) {
         return -ENOMEM;
     }
-    queue->port = device->port;
+    queue->queue = postern_port_queue(device->port, number);
     queue->pool = pool;
     queue->port_id = dev->data->port_id;
     queue->room = (uint16_t)(rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM);
-    device->rx = queue;
+    device->rx[number] = queue;
     dev->data->rx_queues[number] = queue;
     return 0;
 }
@@ -174,11 +197,10 @@ static void pmd_rx_release(struct rte_eth_dev *dev, uint16_t number)
 {
     struct pmd_device *device = dev->data->dev_private;
 
-    (void)number;
-    if (device->rx != NULL) {
-        pmd_rx_empty(device->rx);
-        rte_free(device->rx);
-        device->rx = NULL;
+    if (device->rx[number] != NULL) {
+        pmd_rx_empty(device->rx[number]);
+        rte_free(device->rx[number]);
+        device->rx[number] = NULL;
     }
 }
 
@@ -193,8 +215,8 @@ static int pmd_tx_setup(struct rte_eth_dev *dev, uint16_t number, uint16_t descr
     if (queue == NULL) {
         return -ENOMEM;
     }
-    queue->port = device->port;
-    device->tx = queue;
+    queue->queue = postern_port_queue(device->port, number);
+    device->tx[number] = queue;
     dev->data->tx_queues[number] = queue;
     return 0;
 }
@@ -203,9 +225,8 @@ static void pmd_tx_release(struct rte_eth_dev *dev, uint16_t number)
 {
     struct pmd_device *device = dev->data->dev_private;
 
-    (void)number;
-    rte_free(device->tx);
-    device->tx = NULL;
+    rte_free(device->tx[number]);
+    device->tx[number] = NULL;
 }
 
 static int pmd_close(struct rte_eth_dev *dev)
@@ -215,8 +236,10 @@ static int pmd_close(struct rte_eth_dev *dev)
     if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
         return 0;
     }
-    pmd_rx_release(dev, 0);
-    pmd_tx_release(dev, 0);
+    for (uint16_t i = 0; i < POSTERN_QUEUES_MAX; i++) {
+        pmd_rx_release(dev, i);
+        pmd_tx_release(dev, i);
+    }
     postern_port_close(device->port);
     device->port = NULL;
     /* It is in the device itself. */

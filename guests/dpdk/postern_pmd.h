@@ -5,6 +5,7 @@
 
 #include <ethdev_driver.h>
 
+#include "abi/pci.h"
 #include "guests/libpostern/postern_port.h"
 
 /* Ethernet header and VLAN tag: what a frame is longer than its MTU. */
@@ -14,16 +15,17 @@
 #define PMD_BURST 32u
 
 struct pmd_rx_queue {
-    struct postern_port *port;
+    struct postern_queue *queue;
     struct rte_mempool *pool;
     uint16_t port_id;
     uint16_t room;     /* bytes of an mbuf */
     uint16_t segments; /* of a packet, at most */
     bool is_full;      /* all that packets go to is there */
+    struct postern_gate_frame frames[PMD_BURST];
+    struct rte_mbuf **mbufs; /* `segments` for each packet; NULL: given away */
+    /* With several segments: where they go. */
     struct postern_gate_packet packets[PMD_BURST];
-    /* `segments` for each packet: where it goes. */
     struct postern_gate_piece *pieces;
-    struct rte_mbuf **mbufs; /* NULL: given away */
     uint64_t no_mbuf;
     uint64_t refused; /* large TCP packets, which this driver does not cut */
 };
@@ -31,20 +33,30 @@ struct pmd_rx_queue {
 #define PMD_TX_PIECES 128u
 
 struct pmd_tx_queue {
-    struct postern_port *port;
+    struct postern_queue *queue;
+    struct postern_gate_frame frames[PMD_BURST];
+    /* For a burst with packets of several segments. */
     struct postern_gate_packet packets[PMD_BURST];
     struct postern_gate_piece pieces[PMD_TX_PIECES];
     uint64_t refused; /* of too many segments */
 };
 
+/* Of a queue. */
+struct pmd_counters {
+    struct postern_port_stats port;
+    uint64_t no_mbuf;
+    uint64_t rx_refused;
+    uint64_t tx_refused;
+};
+
 struct pmd_device {
     struct postern_port *port;
     struct rte_ether_addr mac;
-    struct pmd_rx_queue *rx;
-    struct pmd_tx_queue *tx;
-    struct postern_port_stats zero; /* what the counters were when they were reset */
-    uint64_t zero_no_mbuf;
-    uint64_t zero_refused[2];
+    /* NULL: that the application has not set up. */
+    struct pmd_rx_queue *rx[POSTERN_QUEUES_MAX];
+    struct pmd_tx_queue *tx[POSTERN_QUEUES_MAX];
+    /* What the counters were when they were reset. */
+    struct pmd_counters zero[POSTERN_QUEUES_MAX];
 };
 
 /* postern_rxtx.c: bursts, called by one thread each. */

@@ -11,6 +11,18 @@ static struct rte_mbuf **slot_mbufs(const struct pmd_rx_queue *queue, unsigned s
     return &queue->mbufs[slot * queue->segments];
 }
 
+/* Has packets go to the mbuf of that number. */
+static void set_room(struct pmd_rx_queue *queue, unsigned i)
+{
+    void *address = rte_pktmbuf_mtod(queue->mbufs[i], void *);
+
+    if (queue->segments == 1) {
+        queue->frames[i].address = address;
+    } else {
+        queue->pieces[i] = (struct postern_gate_piece){address, queue->room};
+    }
+}
+
 /* Gives all packets of a burst somewhere to go. False: the pool is empty. */
 static bool fill(struct pmd_rx_queue *queue)
 {
@@ -25,8 +37,7 @@ static bool fill(struct pmd_rx_queue *queue)
             queue->no_mbuf++;
             return false;
         }
-        queue->pieces[i] =
-            (struct postern_gate_piece){rte_pktmbuf_mtod(queue->mbufs[i], void *), queue->room};
+        set_room(queue, i);
     }
     queue->is_full = true;
     return true;
@@ -42,7 +53,7 @@ static bool fill_first(struct pmd_rx_queue *queue, unsigned count)
         return false;
     }
     for (unsigned i = 0; i < count; i++) {
-        queue->pieces[i].address = rte_pktmbuf_mtod(queue->mbufs[i], void *);
+        set_room(queue, i);
     }
     return true;
 }
@@ -105,15 +116,16 @@ static struct rte_mbuf *take_packet(struct pmd_rx_queue *queue, unsigned slot, u
     return first;
 }
 
-/* Makes the checksum that the peer has left to be made. The meta fits the length. */
-static void finish_checksum(struct rte_mbuf *mbuf, const struct postern_ring_meta *meta)
+/* Makes the checksum that the peer has left to be made. The record fits the length. */
+static void finish_checksum(struct rte_mbuf *mbuf, const struct postern_record *record)
 {
-    uint32_t place = (uint32_t)meta->csum_start + meta->csum_offset;
+    uint32_t place = (uint32_t)record->csum_start + record->csum_offset;
     uint16_t sum;
 
     /* No header that anybody knows is split so far behind. */
     if (place + sizeof(sum) > mbuf->data_len ||
-        rte_raw_cksum_mbuf(mbuf, meta->csum_start, mbuf->pkt_len - meta->csum_start, &sum) != 0) {
+        rte_raw_cksum_mbuf(mbuf, record->csum_start, mbuf->pkt_len - record->csum_start, &sum) !=
+            0) {
         return;
     }
     if (sum != 0xffff) {
@@ -124,19 +136,35 @@ static void finish_checksum(struct rte_mbuf *mbuf, const struct postern_ring_met
 }
 
 /* Of a packet that came: false, it is none for the application. */
-static bool apply_meta(struct pmd_rx_queue *queue, struct rte_mbuf *mbuf,
-                       const struct postern_ring_meta *meta)
+static bool apply_record(struct pmd_rx_queue *queue, struct rte_mbuf *mbuf,
+                         const struct postern_record *record)
 {
-    if (meta->gso_type != POSTERN_GSO_NONE || meta->length < RTE_ETHER_HDR_LEN) {
+    if (record->gso_type != POSTERN_GSO_NONE || record->length < RTE_ETHER_HDR_LEN) {
         queue->refused++;
         return false;
     }
-    if ((meta->flags & POSTERN_RECORD_CSUM) != 0) {
-        finish_checksum(mbuf, meta);
-    } else if ((meta->flags & POSTERN_RECORD_VALID) != 0) {
+    if ((record->flags & POSTERN_RECORD_CSUM) != 0) {
+        finish_checksum(mbuf, record);
+    } else if ((record->flags & POSTERN_RECORD_VALID) != 0) {
         mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
     }
     return true;
+}
+
+/* Receives into the mbufs; the frames' records say what. */
+static unsigned receive(struct pmd_rx_queue *queue, unsigned count)
+{
+    unsigned taken;
+
+    if (queue->segments == 1) {
+        return postern_rx_burst(queue->queue, queue->frames, count, queue->room);
+    }
+    taken = postern_rx_pieces(queue->queue, queue->packets, count);
+    for (unsigned i = 0; i < taken; i++) {
+        /* A meta begins as a record. */
+        memcpy(&queue->frames[i].record, &queue->packets[i].meta, sizeof(struct postern_record));
+    }
+    return taken;
 }
 
 uint16_t pmd_rx_burst(void *data, struct rte_mbuf **mbufs, uint16_t count)
@@ -148,13 +176,12 @@ uint16_t pmd_rx_burst(void *data, struct rte_mbuf **mbufs, uint16_t count)
     if (!queue->is_full && !fill(queue)) {
         return 0;
     }
-    taken = postern_rx_burst(queue->port, queue->packets, RTE_MIN(count, PMD_BURST));
+    taken = receive(queue, RTE_MIN(count, PMD_BURST));
     for (unsigned i = 0; i < taken; i++) {
-        const struct postern_ring_meta *meta = &queue->packets[i].meta;
-        struct rte_mbuf *mbuf;
+        const struct postern_record *record = &queue->frames[i].record;
+        struct rte_mbuf *mbuf = take_packet(queue, i, record->length);
 
-        mbuf = take_packet(queue, i, meta->length);
-        if (likely(meta->length != 0 && apply_meta(queue, mbuf, meta))) {
+        if (likely(record->length != 0 && apply_record(queue, mbuf, record))) {
             mbufs[given++] = mbuf;
         } else {
             rte_pktmbuf_free(mbuf);
@@ -164,6 +191,18 @@ uint16_t pmd_rx_burst(void *data, struct rte_mbuf **mbufs, uint16_t count)
         queue->is_full = queue->segments == 1 && fill_first(queue, taken);
     }
     return given;
+}
+
+/* Describes the first of the mbufs, up to one of several segments. */
+static unsigned describe_frames(struct pmd_tx_queue *queue, struct rte_mbuf **mbufs, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count && mbufs[i]->nb_segs == 1; i++) {
+        queue->frames[i].record = (struct postern_record){.length = mbufs[i]->pkt_len};
+        queue->frames[i].address = rte_pktmbuf_mtod(mbufs[i], void *);
+    }
+    return i;
 }
 
 /* Describes the mbuf by `pieces`, of which there are enough. */
@@ -181,12 +220,13 @@ static void describe(struct postern_gate_packet *packet, const struct rte_mbuf *
     packet->piece_count = count;
 }
 
-/* Describes the first of the mbufs, as many as a crossing may have. */
-static unsigned describe_burst(struct pmd_tx_queue *queue, struct rte_mbuf **mbufs, unsigned count)
+/* Describes the first of the mbufs, as many as there are pieces for. */
+static unsigned describe_packets(struct pmd_tx_queue *queue, struct rte_mbuf **mbufs,
+                                 unsigned count)
 {
     unsigned pieces = 0, i;
 
-    for (i = 0; i < count && i < PMD_BURST; i++) {
+    for (i = 0; i < count; i++) {
         if (pieces + mbufs[i]->nb_segs > PMD_TX_PIECES) {
             break;
         }
@@ -196,24 +236,36 @@ static unsigned describe_burst(struct pmd_tx_queue *queue, struct rte_mbuf **mbu
     return i;
 }
 
+/* Sends the first of the mbufs by one crossing. Returns how many are done with, and in `tried` how
+ * many it has tried: 0 when the first one has too many segments. */
+static unsigned send_some(struct pmd_tx_queue *queue, struct rte_mbuf **mbufs, unsigned count,
+                          unsigned *tried)
+{
+    count = RTE_MIN(count, PMD_BURST);
+    *tried = describe_frames(queue, mbufs, count);
+    if (likely(*tried == count)) {
+        return postern_tx_burst(queue->queue, queue->frames, count);
+    }
+    *tried = describe_packets(queue, mbufs, count);
+    return *tried != 0 ? postern_tx_pieces(queue->queue, queue->packets, *tried) : 0;
+}
+
 uint16_t pmd_tx_burst(void *data, struct rte_mbuf **mbufs, uint16_t count)
 {
     struct pmd_tx_queue *queue = data;
     unsigned done = 0;
 
     while (done < count) {
-        unsigned described = describe_burst(queue, mbufs + done, count - done);
-        unsigned sent;
+        unsigned tried, sent = send_some(queue, mbufs + done, count - done, &tried);
 
-        if (unlikely(described == 0)) {
+        if (unlikely(tried == 0)) {
             queue->refused++;
             rte_pktmbuf_free(mbufs[done++]);
             continue;
         }
-        sent = postern_tx_burst(queue->port, queue->packets, described);
         rte_pktmbuf_free_bulk(mbufs + done, sent);
         done += sent;
-        if (sent < described) {
+        if (sent < tried) {
             break;
         }
     }

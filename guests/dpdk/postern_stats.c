@@ -2,42 +2,49 @@
 /* The driver's counters. */
 #include "guests/dpdk/postern_pmd.h"
 
-static uint64_t no_mbuf(const struct pmd_device *device)
+static void read_counters(const struct pmd_device *device, unsigned i, struct pmd_counters *now)
 {
-    return device->rx != NULL ? device->rx->no_mbuf : 0;
+    postern_queue_stats(postern_port_queue(device->port, i), &now->port);
+    now->no_mbuf = device->rx[i] != NULL ? device->rx[i]->no_mbuf : 0;
+    now->rx_refused = device->rx[i] != NULL ? device->rx[i]->refused : 0;
+    now->tx_refused = device->tx[i] != NULL ? device->tx[i]->refused : 0;
 }
 
-static uint64_t rx_refused(const struct pmd_device *device)
+static unsigned queues_of(const struct pmd_device *device)
 {
-    return device->rx != NULL ? device->rx->refused : 0;
+    return postern_port_info(device->port)->queues;
 }
 
-static uint64_t tx_refused(const struct pmd_device *device)
+static void add_queue(const struct pmd_device *device, unsigned i, struct rte_eth_stats *stats)
 {
-    return device->tx != NULL ? device->tx->refused : 0;
+    const struct pmd_counters *zero = &device->zero[i];
+    struct pmd_counters now;
+
+    read_counters(device, i, &now);
+    stats->q_ipackets[i] = now.port.rx_packets - zero->port.rx_packets;
+    stats->q_ibytes[i] = now.port.rx_bytes - zero->port.rx_bytes;
+    stats->q_opackets[i] = now.port.tx_packets - zero->port.tx_packets;
+    stats->q_obytes[i] = now.port.tx_bytes - zero->port.tx_bytes;
+    stats->q_errors[i] =
+        now.port.rx_dropped - zero->port.rx_dropped + now.rx_refused - zero->rx_refused;
+    stats->ipackets += stats->q_ipackets[i];
+    stats->ibytes += stats->q_ibytes[i];
+    stats->opackets += stats->q_opackets[i];
+    stats->obytes += stats->q_obytes[i];
+    stats->ierrors += stats->q_errors[i];
+    stats->oerrors +=
+        now.port.tx_refused - zero->port.tx_refused + now.tx_refused - zero->tx_refused;
+    stats->rx_nombuf += now.no_mbuf - zero->no_mbuf;
 }
 
+/* The caller has zeroed them. */
 int pmd_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
     const struct pmd_device *device = dev->data->dev_private;
-    const struct postern_port_stats *zero = &device->zero;
-    struct postern_port_stats now;
 
-    postern_port_stats(device->port, &now);
-    stats->ipackets = now.rx_packets - zero->rx_packets;
-    stats->ibytes = now.rx_bytes - zero->rx_bytes;
-    stats->ierrors =
-        now.rx_dropped - zero->rx_dropped + rx_refused(device) - device->zero_refused[0];
-    stats->rx_nombuf = no_mbuf(device) - device->zero_no_mbuf;
-    stats->opackets = now.tx_packets - zero->tx_packets;
-    stats->obytes = now.tx_bytes - zero->tx_bytes;
-    stats->oerrors =
-        now.tx_refused - zero->tx_refused + tx_refused(device) - device->zero_refused[1];
-    stats->q_ipackets[0] = stats->ipackets;
-    stats->q_ibytes[0] = stats->ibytes;
-    stats->q_opackets[0] = stats->opackets;
-    stats->q_obytes[0] = stats->obytes;
-    stats->q_errors[0] = stats->ierrors;
+    for (unsigned i = 0; i < queues_of(device); i++) {
+        add_queue(device, i, stats);
+    }
     return 0;
 }
 
@@ -45,10 +52,9 @@ int pmd_stats_reset(struct rte_eth_dev *dev)
 {
     struct pmd_device *device = dev->data->dev_private;
 
-    postern_port_stats(device->port, &device->zero);
-    device->zero_no_mbuf = no_mbuf(device);
-    device->zero_refused[0] = rx_refused(device);
-    device->zero_refused[1] = tx_refused(device);
+    for (unsigned i = 0; i < queues_of(device); i++) {
+        read_counters(device, i, &device->zero[i]);
+    }
     return 0;
 }
 
@@ -73,23 +79,31 @@ int pmd_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *nam
     return (int)RTE_DIM(xstats);
 }
 
-static uint64_t counter(const struct postern_port_stats *stats, unsigned i)
+/* Of all queues, since they were reset. */
+static uint64_t sum(const struct pmd_device *device, size_t offset)
 {
-    return *(const uint64_t *)((const char *)stats + xstats[i].offset);
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < queues_of(device); i++) {
+        struct pmd_counters now;
+
+        read_counters(device, i, &now);
+        value += *(const uint64_t *)((const char *)&now.port + offset) -
+                 *(const uint64_t *)((const char *)&device->zero[i].port + offset);
+    }
+    return value;
 }
 
 int pmd_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *values, unsigned size)
 {
     const struct pmd_device *device = dev->data->dev_private;
-    struct postern_port_stats now;
 
     if (size < RTE_DIM(xstats)) {
         return (int)RTE_DIM(xstats);
     }
-    postern_port_stats(device->port, &now);
     for (unsigned i = 0; i < RTE_DIM(xstats); i++) {
         values[i].id = i;
-        values[i].value = counter(&now, i) - counter(&device->zero, i);
+        values[i].value = sum(device, xstats[i].offset);
     }
     return (int)RTE_DIM(xstats);
 }

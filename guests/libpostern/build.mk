@@ -2,7 +2,7 @@
 # libpostern for programs in Linux guests, and the program `packets` that goes by it.
 
 LIBPOSTERN := $(GUESTS)/libpostern/libpostern.a
-LIBPOSTERN_OBJECTS := $(patsubst %,$(GUESTS)/libpostern/%.o,port device)
+LIBPOSTERN_OBJECTS := $(patsubst %,$(GUESTS)/libpostern/%.o,port queue burst device)
 # -fPIC: it also goes into shared objects.
 LIBPOSTERN_CFLAGS := $(WARNINGS) -O2 -g -I. -fPIC -ffile-prefix-map=$(CURDIR)=. -MMD -MP
 

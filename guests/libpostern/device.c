@@ -20,12 +20,12 @@ struct device_port {
     void *window;
 };
 
-static void ring(void *context)
+static void ring(void *context, unsigned queue)
 {
     const struct device_port *device = context;
 
     /* A peer whose VM does not run misses nothing: it looks when it opens. */
-    (void)ioctl(device->file, POSTERN_DEV_DOORBELL);
+    (void)ioctl(device->file, POSTERN_DEV_DOORBELL, (unsigned long)queue);
 }
 
 static bool peer_runs(void *context)
@@ -66,6 +66,7 @@ static int attach(struct device_port *device, uint32_t mtu)
         .own = device->window,
         .peer = (const uint8_t *)device->window + section,
         .section_size = section,
+        .queues = device->taken.queues,
         .ring = ring,
         .peer_runs = peer_runs,
         .context = device,

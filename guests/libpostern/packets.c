@@ -10,6 +10,7 @@
  *   count=10000  packets                size=64    bytes of each; 0: of all from 60 to 1514
  *   burst=32     packets at once        ahead=256  exchange: packets on their way
  *   port=N       the port; any          wait=20    seconds, for the peer and for packets
+ *   queue=0      the port's queue; those behind it are not used
  *
  * What a burst takes is the difference of two TSCs, in Bochs instructions. Exit codes: 0 done; 1 it
  * failed, or nothing came; 2 wrong usage.
@@ -39,16 +40,16 @@ struct mark {
 #define CONTENT_AT (MARK_AT + sizeof(struct mark))
 
 static struct {
-    uint64_t count, size, burst, port, ahead, wait;
-} options = {10000, 64, 32, POSTERN_DEV_ANY, 256, 20};
+    uint64_t count, size, burst, port, ahead, wait, queue;
+} options = {10000, 64, 32, POSTERN_DEV_ANY, 256, 20, 0};
 
 static struct postern_port *port;
+static struct postern_queue *queue;
 static uint32_t run;
 
-/* A burst's packets, of one piece each. */
+/* A burst's packets. */
 struct burst {
-    struct postern_gate_packet packets[BURST_MAX];
-    struct postern_gate_piece pieces[BURST_MAX];
+    struct postern_gate_frame frames[BURST_MAX];
     uint8_t buffers[BURST_MAX][BUFFER];
 };
 static struct burst out, in;
@@ -59,12 +60,12 @@ struct cost {
     uint64_t empty_ticks, empty_bursts;
 };
 
+/* Touches all of it, so that no burst is the first to. */
 static void set_up(struct burst *burst)
 {
     for (unsigned i = 0; i < BURST_MAX; i++) {
-        burst->pieces[i] = (struct postern_gate_piece){burst->buffers[i], BUFFER};
-        burst->packets[i] =
-            (struct postern_gate_packet){.pieces = &burst->pieces[i], .piece_count = 1};
+        memset(burst->buffers[i], 0xff, BUFFER);
+        burst->frames[i] = (struct postern_gate_frame){.address = burst->buffers[i]};
     }
 }
 
@@ -108,8 +109,7 @@ static void make_frame(struct burst *burst, unsigned slot, uint32_t number)
     for (uint32_t i = CONTENT_AT; i < size; i++) {
         frame[i] = content(number, i);
     }
-    burst->pieces[slot].size = size;
-    burst->packets[slot].meta = (struct postern_ring_meta){.length = size};
+    burst->frames[slot].record = (struct postern_record){.length = size};
 }
 
 /* Is it packet `number` as it was sent, or with its addresses swapped? */
@@ -195,7 +195,7 @@ static int do_send(void)
         uint64_t left = options.count - sent;
         unsigned wanted = (unsigned)(left < options.burst ? left : options.burst);
         uint64_t start = __builtin_ia32_rdtsc();
-        unsigned done = postern_tx_burst(port, out.packets, wanted);
+        unsigned done = postern_tx_burst(queue, out.frames, wanted);
 
         count_burst(&cost, start, done);
         sent += done;
@@ -204,7 +204,7 @@ static int do_send(void)
         }
     }
     /* The peer skips what it has not received when this end closes. */
-    while (!postern_tx_done(port) && !is_stalled(false)) {
+    while (!postern_tx_done(queue) && !is_stalled(false)) {
     }
     print_cost("send", &cost);
     return finish(sent == options.count, "sent", sent);
@@ -217,7 +217,7 @@ static int do_receive(void)
 
     while (received < options.count) {
         uint64_t start = __builtin_ia32_rdtsc();
-        unsigned done = postern_rx_burst(port, in.packets, (unsigned)options.burst);
+        unsigned done = postern_rx_burst(queue, in.frames, (unsigned)options.burst, BUFFER);
 
         count_burst(&cost, start, done);
         received += done;
@@ -234,7 +234,7 @@ static bool check_burst(unsigned count, uint64_t *back)
 {
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *frame = in.buffers[i];
-        uint32_t length = in.packets[i].meta.length;
+        uint32_t length = in.frames[i].record.length;
         struct mark mark;
 
         memcpy(&mark, frame + MARK_AT, sizeof(mark));
@@ -265,7 +265,7 @@ static unsigned send_more(uint64_t sent, uint64_t back)
     for (unsigned i = 0; i < most; i++) {
         make_frame(&out, i, (uint32_t)(sent + i));
     }
-    return most != 0 ? postern_tx_burst(port, out.packets, (unsigned)most) : 0;
+    return most != 0 ? postern_tx_burst(queue, out.frames, (unsigned)most) : 0;
 }
 
 static int do_exchange(void)
@@ -274,7 +274,7 @@ static int do_exchange(void)
 
     while (back < options.count) {
         unsigned done = send_more(sent, back);
-        unsigned came = postern_rx_burst(port, in.packets, (unsigned)options.burst);
+        unsigned came = postern_rx_burst(queue, in.frames, (unsigned)options.burst, BUFFER);
 
         sent += done;
         if (!check_burst(came, &back) || is_stalled(came != 0)) {
@@ -286,7 +286,7 @@ static int do_exchange(void)
 
 static bool wait_for_link(void)
 {
-    while (!postern_port_link(port)) {
+    while (!postern_port_link(port) || !postern_queue_link(queue)) {
         if (is_stalled(false)) {
             printf("packets: there is no peer\n");
             return false;
@@ -305,6 +305,7 @@ static bool read_option(const char *word)
         {"count", &options.count, 1, UINT32_MAX}, {"size", &options.size, 0, FRAME_MAX},
         {"burst", &options.burst, 1, BURST_MAX},  {"port", &options.port, 0, UINT32_MAX},
         {"ahead", &options.ahead, 1, UINT32_MAX}, {"wait", &options.wait, 1, 3600},
+        {"queue", &options.queue, 0, 255},
     };
     const char *equals = strchr(word, '=');
     char *end;
@@ -321,6 +322,18 @@ static bool read_option(const char *word)
     return false;
 }
 
+/* The queues behind the one that is used are closed: nobody receives from them. */
+static bool use_queue(void)
+{
+    queue = postern_port_queue(port, (unsigned)options.queue);
+    if (queue == NULL) {
+        printf("packets: the port has %u queues\n", postern_port_info(port)->queues);
+        return false;
+    }
+    postern_port_use_queues(port, (unsigned)options.queue + 1);
+    return postern_port_set_link(port, true);
+}
+
 static int work(int (*what)(void))
 {
     int error = postern_port_open((uint32_t)options.port, FRAME_MAX - MARK_AT, &port);
@@ -333,7 +346,7 @@ static int work(int (*what)(void))
     run = (uint32_t)__builtin_ia32_rdtsc();
     set_up(&out);
     set_up(&in);
-    if (wait_for_link()) {
+    if (use_queue() && wait_for_link()) {
         code = what();
     }
     postern_port_close(port);
@@ -359,6 +372,7 @@ int main(int count, char **words)
         }
     }
     fprintf(stderr, "usage: packets exchange|send|receive [count=] [size=] [burst=] [port=] "
-                    "[ahead=] [wait=]\n");
+                    "[ahead=] [wait=] "
+                    "[queue=]\n");
     return 2;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A port from inside: the ring and what it is reached by. */
+/* A port from inside: its queues, and what they are reached by. */
 #ifndef POSTERN_GUESTS_LIBPOSTERN_PORT_H
 #define POSTERN_GUESTS_LIBPOSTERN_PORT_H
 
+#include "abi/hypercall.h"
+#include "abi/pci.h"
 #include "guests/libpostern/postern_port.h"
 
 /* How a port reaches its window and its peer. Tests have their own. */
@@ -11,14 +13,15 @@ struct postern_port_device {
     uint32_t view;
     void *own; /* the sections */
     const void *peer;
-    uint64_t section_size;
-    void (*ring)(void *context);      /* the doorbell */
-    bool (*peer_runs)(void *context); /* does the peer's VM? */
+    uint64_t section_size; /* of all queues together */
+    unsigned queues;
+    void (*ring)(void *context, unsigned queue); /* the doorbell */
+    bool (*peer_runs)(void *context);            /* does the peer's VM? */
     void *context;
 };
 
 /* What one direction has for itself, in cache lines of its own. */
-struct postern_port_half {
+struct postern_queue_half {
     uint32_t busy; /* a burst or a sync is in it */
     uint64_t packets;
     uint64_t bytes;
@@ -29,25 +32,86 @@ struct postern_port_half {
     uint64_t errors;
 } __attribute__((aligned(64)));
 
-struct postern_port {
+struct postern_queue {
     struct postern_ring ring;
-    struct postern_port_half rx;
-    struct postern_port_half tx;
-    struct postern_port_device device;
-    struct postern_port_info info;
-    uint32_t mtu;
+    struct postern_queue_half rx;
+    struct postern_queue_half tx;
+    postern_gate_t gate; /* never NULL */
+    uint32_t view;
+    uint32_t index;
+    const struct postern_port *port;
     int64_t error;  /* of a crossing, POSTERN_ERR_: the ring has to be opened again */
     uint32_t delay; /* bursts until that is tried */
 };
 
+struct postern_port {
+    struct postern_queue queues[POSTERN_QUEUES_MAX];
+    struct postern_port_device device;
+    struct postern_port_info info;
+    unsigned used; /* queues */
+    uint32_t mtu;
+};
+
 /*
- * Sets the port up over the device and opens its ring. The caller has set `info.number`, `mac`, and
- * zeroed the rest. False: no section has that size, or it cannot be reached.
+ * Sets the port up over the device and opens its rings. The caller has set `info.number`, `mac`,
+ * and zeroed the rest. False: no queue's slice has that size, or the window cannot be reached.
  */
 bool postern_port_attach(struct postern_port *port, const struct postern_port_device *device,
                          uint32_t mtu);
 
-/* Closes its ring. */
+/* Closes its rings. */
 void postern_port_detach(struct postern_port *port);
+
+/* A counter has one writer; it may be read at any time. */
+static inline void postern_queue_add(uint64_t *counter, uint64_t value)
+{
+    __atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
+}
+
+/* Keeps another thread out of a half. False: one is in it. */
+static inline bool postern_queue_enter(struct postern_queue_half *half)
+{
+    /* Partner: the release in postern_queue_leave. */
+    return __atomic_exchange_n(&half->busy, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static inline void postern_queue_leave(struct postern_queue_half *half)
+{
+    __atomic_store_n(&half->busy, 0, __ATOMIC_RELEASE);
+}
+
+static inline bool postern_queue_failed(const struct postern_queue *queue)
+{
+    return __builtin_expect(__atomic_load_n(&queue->error, __ATOMIC_RELAXED) != 0, 0);
+}
+
+/* A crossing by one who has entered the half. Errors but ARGUMENT are noted. */
+static inline int64_t postern_queue_cross(struct postern_queue *queue,
+                                          struct postern_queue_half *half, uint32_t function,
+                                          void *arguments)
+{
+    int64_t result = queue->gate(queue->view, function, arguments);
+
+    postern_queue_add(&half->crossings, 1);
+    if (__builtin_expect(result < 0 && result != POSTERN_ERR_ARGUMENT, 0)) {
+        postern_queue_add(&half->errors, 1);
+        __atomic_store_n(&queue->error, result, __ATOMIC_RELAXED);
+    }
+    return result;
+}
+
+/* queue.c. The caller has entered the half, where there is one. */
+
+/* Sets the queue up over its slices. False: it has no size of a section. */
+bool postern_queue_init(struct postern_queue *queue, const struct postern_port *port,
+                        unsigned index);
+/* Nobody else is in a burst. */
+bool postern_queue_open(struct postern_queue *queue, struct postern_queue_half *half);
+void postern_queue_close(struct postern_queue *queue);
+/* Does what a result asks for: rings, and follows the peer. */
+void postern_queue_heed(struct postern_queue *queue, struct postern_queue_half *half,
+                        int64_t result);
+/* In place of a burst, after a crossing failed. */
+void postern_queue_recover(struct postern_queue *queue, struct postern_queue_half *half);
 
 #endif

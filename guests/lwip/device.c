@@ -31,13 +31,20 @@ static void pci_write(uint32_t device, uint32_t offset, uint32_t value)
     outl(PCI_DATA, value);
 }
 
+static bool is_nic(uint32_t device)
+{
+    uint32_t id = pci_read(device, 0);
+
+    return id == (POSTERN_PCI_NIC << 16 | POSTERN_PCI_VENDOR) ||
+           id == (POSTERN_PCI_MEMBER << 16 | POSTERN_PCI_VENDOR);
+}
+
 /* The number of the first NIC on the bus, PCI_DEVICES for none. */
 static uint32_t find(void)
 {
     uint32_t device = 0;
 
-    while (device < PCI_DEVICES &&
-           pci_read(device, 0) != (POSTERN_PCI_NIC << 16 | POSTERN_PCI_VENDOR)) {
+    while (device < PCI_DEVICES && !is_nic(device)) {
         device++;
     }
     return device;
@@ -78,9 +85,10 @@ static void turn_msix_on(const struct device *device, uint32_t number)
     if (at == 0) {
         give_up("postern-lwip: the NIC has no MSI-X\n");
     }
-    set_vector(device, POSTERN_VECTOR_QUEUE(0), VECTOR_RING);
-    set_vector(device, POSTERN_VECTOR_LINK(read32(device->registers + POSTERN_REG_QUEUES)),
-               VECTOR_LINK);
+    for (uint32_t queue = 0; queue < device->queues; queue++) {
+        set_vector(device, POSTERN_VECTOR_QUEUE(queue), VECTOR_RING);
+    }
+    set_vector(device, POSTERN_VECTOR_LINK(device->queues), VECTOR_LINK);
     pci_write(number, at, pci_read(number, at) | MSIX_ENABLE);
 }
 
@@ -101,6 +109,15 @@ static void read_registers(struct device *device)
     device->port = read32(registers + POSTERN_REG_PORT);
     device->section_size = read32(registers + POSTERN_REG_SECTION_SIZE);
     device->queues = read32(registers + POSTERN_REG_QUEUES);
+    device->lanes = 1;
+    device->end = read32(registers + POSTERN_REG_END);
+    if (device_is_member(device)) {
+        device->lanes = read32(registers + POSTERN_REG_LANES);
+        device->to_switch = read32(registers + POSTERN_REG_SWITCH);
+    }
+    if (device->queues > POSTERN_QUEUES_MAX) {
+        give_up("postern-lwip: no NIC has %u queues\n", device->queues);
+    }
     for (unsigned i = 0; i < sizeof(device->mac); i++) {
         device->mac[i] = (uint8_t)(mac >> 8 * i);
     }
@@ -116,12 +133,14 @@ bool device_find(struct device *device)
     pci_write(number, PCI_COMMAND, pci_read(number, PCI_COMMAND) | COMMAND_MEMORY);
     device->registers = (volatile uint8_t *)read_bar(number, POSTERN_BAR_REGISTERS);
     device->window = read_bar(number, POSTERN_BAR_WINDOW);
+    device->fdb =
+        pci_read(number, 0) >> 16 == POSTERN_PCI_MEMBER ? read_bar(number, POSTERN_BAR_FDB) : 0;
     read_registers(device);
     turn_msix_on(device, number);
     return true;
 }
 
-bool device_peer_runs(const struct device *device)
+uint32_t device_link(const struct device *device)
 {
-    return (read32(device->registers + POSTERN_REG_LINK) & POSTERN_LINK_PEER_RUNS) != 0;
+    return read32(device->registers + POSTERN_REG_LINK);
 }

@@ -9,18 +9,28 @@
 struct device {
     volatile uint8_t *registers; /* BAR 0 */
     uint64_t window;             /* where BAR 2 is */
+    uint64_t fdb;                /* of a network's member: where BAR 4 is; else 0 */
     uint32_t section_size;
-    uint32_t queues; /* of which this guest uses the first */
+    uint32_t queues;
+    uint32_t lanes;     /* bit q: queue q is used. Of a link, the first one only */
+    uint32_t end;       /* which end of the link, or which member */
+    uint32_t to_switch; /* of a member: the lane */
     uint32_t port;
     uint32_t mode; /* POSTERN_MODE_ */
     uint8_t mac[6];
 };
 
-/* Finds the first NIC, turns its memory on, and has its two vectors come as VECTOR_RING and
- * VECTOR_LINK. False if there is none; one that it does not know ends the guest. */
+/* Finds the first NIC, of a link or of a network, turns its memory on, and has the vectors of its
+ * queues come as VECTOR_RING and the last one as VECTOR_LINK. False if there is none; one that it
+ * does not know ends the guest. */
 bool device_find(struct device *device);
 
-/* Is the VM of the other end running? Costs an exit. */
-bool device_peer_runs(const struct device *device);
+/* Bit q: what queue q leads to is running. Costs an exit. */
+uint32_t device_link(const struct device *device);
+
+static inline bool device_is_member(const struct device *device)
+{
+    return device->fdb != 0;
+}
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "abi/guest.h"
+#include "guests/lwip/burst.h"
 #include "guests/lwip/console.h"
 #include "guests/lwip/cpu.h"
 #include "guests/lwip/echo.h"
@@ -88,7 +89,7 @@ static void say_ready(void)
 {
     print("postern-lwip: %s is ready (lwIP %s, %s, link %s, TSC %lu)\n", options.hostname,
           LWIP_VERSION_STRING, options.dhcp ? "dhcp" : ip4addr_ntoa(netif_ip4_addr(&nic.netif)),
-          nic.port.gated ? "gated" : "open", rdtsc());
+          nic.lanes[0].port.gated ? "gated" : "open", rdtsc());
 }
 
 static void wait(void)
@@ -120,10 +121,12 @@ void main(uint64_t info)
     add_interface();
     http_start(&source);
     echo_start();
+    burst_start();
     (void)lwiperf_start_tcp_server_default(on_iperf_end, NULL);
     say_ready();
     for (;;) {
-        bool busy = nic_poll(&nic);
+        bool busy = burst_poll();
+        busy = nic_poll(&nic) || busy;
         sys_check_timeouts();
         if (!busy) {
             wait();

@@ -8,8 +8,8 @@
 #include "guests/lwip/console.h"
 #include "guests/lwip/interrupts.h"
 #include "guests/lwip/offload.h"
+#include "guests/lwip/paging.h"
 
-#define MTU        1500u
 #define BATCH      16u
 #define PIECES_MAX 64u
 /* lwIP makes these; those of TCP and UDP are left to the record's flags. */
@@ -18,26 +18,34 @@
      NETIF_CHECKSUM_CHECK_ICMP)
 #define CHECKSUMS_TRANSPORT (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
 
-static void ring(struct nic *nic, int64_t bits)
+/* The lane that a frame takes; NULL: the network's rules drop it. */
+static struct lane *choose(struct nic *nic, const uint8_t *frame, uint32_t length)
 {
-    if ((bits & POSTERN_GATE_DOORBELL) != 0) {
-        nic->counters.doorbells++;
-        port_doorbell(&nic->port);
+    struct postern_fdb_frame parsed;
+    int answer;
+
+    if (!device_is_member(&nic->device)) {
+        return &nic->lanes[0];
     }
+    answer = postern_fdb_parse(frame, length, &parsed) ? postern_fdb_lookup(&nic->reader, &parsed)
+                                                       : POSTERN_FDB_DROP;
+    if (answer == POSTERN_FDB_DROP) {
+        return NULL;
+    }
+    return answer >= 0 && nic->by_queue[answer]->up ? nic->by_queue[answer]
+                                                    : nic->by_queue[nic->device.to_switch];
 }
 
-static void flush(struct nic *nic)
+/* Would the network's switch have let the frame pass that came on this lane? */
+static bool accepts(const struct nic *nic, const struct lane *lane, const struct pbuf *p)
 {
-    if (nic->unflushed) {
-        nic->unflushed = false;
-        ring(nic, port_flush(&nic->port));
-    }
-}
+    struct postern_fdb_frame parsed;
 
-/* Bytes of the ring at which it is worth while to send again. */
-static uint64_t enough_room(const struct nic *nic)
-{
-    return nic->port.ring.data_size / 2;
+    if (!device_is_member(&nic->device) || lane->port.queue == nic->device.to_switch) {
+        return true;
+    }
+    return postern_fdb_parse(p->payload, p->len, &parsed) &&
+           postern_fdb_accepts(&nic->reader, lane->port.queue, &parsed);
 }
 
 /* Sending. */
@@ -49,27 +57,34 @@ static err_t transmit(struct netif *netif, struct pbuf *p)
     struct nic *nic = netif->state;
     struct postern_gate_piece pieces[PIECES_MAX];
     struct postern_gate_packet packet = {.pieces = pieces};
+    struct lane *lane = choose(nic, p->payload, p->len);
     bool sent;
 
+    if (lane == NULL) {
+        /* Gone, as if the switch had dropped it. */
+        nic->counters.tx_filtered++;
+        return ERR_OK;
+    }
     for (const struct pbuf *q = p; q != NULL && packet.piece_count < PIECES_MAX; q = q->next) {
         pieces[packet.piece_count++] = (struct postern_gate_piece){q->payload, q->len};
     }
     if (!offload_describe(p->payload, p->len, p->tot_len, &packet.meta) ||
-        pbuf_clen(p) > PIECES_MAX || p->tot_len > nic->port.ring.max_payload) {
+        pbuf_clen(p) > PIECES_MAX || p->tot_len > lane->port.ring.max_payload) {
         nic->counters.tx_dropped++;
         return ERR_ARG;
     }
-    ring(nic, port_send(&nic->port, &packet, &sent));
+    lane_ring(lane, port_send(&lane->port, &packet, &sent));
     if (!sent) {
-        if (!port_works(&nic->port)) {
+        if (!port_works(&lane->port)) {
             nic->counters.tx_dropped++;
             return ERR_IF;
         }
         nic->counters.tx_full++;
-        nic->out_of_room = true;
+        lane->out_of_room = true;
         return ERR_MEM;
     }
-    nic->unflushed = true;
+    lane->unflushed = true;
+    lane->tx_packets++;
     nic->counters.tx_packets++;
     nic->counters.tx_bytes += p->tot_len;
     return ERR_OK;
@@ -101,10 +116,17 @@ static struct pbuf *expect(struct nic *nic, struct postern_gate_packet *packet,
  * is a segment like any other, so it need not be cut. lwIP has no checksum state for each packet,
  * but one for the interface, and looks at it before input() returns.
  */
-static void deliver(struct nic *nic, struct pbuf *p, const struct postern_ring_meta *meta)
+static void deliver(struct nic *nic, struct lane *lane, struct pbuf *p,
+                    const struct postern_ring_meta *meta)
 {
     bool trusted = offload_trusts(meta);
 
+    if (!accepts(nic, lane, p)) {
+        nic->counters.rx_filtered++;
+        pbuf_free(p);
+        return;
+    }
+    lane->rx_packets++;
     nic->counters.rx_packets++;
     nic->counters.rx_bytes += meta->length;
     nic->counters.rx_large += meta->gso_type != POSTERN_GSO_NONE ? 1 : 0;
@@ -116,7 +138,8 @@ static void deliver(struct nic *nic, struct pbuf *p, const struct postern_ring_m
 }
 
 /* Takes the packets that a look has found. What the peer has changed since then is dropped. */
-static void receive(struct nic *nic, struct postern_gate_packet *packets, uint32_t found)
+static void receive(struct nic *nic, struct lane *lane, struct postern_gate_packet *packets,
+                    uint32_t found)
 {
     struct postern_gate_piece pieces[BATCH];
     struct pbuf *buffers[BATCH];
@@ -125,13 +148,13 @@ static void receive(struct nic *nic, struct postern_gate_packet *packets, uint32
     for (uint32_t i = 0; i < found; i++) {
         buffers[i] = expect(nic, &packets[i], &pieces[i]);
     }
-    ring(nic, port_take(&nic->port, packets, found, &taken));
+    lane_ring(lane, port_take(&lane->port, packets, found, &taken));
     for (uint32_t i = 0; i < found; i++) {
         if (buffers[i] == NULL) {
             continue;
         }
         if (i < taken && packets[i].meta.length == buffers[i]->tot_len) {
-            deliver(nic, buffers[i], &packets[i].meta);
+            deliver(nic, lane, buffers[i], &packets[i].meta);
             continue;
         }
         nic->counters.rx_dropped++;
@@ -141,53 +164,30 @@ static void receive(struct nic *nic, struct postern_gate_packet *packets, uint32
 
 /* The link. */
 
+static bool any_lane_up(const struct nic *nic)
+{
+    bool up = false;
+
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        up = up || nic->lanes[i].up;
+    }
+    return up;
+}
+
 static void follow_link(struct nic *nic)
 {
-    bool up = port_works(&nic->port) && nic->peer_runs;
+    bool up = any_lane_up(nic);
 
     if (up == (netif_is_link_up(&nic->netif) != 0)) {
         return;
     }
     if (up) {
         nic->counters.links_up++;
-        print("postern-lwip: link up, the peer's MTU is %u\n", nic->port.ring.peer_mtu);
+        print("postern-lwip: link up\n");
         netif_set_link_up(&nic->netif);
     } else {
         print("postern-lwip: link down\n");
         netif_set_link_down(&nic->netif);
-    }
-}
-
-/* Says once for each generation of the peer that it broke the ring. */
-static void report_fault(struct nic *nic)
-{
-    const struct postern_ring *r = &nic->port.ring;
-
-    if (r->fault != POSTERN_FAULT_NONE && (nic->last_fault == POSTERN_FAULT_NONE ||
-                                           nic->last_fault_generation != r->peer_generation)) {
-        nic->counters.faults++;
-        print("postern-lwip: the peer broke the ring: fault %u\n", r->fault);
-    }
-    nic->last_fault = r->fault;
-    nic->last_fault_generation = r->peer_generation;
-}
-
-static void open_port(struct nic *nic)
-{
-    port_open(&nic->port, MTU);
-    nic->unflushed = false;
-    nic->out_of_room = false;
-    nic->error_known = false;
-    ring(nic, POSTERN_GATE_DOORBELL);
-}
-
-/* Says once for each time that a crossing failed: the peer has revoked its section. */
-static void report_error(struct nic *nic)
-{
-    if (nic->port.error != 0 && !nic->error_known) {
-        nic->error_known = true;
-        nic->counters.gate_errors++;
-        print("postern-lwip: a crossing failed: %ld\n", nic->port.error);
     }
 }
 
@@ -197,53 +197,70 @@ static void read_link(struct nic *nic)
 
     if (interrupts != nic->seen_link_interrupts) {
         nic->seen_link_interrupts = interrupts;
-        nic->peer_runs = device_peer_runs(&nic->device);
+        nic->link = device_link(&nic->device);
+    }
+}
+
+static void flush(struct nic *nic)
+{
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        lane_flush(&nic->lanes[i]);
+    }
+}
+
+/* Has lwIP try again what found no room. */
+static void go_on(struct nic *nic)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        any = lane_goes_on(&nic->lanes[i]) || any;
+    }
+    if (any) {
+        tcp_txnow();
+        flush(nic);
     }
 }
 
 bool nic_poll(struct nic *nic)
 {
     struct postern_gate_packet packets[BATCH];
-    uint32_t found;
+    bool any = false;
 
     read_link(nic);
-    /* A crossing that failed may have ended anywhere, so the ring is opened again. */
-    if (nic->error_known && port_revived(&nic->port)) {
-        open_port(nic);
-    }
-    if ((port_look(&nic->port, packets, BATCH, &found) & POSTERN_GATE_SYNC) != 0) {
-        /* What was found is the old generation's. */
-        found = 0;
-        ring(nic, port_sync(&nic->port));
-        report_fault(nic);
-    }
-    report_error(nic);
-    follow_link(nic);
-    if (found > 0) {
-        receive(nic, packets, found);
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        uint32_t found = lane_poll(&nic->lanes[i], nic->link, packets, BATCH);
+        follow_link(nic);
+        if (found > 0) {
+            receive(nic, &nic->lanes[i], packets, found);
+            any = true;
+        }
     }
     flush(nic);
-    if (nic->out_of_room && port_works(&nic->port) && port_has_room(&nic->port, enough_room(nic))) {
-        nic->out_of_room = false;
-        tcp_txnow();
-        flush(nic);
-    }
-    return found > 0;
+    go_on(nic);
+    return any;
 }
 
-/* Shows the peer what was sent. False: there is something to do already. */
+/* Shows the peers what was sent. False: there is something to do already. */
 static bool settle(struct nic *nic)
 {
-    flush(nic);
-    return !nic->out_of_room || !port_works(&nic->port) ||
-           port_wait_for_room(&nic->port, enough_room(nic));
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        if (!lane_settle(&nic->lanes[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
-/* Asks the peer to wake this guest. */
+/* Asks the peers to wake this guest. */
 static bool may_halt(struct nic *nic)
 {
-    /* What fails here is to be reported first. */
-    return port_wait_for_packets(&nic->port) && (nic->port.error == 0 || nic->error_known);
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        if (!lane_may_halt(&nic->lanes[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void nic_wait(struct nic *nic, uint32_t ms)
@@ -258,9 +275,9 @@ void nic_wait(struct nic *nic, uint32_t ms)
         return;
     }
     /* With a port that fails only interrupts are left. */
-    if (nic->idle == IDLE_MWAIT && nic->port.error == 0) {
+    if (nic->idle == IDLE_MWAIT && nic->lanes[0].port.error == 0) {
         set_alarm(ms);
-        nic->waits += port_mwait(&nic->port) ? 1 : 0;
+        nic->waits += port_mwait(&nic->lanes[0].port) ? 1 : 0;
         take_interrupts();
     } else if (may_halt(nic)) {
         set_alarm(ms);
@@ -269,26 +286,65 @@ void nic_wait(struct nic *nic, uint32_t ms)
     }
 }
 
+/* Makes the database known. */
+static void join(struct nic *nic)
+{
+    const struct device *device = &nic->device;
+    const struct postern_fdb *fdb = map_memory(device->fdb, POSTERN_FDB_SIZE);
+
+    if (fdb == NULL || !postern_fdb_init(&nic->reader, fdb, device->end, device->lanes) ||
+        device->lanes >> device->queues != 0) {
+        give_up("postern-lwip: no member %u has lanes 0x%x of %u, or a database at 0x%lx\n",
+                device->end, device->lanes, device->queues, device->fdb);
+    }
+    if (device->to_switch >= device->queues || (device->lanes >> device->to_switch & 1) == 0) {
+        give_up("postern-lwip: this VM is the network's switch, which lwIP cannot be\n");
+    }
+}
+
+static void init_lanes(struct nic *nic)
+{
+    for (uint32_t queue = 0; queue < nic->device.queues; queue++) {
+        struct lane *lane = &nic->lanes[nic->lane_count];
+        if ((nic->device.lanes >> queue & 1) == 0) {
+            continue;
+        }
+        lane->counters = &nic->counters.lanes;
+        port_init(&lane->port, &nic->device, queue);
+        lane->port.ring.polls = nic->idle == IDLE_POLL;
+        nic->by_queue[queue] = lane;
+        nic->lane_count++;
+    }
+}
+
 err_t nic_init(struct netif *netif)
 {
     struct nic *nic = netif->state;
 
     if (!device_find(&nic->device)) {
-        give_up("postern-lwip: this VM has no link\n");
+        give_up("postern-lwip: this VM has no link and is in no network\n");
     }
-    port_init(&nic->port, &nic->device);
-    nic->port.ring.polls = nic->idle == IDLE_POLL;
+    if (device_is_member(&nic->device)) {
+        join(nic);
+    }
+    if (nic->idle == IDLE_MWAIT && device_is_member(&nic->device)) {
+        print("postern-lwip: several lanes cannot be watched by MWAIT: it halts\n");
+        nic->idle = IDLE_HALT;
+    }
+    init_lanes(nic);
     netif->name[0] = 'e';
     netif->name[1] = 'n';
-    netif->mtu = MTU;
+    netif->mtu = LANE_MTU;
     netif->hwaddr_len = ETH_HWADDR_LEN;
     memcpy(netif->hwaddr, nic->device.mac, ETH_HWADDR_LEN);
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
     netif->output = etharp_output;
     netif->linkoutput = transmit;
     NETIF_SET_CHECKSUM_CTRL(netif, CHECKSUMS | CHECKSUMS_TRANSPORT);
-    open_port(nic);
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        lane_open(&nic->lanes[i]);
+    }
     /* After MSI-X is on: a change between the two is not missed. */
-    nic->peer_runs = device_peer_runs(&nic->device);
+    nic->link = device_link(&nic->device);
     return ERR_OK;
 }

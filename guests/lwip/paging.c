@@ -11,22 +11,41 @@
 /* start.S: an entry for each GiB of the first 512. */
 extern uint64_t page_directory_pointers[ENTRIES];
 
-static uint64_t directory[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t directories[2][ENTRIES] __attribute__((aligned(4096)));
+static unsigned directories_used;
 
-void *map_window(uint64_t address, size_t size)
+/* The directory of a gibibyte, or NULL. */
+static uint64_t *directory_of(uint64_t gibibyte)
+{
+    uint64_t *pointer = &page_directory_pointers[gibibyte];
+
+    for (unsigned i = 0; i < directories_used; i++) {
+        if (*pointer == ((uint64_t)directories[i] | PAGE_TABLE)) {
+            return directories[i];
+        }
+    }
+    if (directories_used == 2) {
+        return NULL;
+    }
+    *pointer = (uint64_t)directories[directories_used] | PAGE_TABLE;
+    return directories[directories_used++];
+}
+
+void *map_memory(uint64_t address, size_t size)
 {
     uint64_t gibibyte = address >> 30;
+    uint64_t *directory;
 
     if (gibibyte < LOW_GIBIBYTES) {
         return (void *)address;
     }
-    if (gibibyte >= ENTRIES) {
+    directory = gibibyte < ENTRIES ? directory_of(gibibyte) : NULL;
+    if (directory == NULL) {
         return NULL;
     }
     /* The first 2 MiB page may hold more than a small window. */
     for (uint64_t at = address & ~(SIZE_2M - 1); at < address + size; at += SIZE_2M) {
         directory[at / SIZE_2M % ENTRIES] = at | PAGE_2M | NOT_EXECUTE;
     }
-    page_directory_pointers[gibibyte] = (uint64_t)directory | PAGE_TABLE;
     return (void *)address;
 }

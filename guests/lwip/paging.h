@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Maps a window, aligned to its size, which is a power of two up to 1 GiB: one to one, write-back,
- * not executable. There can be one. NULL if it lies too high. */
-void *map_window(uint64_t address, size_t size);
+/* Maps memory of a device, aligned to its size, which is a power of two up to 1 GiB: one to one,
+ * write-back, not executable. All that is mapped lies in two gibibytes at most. NULL if it does
+ * not, or lies too high. */
+void *map_memory(uint64_t address, size_t size);
 
 #endif

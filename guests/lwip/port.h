@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A link's end, which is its ring (abi/ring_ops.h), reached directly in mode open and through the
- * gate in mode gated. Results are bits POSTERN_GATE_ of abi/gate_ring.h in both modes.
+ * A queue of the NIC's: a link's end, or a lane of a network's. It is a ring (abi/ring_ops.h),
+ * reached directly in mode open and through the gate in mode gated. Results are bits POSTERN_GATE_
+ * of abi/gate_ring.h in both modes.
  */
 #ifndef POSTERN_GUESTS_LWIP_PORT_H
 #define POSTERN_GUESTS_LWIP_PORT_H
@@ -11,15 +12,16 @@
 
 struct port {
     struct postern_ring ring;
-    uint32_t number;
+    postern_gate_t gate; /* or, of an open port, what stands in its place */
+    uint32_t number;     /* the NIC's */
+    uint32_t queue;
     bool gated;
-    uint32_t view;       /* of a gated port */
-    int64_t error;       /* POSTERN_ERR_ of a crossing that failed; nothing works until open */
-    const void *payload; /* of an open port: the packet that port_look() has shown */
+    uint32_t view; /* of a gated port */
+    int64_t error; /* POSTERN_ERR_ of a crossing that failed; nothing works until open */
 };
 
-/* Prepares the port; one that cannot be had ends the guest. */
-void port_init(struct port *port, const struct device *device);
+/* Prepares the port over the NIC's queue; one that cannot be had ends the guest. */
+void port_init(struct port *port, const struct device *device, uint32_t queue);
 
 /* Opens this end anew. A doorbell is due. */
 void port_open(struct port *port, uint32_t mtu);
@@ -28,10 +30,7 @@ void port_doorbell(const struct port *port);
 /* DOORBELL */
 int64_t port_sync(struct port *port);
 
-/*
- * Takes the metas of the next packets, up to `count`; `*found` is how many there are. SYNC. In mode
- * open it shows one at a time, since a look costs nothing there.
- */
+/* Takes the metas of the next packets, up to `count`; `*found` is how many there are. SYNC. */
 int64_t port_look(struct port *port, struct postern_gate_packet *packets, uint32_t count,
                   uint32_t *found);
 /* Copies the packets that the last look has shown, the first `count`, into their pieces; `*taken`

@@ -23,18 +23,20 @@ static void add_packets(struct text *text, const struct nic_counters *counters)
     add(text, "tx.bytes", counters->tx_bytes);
     add(text, "tx.full", counters->tx_full);
     add(text, "tx.dropped", counters->tx_dropped);
-    add(text, "doorbells", counters->doorbells);
+    add(text, "doorbells", counters->lanes.doorbells);
+    add(text, "rx.filtered", counters->rx_filtered);
+    add(text, "tx.filtered", counters->tx_filtered);
 }
 
 static void add_ring(struct text *text, const struct nic *nic)
 {
-    const struct postern_ring *ring = &nic->port.ring;
+    const struct postern_ring *ring = &nic->lanes[0].port.ring;
 
-    text_add(text, "link.mode %s\n", nic->port.gated ? "gated" : "open");
+    text_add(text, "link.mode %s\n", nic->lanes[0].port.gated ? "gated" : "open");
     add(text, "link.up", netif_is_link_up(&nic->netif));
     add(text, "link.ups", nic->counters.links_up);
-    add(text, "link.faults", nic->counters.faults);
-    add(text, "link.gate_errors", nic->counters.gate_errors);
+    add(text, "link.faults", nic->counters.lanes.faults);
+    add(text, "link.gate_errors", nic->counters.lanes.gate_errors);
     add(text, "ring.generation", ring->generation);
     add(text, "ring.peer_generation", ring->peer_generation);
     add(text, "ring.data_size", ring->data_size);
@@ -42,6 +44,22 @@ static void add_ring(struct text *text, const struct nic *nic)
     add(text, "ring.peer_tail", ring->peer_tail);
     add(text, "ring.tail", ring->tail);
     add(text, "ring.peer_head", ring->peer_head);
+}
+
+/* Of a network's member, by where the lanes lead. */
+static void add_lanes(struct text *text, const struct nic *nic)
+{
+    for (uint32_t i = 0; device_is_member(&nic->device) && i < nic->lane_count; i++) {
+        const struct lane *lane = &nic->lanes[i];
+        char name[16] = "switch";
+        struct text direct;
+        if (lane->port.queue != nic->device.to_switch) {
+            text_init(&direct, name, sizeof(name));
+            text_add(&direct, "direct%u", lane->port.queue);
+        }
+        text_add(text, "%s.rx %lu\n", name, lane->rx_packets);
+        text_add(text, "%s.tx %lu\n", name, lane->tx_packets);
+    }
 }
 
 static void add_machine(struct text *text, const struct nic *nic)
@@ -73,5 +91,6 @@ void statistics_add(struct text *text, const struct statistics_source *source)
     add_machine(text, source->nic);
     add_packets(text, &source->nic->counters);
     add_ring(text, source->nic);
+    add_lanes(text, source->nic);
     add_lwip(text);
 }
