@@ -43,8 +43,20 @@ dkms: ## assemble the Linux driver's source tree for DKMS
 	$(Q)mv $(DKMS_SOURCE)/guests/linux/dkms.conf $(DKMS_SOURCE)/
 	$(call say,DKMS,$(DKMS_SOURCE))
 
+# The kernel's own style. Left to the repository: comments of two lines have their end on the second.
+CHECKPATCH := $(KERNEL_CACHE)/checkpatch/checkpatch.pl
+CHECKPATCH_FLAGS := --no-tree --strict --terse --show-types --no-summary --ignore BLOCK_COMMENT_STYLE
+
+checkpatch: ## fetch the kernel's checkpatch.pl (140 MB), which check-driver then runs
+	$(Q)guests/get_checkpatch.sh $(KERNEL_CACHE)
+
 # Sparse says what it finds and does not fail.
 check-driver: dkms $(GUESTS)/cloud/release ## check the Linux driver with sparse, and that DKMS builds it
+	$(Q)if [ -e $(CHECKPATCH) ]; then \
+		perl $(CHECKPATCH) $(CHECKPATCH_FLAGS) -f $(wildcard guests/linux/*.[chS]); \
+	else \
+		echo "  SKIPPED checkpatch: 'make checkpatch' fetches it"; \
+	fi
 	$(Q)release=$$(cat $(GUESTS)/cloud/release); log=$(GUESTS)/dkms/sparse.log; \
 		rm -rf $(GUESTS)/dkms/sparse && cp -a $(DKMS_SOURCE) $(GUESTS)/dkms/sparse; \
 		$(MAKE) --silent -C /usr/src/linux-headers-$$release C=2 W=1 \
@@ -64,12 +76,24 @@ $(GUESTS)/bin/%: guests/initramfs/%.c $(wildcard guests/initramfs/*.h) $(wildcar
 	$(Q)$(CC) $(WARNINGS) -O2 -I. -static -nostdlib -ffreestanding -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none -s -o $@ $<
 
-# Order matters: postern_bench may use what postern_net provides.
 $(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(PROGRAMS) $(wildcard guests/initramfs/*)
 	$(call say,INITRD,$@)
-	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/bin $$(ls -r $(<D)/src/guests/linux/*.ko 2>/dev/null)
+	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/bin $(<D)/src/guests/linux/*.ko $(<D)/debian/*.ko
+
+# Disks for the configuration `virtio`: one with a file system, and one of zeros.
+$(GUESTS)/disk.img: guests/make_disk.sh
+	$(call say,DISK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< $@
+
+$(GUESTS)/scratch.img: guests/build.mk
+	$(Q)mkdir -p $(@D)
+	$(Q)truncate -s 0 $@ && truncate -s 1M $@
+
+GUEST_FILES += $(GUESTS)/disk.img $(GUESTS)/scratch.img
+guests: $(GUESTS)/disk.img $(GUESTS)/scratch.img
 
 all: guests
 
-.PHONY: guests dkms check-driver
+.PHONY: guests dkms check-driver checkpatch
 .PRECIOUS: $(GUESTS)/%/release $(GUESTS)/%/modules

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# build.sh OUTPUT PROGRAMS [-t TREE] [MODULE.ko...]: makes a guest's initramfs from Debian's BusyBox and
-# iperf3, the files beside this script, the programs in the folder PROGRAMS, all of the folder TREE and
-# the modules, which the guest loads in the order given; postern_bench is carried but not loaded. The same
-# inputs give the same bytes.
+# build.sh OUTPUT PROGRAMS [-t TREE] [MODULE.ko...]: makes a guest's initramfs from Debian's BusyBox,
+# iperf3 and ethtool, the files beside this script, the programs in the folder PROGRAMS, all of the
+# folder TREE and the modules, of which the guest loads postern_net, and those for virtio if it has
+# such a device. The same inputs give the same bytes.
 set -eu
 
 output=$1
@@ -33,12 +33,17 @@ cp "$busybox" "$root/bin/busybox"
     [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 done
 
-iperf3=$(command -v iperf3)
-cp "$iperf3" "$root/bin/iperf3"
-ldd "$iperf3" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
-    mkdir -p "$root$(dirname "$library")"
-    cp -L "$library" "$root$library"
-done
+# add_program NAME: one of Debian's, with its libraries.
+add_program() {
+    program=$(command -v "$1" || command -v "/usr/sbin/$1" || command -v "/sbin/$1")
+    cp "$program" "$root/bin/$1"
+    ldd "$program" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | while read -r library; do
+        mkdir -p "$root$(dirname "$library")"
+        cp -L "$library" "$root$library"
+    done
+}
+add_program iperf3
+add_program ethtool
 
 cp "$programs"/* "$root/bin/"
 [ -z "$tree" ] || cp -a "$tree/." "$root/"
@@ -49,7 +54,7 @@ chmod 755 "$root/init"
 for module in "$@"; do
     name=$(basename "$module" .ko)
     cp "$module" "$root/lib/modules/"
-    [ "$name" = postern_bench ] || echo "$name" >> "$root/etc/modules"
+    [ "$name" != postern_net ] || echo "$name" >> "$root/etc/modules"
 done
 
 find "$root" -exec touch -h -d "@$epoch" {} +

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # get_kernel.sh FLAVOUR CACHE DIRECTORY: unpacks Debian's kernel of that flavour ("cloud-amd64" or
-# "amd64") to DIRECTORY/vmlinuz, its configuration to DIRECTORY/config and writes its release to
-# DIRECTORY/release. It is the release of the installed kernel headers, so that modules fit. The
-# package is downloaded once into CACHE; nothing is installed and root's rights are not needed.
+# "amd64") to DIRECTORY/vmlinuz, its configuration to DIRECTORY/config, its modules for VLANs, virtio and loop devices
+# to DIRECTORY/debian, and writes its release to DIRECTORY/release. It is the release of the installed
+# kernel headers, so that modules fit. The package is downloaded once into CACHE; nothing is
+# installed and root's rights are not needed.
 set -eu
 
 flavour=$1 cache=$2 directory=$3
@@ -43,10 +44,23 @@ if [ -z "$(newest)" ]; then
     mv "$download"/*.deb "$cache/"
 fi
 
+modules=./lib/modules/$release/kernel
+rm -rf "$directory/lib" "$directory/debian"
 dpkg-deb --fsys-tarfile "$(newest)" |
-    tar -x -C "$directory" --strip-components=2 --no-same-owner \
-        "./boot/vmlinuz-$release" "./boot/config-$release"
-mv "$directory/vmlinuz-$release" "$directory/vmlinuz"
-mv "$directory/config-$release" "$directory/config"
+    tar -x -C "$directory" --no-same-owner "./boot/vmlinuz-$release" "./boot/config-$release" \
+        "$modules/net/llc/llc.ko" "$modules/net/802/stp.ko" "$modules/net/802/garp.ko" \
+        "$modules/net/802/mrp.ko" "$modules/net/8021q/8021q.ko" \
+        "$modules/drivers/virtio/virtio.ko" "$modules/drivers/virtio/virtio_ring.ko" \
+        "$modules/drivers/virtio/virtio_pci.ko" "$modules/drivers/virtio/virtio_pci_modern_dev.ko" \
+        "$modules/drivers/virtio/virtio_pci_legacy_dev.ko" \
+        "$modules/drivers/char/hw_random/virtio-rng.ko" \
+        "$modules/drivers/char/virtio_console.ko" "$modules/drivers/block/virtio_blk.ko" \
+        "$modules/net/core/failover.ko" "$modules/drivers/net/net_failover.ko" \
+        "$modules/drivers/net/virtio_net.ko" "$modules/drivers/block/loop.ko"
+mv "$directory/boot/vmlinuz-$release" "$directory/vmlinuz"
+mv "$directory/boot/config-$release" "$directory/config"
+mkdir "$directory/debian"
+find "$directory/lib" -name '*.ko' -exec mv {} "$directory/debian/" \;
+rm -r "$directory/boot" "$directory/lib"
 touch "$directory/vmlinuz"
 echo "$release" > "$directory/release"

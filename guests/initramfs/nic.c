@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nic INTERFACE [stats | channels [COUNT] | reset]: asks the driver what ethtool would. Statistics
- * that are not 0, a line each, as "NAME VALUE"; of channels, "USED of MAXIMUM". Without a C
- * library.
+ * nic INTERFACE [stats | channels [COUNT] | ring [PACKETS] | stamps on | stamps off | reset]: asks
+ * the driver what ethtool and hwstamp_ctl would. Statistics that are not 0, a line each, as "NAME
+ * VALUE"; of channels and the transmit ring, "USED of MAXIMUM". Without a C library.
  */
 #include <linux/ethtool.h>
+#include <linux/net_tstamp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "system_call.h"
+#include "program.h"
 
 #define SYS_IOCTL   16
 #define SYS_SOCKET  41
 #define AF_INET     2
 #define SOCK_DGRAM  2
 #define SIOCETHTOOL 0x8946
-#define STATS_MAX   256u
+#define SIOCSTAMP   0x89b0 /* SIOCSHWTSTAMP */
+#define STATS_MAX   512u
 
 /* struct ifreq, of which the kernel copies all. */
 struct request {
@@ -34,43 +37,42 @@ static struct {
 } values;
 static struct request request;
 
-static void print(const char *text)
-{
-    long length = 0;
-
-    while (text[length] != '\0') {
-        length++;
-    }
-    (void)system_call(SYS_WRITE, 1, text, length);
-}
-
-static void print_number(unsigned long long value)
-{
-    char text[24];
-
-    text[sizeof(text) - 1] = '\0';
-    print(decimal(text + sizeof(text) - 1, value));
-}
-
-__attribute__((noreturn)) static void leave(int code)
-{
-    (void)system_call(SYS_EXIT, code, NULL, 0);
-    __builtin_unreachable();
-}
-
-static void ask(void *data)
+static void ask_by(long command, void *data)
 {
     long file = system_call(SYS_SOCKET, AF_INET, (const void *)SOCK_DGRAM, 0);
     long result;
 
     request.data = data;
-    result = system_call6(SYS_IOCTL, file, SIOCETHTOOL, (long)&request, 0, 0, 0);
+    result = system_call6(SYS_IOCTL, file, command, (long)&request, 0, 0, 0);
     if (result < 0) {
         print("nic: error ");
         print_number((unsigned long long)-result);
         print("\n");
         leave(1);
     }
+}
+
+static void ask(void *data)
+{
+    ask_by(SIOCETHTOOL, data);
+}
+
+static uint32_t number(const char *text)
+{
+    uint32_t value = 0;
+
+    while (*text >= '0' && *text <= '9') {
+        value = value * 10 + (uint32_t)(*text++ - '0');
+    }
+    return value;
+}
+
+static void print_part(uint32_t used, uint32_t maximum)
+{
+    print_number(used);
+    print(" of ");
+    print_number(maximum);
+    print("\n");
 }
 
 static void show_stats(void)
@@ -104,13 +106,35 @@ static void channels(const char *count)
     ask(&channels);
     if (count != NULL) {
         channels.cmd = ETHTOOL_SCHANNELS;
-        channels.combined_count = (uint32_t)(count[0] - '0');
+        channels.combined_count = number(count);
         ask(&channels);
     }
-    print_number(channels.combined_count);
-    print(" of ");
-    print_number(channels.max_combined);
-    print("\n");
+    print_part(channels.combined_count, channels.max_combined);
+}
+
+static void ring(const char *packets)
+{
+    struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
+
+    ask(&ring);
+    if (packets != NULL) {
+        ring.cmd = ETHTOOL_SRINGPARAM;
+        ring.tx_pending = number(packets);
+        ask(&ring);
+        ring.cmd = ETHTOOL_GRINGPARAM;
+        ask(&ring);
+    }
+    print_part(ring.tx_pending, ring.tx_max_pending);
+}
+
+static void stamps(bool on)
+{
+    struct hwtstamp_config config = {
+        .tx_type = on ? HWTSTAMP_TX_ON : HWTSTAMP_TX_OFF,
+        .rx_filter = on ? HWTSTAMP_FILTER_ALL : HWTSTAMP_FILTER_NONE,
+    };
+
+    ask_by(SIOCSTAMP, &config);
 }
 
 static void reset(void)
@@ -123,25 +147,27 @@ static void reset(void)
 static int run(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "eth0";
-    char what = argc > 2 ? argv[2][0] : 's';
+    const char *what = argc > 2 ? argv[2] : "stats";
+    const char *argument = argc > 3 ? argv[3] : NULL;
 
     for (unsigned i = 0; i < sizeof(request.name) - 1 && name[i] != '\0'; i++) {
         request.name[i] = name[i];
     }
-    switch (what) {
-    case 's':
+    if (equal(what, "stats")) {
         show_stats();
-        return 0;
-    case 'c':
-        channels(argc > 3 ? argv[3] : NULL);
-        return 0;
-    case 'r':
+    } else if (equal(what, "channels")) {
+        channels(argument);
+    } else if (equal(what, "ring")) {
+        ring(argument);
+    } else if (equal(what, "stamps")) {
+        stamps(argument == NULL || equal(argument, "on"));
+    } else if (equal(what, "reset")) {
         reset();
-        return 0;
-    default:
-        print("nic: stats, channels or reset?\n");
+    } else {
+        print("nic: stats, channels, ring, stamps or reset?\n");
         return 1;
     }
+    return 0;
 }
 
 __attribute__((used, noreturn)) static void begin(long *stack)
