@@ -23,7 +23,7 @@ WARNINGS := -std=c11 -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-protot
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-PARTS := arch/x86/build.mk vmfunc/build.mk tools/build.mk guests/build.mk guests/libpostern/build.mk guests/dpdk/build.mk guests/lwip/build.mk \
+PARTS := arch/x86/build.mk vmfunc/build.mk tools/build.mk guests/build.mk guests/libpostern/build.mk guests/dpdk/build.mk guests/lwip/build.mk guests/debian/build.mk \
 	tools/image/build.mk tools/run/build.mk tools/check/build.mk tests/build.mk tests/fuzz/build.mk \
 	tests/kit/build.mk tests/soak/build.mk tests/system.mk tests/bench/host/build.mk
 -include $(PARTS)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The disk image, for the emulators and for a USB stick.
 
-CONFIGS := $(sort $(wildcard guests/configs/*.conf))
+CONFIGS := $(sort $(wildcard guests/examples/*.conf))
 IMAGE := $(BUILD)/postern.img
-POSTERN_EFI ?= $(BUILD)/postern.efi
 
 image: $(IMAGE) ## build the disk image
 
@@ -12,14 +11,10 @@ $(BUILD)/grub.efi: tools/image/make_grub.sh tools/image/early.cfg
 	$(Q)mkdir -p $(@D)
 	$(Q)tools/image/make_grub.sh $@
 
-$(BUILD)/grub.cfg: tools/image/make_menu.sh $(CONFIGS)
-	$(Q)mkdir -p $(@D)
-	$(Q)tools/image/make_menu.sh $(CONFIGS) > $@
-
-$(IMAGE): tools/image/make_image.sh $(BUILD)/grub.efi $(POSTERN_EFI) $(BUILD)/grub.cfg \
-		$(GUEST_FILES) $(CONFIGS)
+$(IMAGE): tools/image/make_image.sh tools/image/make_menu.sh $(BUILD)/grub.efi $(BUILD)/postern.efi \
+		$(BUILD)/hvctl $(GUEST_FILES) $(CONFIGS)
 	$(call say,IMAGE,$@)
-	$(Q)$< $@ $(BUILD)/grub.efi $(POSTERN_EFI) $(BUILD)/grub.cfg $(GUEST_FILES) $(CONFIGS)
+	$(Q)$(BUILD)/hvctl image build --output $@ --boot $(BUILD) $(GUEST_FILES) $(CONFIGS)
 
 usb: image ## build the image and say how to write it to a USB stick
 	@printf 'Write it to a stick; everything on the stick is lost. Find its name with lsblk:\n  %s\n' \

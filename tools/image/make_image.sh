@@ -8,7 +8,7 @@ set -eu
 output=$1 grub=$2 postern=$3 menu=$4
 shift 4
 
-megabytes=64           # of the partition; FAT32 wants more than 65525 clusters
+megabytes=64           # of the partition, at least; FAT32 wants more than 65525 clusters
 sectors_per_cluster=1
 start=2048             # sectors: 1 MiB
 export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-1735689600}" TZ=UTC MTOOLS_SKIP_CHECK=1
@@ -16,11 +16,10 @@ PATH=$PATH:/usr/sbin:/sbin # not in an ordinary user's
 new=$output.new
 volume=$new@@$((start * 512))
 
-used=$(cat -- "$grub" "$postern" "$menu" "$@" | wc -c)
-if [ "$used" -gt $(((megabytes - 4) << 20)) ]; then
-    echo "make_image.sh: the files have $used bytes; the partition of $megabytes MiB is too small" >&2
-    exit 1
-fi
+# With room for the tables, and for what tools/run puts beside.
+used=$(($(cat -- "$grub" "$postern" "$menu" "$@" | wc -c) >> 20))
+wanted=$((used + used / 16 + 8))
+[ "$wanted" -le "$megabytes" ] || megabytes=$wanted
 
 rm -f "$new"
 truncate -s "$((megabytes + 1))M" "$new"

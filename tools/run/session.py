@@ -3,6 +3,8 @@
 """What `make run` ends with: starts the machine, waits for its guests and becomes hvctl.
 
     session.py BUILD CONFIG [option of `run.py start`...]
+
+CONFIG is one of guests/examples, or a path of another.
 """
 
 import os
@@ -18,13 +20,15 @@ import run
 
 PROMPT_SECONDS = 180
 GUEST_SECONDS = 300
-READY = "is ready ("
+READY = re.compile(r".*(?: is ready \(| login: ).*")  # the example guests' init, or a distribution's prompt
 
 
 def guests_of(config):
-    """The VMs' names, in the configuration's order."""
+    """The VMs' names, in the configuration's order, each with the address of its first interface, or None."""
     with open(config, encoding="utf-8") as file:
-        return re.findall(r"^\s*vm\s+(\S+)", file.read(), re.MULTILINE)
+        blocks = re.split(r"^\s*vm\s+(\S+)", file.read(), flags=re.MULTILINE)[1:]
+    return {name: (re.search(r"\bip=([\d.]+)", block) or [None] * 2)[1]
+            for name, block in zip(blocks[::2], blocks[1::2])}
 
 
 def console_of(hvctl, name):
@@ -51,10 +55,11 @@ def wait_for_guests(hvctl, names):
     while waiting and time.monotonic() < end:
         for name in list(waiting):
             text = console_of(hvctl, name)
-            if READY in text:
+            ready = READY.search(text)
+            if ready:
                 waiting.remove(name)
                 progress.end()
-                print(next(line for line in text.splitlines() if READY in line), flush=True)
+                print(ready.group(), flush=True)
             else:
                 progress.show(f"{name}: {run.last_line(text.encode()) or 'nothing printed yet'}")
         states = states_of(hvctl) if waiting else {}
@@ -66,23 +71,23 @@ def wait_for_guests(hvctl, names):
     return waiting
 
 
-def hint(names, directory):
-    other = names[1] if len(names) > 1 else None
-    print(f"\nType 'console {names[0]}' for that guest's shell (Ctrl-] then '.' leaves it), 'list',"
-          f" 'stats {names[0]}',\n'log', 'caps', 'help'; 'quit' or Ctrl-D leaves hvctl.")
-    if other:
-        print(f"In {names[0]}, 'ping 10.0.0.2' reaches {other}; 'iperf3 -s' in {other} and"
-              f" 'iperf3 -c 10.0.0.2' in {names[0]} measure.")
+def hint(guests, directory):
+    first, other = next(iter(guests)), list(guests)[-1]
+    print(f"\nType 'console {first}' for that guest's shell (Ctrl-] then '.' leaves it), 'list', 'top',"
+          f" 'stats {first}',\n'log', 'caps', 'help'; 'quit' or Ctrl-D leaves hvctl.")
+    if other != first and guests[other]:
+        print(f"In {first}, 'ping {guests[other]}' reaches {other}.")
     print(f"The machine runs on until 'make stop'; its line is {directory}/line.\n", flush=True)
 
 
 def main():
     build, config, *options = sys.argv[1:]
-    path = f"guests/configs/{config}.conf"
+    path = config if config.endswith(".conf") else f"guests/examples/{config}.conf"
+    config = os.path.basename(path)[:-5]
     if not os.path.exists(path):
-        known = sorted(name[:-5] for name in os.listdir("guests/configs") if name.endswith(".conf"))
+        known = sorted(name[:-5] for name in os.listdir("guests/examples") if name.endswith(".conf"))
         return run.fail(f"there is no {path}; CONFIG= may be: {' '.join(known)}")
-    names = guests_of(path)
+    guests = guests_of(path)
     directory = f"{build}/run"
     if run.is_locked(directory):
         print("stopping the machine that runs")
@@ -94,11 +99,11 @@ def main():
     if code != 0:
         return code
     hvctl = [f"{build}/hvctl", "--line", f"{directory}/line"]
-    late = wait_for_guests([*hvctl, "--timeout", "5"], names)
+    late = wait_for_guests([*hvctl, "--timeout", "5"], guests)
     if late:
         print(f"ended, or not ready within {GUEST_SECONDS} s: {' '.join(late)}; 'list', 'log' and"
               " 'console NAME' tell more", file=sys.stderr, flush=True)
-    hint(names, directory)
+    hint(guests, directory)
     os.execv(hvctl[0], hvctl)
     return 1
 

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# install.sh: installs the Debian packages of packages.txt that are missing.
+# install.sh [FILE]: installs the Debian packages of FILE, or of packages.txt, that are missing.
 # Without root's rights it only says which command to run. Exit codes: 0 all are installed; 1 some
 # are not.
 set -eu
 
 here=$(dirname -- "$0")
-wanted=$(sed 's/#.*//' "$here/packages.txt" | xargs)
+wanted=$(sed 's/#.*//' "${1:-$here/packages.txt}" | xargs)
 
 if ! command -v dpkg-query >/dev/null; then
     echo "install.sh: this is not a Debian system; install the likes of: $wanted" >&2
