@@ -12,7 +12,7 @@
 #include "tests/kit/kit.h"
 #include "tests/victim/victim.h"
 
-#define GATE_PAGES    2u
+#define GATE_PAGES    4u
 #define GATE_BASE     GUEST_GATE_BASE
 #define RANDOM_SEED   0x9e3779b97f4a7c15ull
 
@@ -27,6 +27,10 @@ bool native_vmfunc(void);
  * section, then the peer's. */
 uint32_t nic_of(unsigned port);
 uint64_t window_of(unsigned port);
+/* Where PORT_OTHER shows the victim's pool. */
+uint64_t pool_of_other(void);
+/* Moves BAR `bar`, which is one of 64 bits. */
+void move_bar(unsigned port, unsigned bar, uint64_t gpa);
 static inline uint64_t peer_section_of(unsigned port)
 {
     return window_of(port) + SECTION_SIZE;

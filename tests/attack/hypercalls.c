@@ -3,6 +3,7 @@
 #include "tests/attack/attack.h"
 
 #define CALLS     32u
+#define KNOWN     (POSTERN_HC_POOL_TAKE + 1u)
 #define FUZZ      4000u
 #define USER_FUZZ 3000u
 #define PAGES     8u
@@ -97,7 +98,8 @@ CLAIM(hypercall_numbers, "a number without a call is an error, however wide")
     CHECK_EQUAL(hypercall(POSTERN_HC_TEST_STAY, 100, 2, 0), POSTERN_ERR_UNKNOWN);
 }
 
-CLAIM(hypercall_foreign_pages, "no page but of the own RAM is given to the gate, or for #VE")
+CLAIM(hypercall_foreign_pages,
+      "no page but of the own RAM is given to the gate, for #VE or to the peer")
 {
     for (unsigned i = 0; i < ARRAY_SIZE(edges); i++) {
         bool own = edges[i] < ram_size() && edges[i] % SIZE_4K == 0;
@@ -105,6 +107,11 @@ CLAIM(hypercall_foreign_pages, "no page but of the own RAM is given to the gate,
             continue;
         }
         CHECK_EQUAL(hypercall(POSTERN_HC_VE, edges[i], 0, 0), POSTERN_ERR_ARGUMENT);
+        /* But for the right to write it, bit 0. */
+        if (edges[i] >= ram_size() || edges[i] % SIZE_4K > 1) {
+            CHECK_EQUAL(hypercall(POSTERN_HC_POOL_GIVE, PORT_OTHER, 0, edges[i]),
+                        POSTERN_ERR_ARGUMENT);
+        }
         CHECK_EQUAL(hypercall(POSTERN_HC_GATE_PLACE, 0, edges[i], 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(POSTERN_HC_GATE_PLACE, POSTERN_GATE_REMOVE, edges[i], 0),
                     POSTERN_ERR_ARGUMENT);
@@ -132,7 +139,7 @@ CLAIM(hypercall_fuzz_ring0,
     in_bochs_let_others_in();
     random_seed(1);
     for (unsigned i = 0; i < FUZZ; i++) {
-        uint64_t number = random_next() % 8 == 0 ? random_next() : random_next() % 12;
+        uint64_t number = random_next() % 8 == 0 ? random_next() : random_next() % KNOWN;
         try_call(number, random_argument(), random_argument(), random_argument());
     }
     for (unsigned i = 0; i < PAGES; i++) {

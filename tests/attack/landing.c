@@ -96,9 +96,10 @@ static void land_everywhere(unsigned ring, uint32_t step)
     for (uint32_t offset = 0; offset < GATE_BYTES; offset += step) {
         make_hostile(&r, view);
         registers_set_ring(&r, ring);
+        /* What was left there, protected code would take for addresses next time. */
+        scratch_fill();
         check_after(land(offset / SIZE_4K, offset % SIZE_4K, view, &r));
         if (offset % 256 == 0) {
-            scratch_fill();
             check_victim_section(PORT_GATED);
         }
     }
@@ -183,11 +184,11 @@ CLAIM(odd_instructions_in_view,
             make_hostile(&r, view);
             registers_set_ring(&r, i % 2 == 0 ? 0 : 3);
             r.r15 = view;
+            scratch_fill();
             check_after(land(at / SIZE_4K, at % SIZE_4K, view, &r));
             r.rip = (i % 2 == 0 ? 0 : USER_BASE) + GATE_BASE + at;
             check_after(enter(&r));
         }
-        scratch_fill();
     }
     CHECK(found > 0);
     check_crossing(PORT_GATED);

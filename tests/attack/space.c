@@ -9,10 +9,12 @@
 
 static uint64_t space_end; /* by the CPU's width, as far as the tables go */
 static uint64_t view;
+static uint64_t pool; /* of the direct link: not in the default view either */
 
 static void map_space(void)
 {
     in_bochs_let_others_in();
+    pool = pool_of_other();
     unsigned bits = cpuid(0x80000008, 0).eax & 0xff;
 
     space_end = 1ull << (bits < 40 ? bits : 40);
@@ -29,7 +31,7 @@ static bool is_window(uint64_t gpa)
             return true;
         }
     }
-    return false;
+    return gpa >= pool && gpa < pool + POOL_SIZE;
 }
 
 static bool is_ram(uint64_t gpa)

@@ -11,7 +11,9 @@
 #define COPY_SIZE       512u
 #define ALIAS           (CLAIM_BASE + 0x30000000ull)
 #define HOLE            0xd0000000ull
-#define RETURN_CODE     0xc3
+/* The RAM under the gate: a crossing that finds it there ends with #BP. Code that returned would
+ * take what the crossing has saved for an address, and run on anywhere. */
+#define BREAK_CODE 0xcc
 
 static _Atomic bool stop;
 static uint64_t storm_view;
@@ -242,8 +244,9 @@ static void cross_many(unsigned count, uint64_t to, uint64_t from)
 
     for (unsigned i = 0; i < count; i++) {
         struct trap trap = trap_of(cross_by_alias, &copy);
-        CHECK(trap.vector < 32 || trap.vector == TRAP_NONE);
-        CHECK(trap.vector != EXCEPTION_NMI);
+        if (trap.vector == EXCEPTION_NMI || (trap.vector >= 32 && trap.vector != TRAP_NONE)) {
+            fail("vector %u: %s", trap.vector, trap_text(&trap));
+        }
     }
 }
 
@@ -251,7 +254,7 @@ static void alias_init(void)
 {
     for (unsigned i = 0; i < 2; i++) {
         storm_ram[i] = (uint64_t)ram_alloc(SIZE_4K, SIZE_4K);
-        memset((void *)storm_ram[i], RETURN_CODE, SIZE_4K);
+        memset((void *)storm_ram[i], BREAK_CODE, SIZE_4K);
         page_map(ALIAS + i * SIZE_4K, storm_ram[i], SIZE_4K, PTE_USER | PTE_WRITE);
         storm_entries[i] = page_entry(ALIAS + i * SIZE_4K);
     }
@@ -268,7 +271,7 @@ CLAIM(gate_removed_under_crossings, "a gate that comes and goes under crossings 
     storm_end();
     /* Removed for good, the RAM is as it was. */
     for (unsigned i = 0; i < 2 * SIZE_4K; i++) {
-        CHECK_EQUAL(((uint8_t *)storm_ram[i / SIZE_4K])[i % SIZE_4K], RETURN_CODE);
+        CHECK_EQUAL(((uint8_t *)storm_ram[i / SIZE_4K])[i % SIZE_4K], BREAK_CODE);
     }
 }
 

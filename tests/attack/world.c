@@ -5,12 +5,12 @@
 
 #define ANSWER_MS    4000u
 #define PCI_COMMAND  0x04u
-#define PCI_BAR0     0x10u
-#define PCI_BAR2     0x18u
+#define PCI_BAR(n)   (0x10u + 4u * (n))
 #define BAR0_FIRST   0xc0000000u
 #define BAR2_FIRST   0x1000000000ull
 #define BAR2_STEP    (2ull * POSTERN_SECTION_MAX)
-#define CHECK_OFFSET 0x9000ull /* in the own section */
+#define POOL_FIRST   0x1104000000ull /* of PORT_OTHER */
+#define CHECK_OFFSET 0x9000ull       /* in the own section */
 
 static uint64_t random_state = RANDOM_SEED;
 
@@ -30,6 +30,17 @@ uint32_t nic_of(unsigned port)
 uint64_t window_of(unsigned port)
 {
     return nic_bar(nic_of(port), 2);
+}
+
+uint64_t pool_of_other(void)
+{
+    return nic_bar(nic_of(PORT_OTHER), POSTERN_BAR_POOL);
+}
+
+void move_bar(unsigned port, unsigned bar, uint64_t gpa)
+{
+    pci_write(PCI_DEVICE(1 + port), PCI_BAR(bar), (uint32_t)gpa);
+    pci_write(PCI_DEVICE(1 + port), PCI_BAR(bar + 1), (uint32_t)(gpa >> 32));
 }
 
 uint64_t view_open(unsigned port)
@@ -180,12 +191,13 @@ uint64_t random_next(void)
 static void restore_ports(void)
 {
     for (unsigned port = 0; port < PORTS; port++) {
-        uint64_t window = BAR2_FIRST + port * BAR2_STEP;
         pci_write(PCI_DEVICE(1 + port), PCI_COMMAND, 0);
-        pci_write(PCI_DEVICE(1 + port), PCI_BAR0, BAR0_FIRST + port * POSTERN_BAR_REGISTERS_SIZE);
-        pci_write(PCI_DEVICE(1 + port), PCI_BAR2, (uint32_t)window);
-        pci_write(PCI_DEVICE(1 + port), PCI_BAR2 + 4, (uint32_t)(window >> 32));
+        pci_write(PCI_DEVICE(1 + port), PCI_BAR(0), BAR0_FIRST + port * POSTERN_BAR_REGISTERS_SIZE);
+        move_bar(port, POSTERN_BAR_WINDOW, BAR2_FIRST + port * BAR2_STEP);
+        move_bar(port, POSTERN_BAR_POOL, POOL_FIRST); /* if it has one */
         pci_write(PCI_DEVICE(1 + port), PCI_COMMAND, 2);
+        CHECK_EQUAL(hypercall(POSTERN_HC_POOL_TAKE, port, POSTERN_POOL_ALL, 0),
+                    port == PORT_OTHER ? 0 : (uint64_t)POSTERN_ERR_MODE);
         CHECK_EQUAL(hypercall(POSTERN_HC_VIEW_CLOSE, port, POSTERN_ALL_VCPUS, 0), 0);
         CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, port, 1, 0),
                     port == PORT_OPEN ? (uint64_t)POSTERN_ERR_MODE : 0);

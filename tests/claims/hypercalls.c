@@ -89,6 +89,18 @@ CLAIM(doorbell_unknown_queue, "a doorbell of a queue that the port does not have
     CHECK_EQUAL(registers[POSTERN_REG_QUEUES / 4], queues);
 }
 
+CLAIM(mode_is_not_the_guests, "a write to MODE changes nothing where no other mode is wanted")
+{
+    volatile uint32_t *registers = map_physical(nic_bar(need_nic(), 0), SIZE_4K);
+    uint32_t mode = registers[POSTERN_REG_MODE / 4];
+
+    CHECK_EQUAL(registers[POSTERN_REG_LINK / 4] & POSTERN_LINK_OTHER_MODE, 0);
+    for (uint32_t value = 0; value < 3; value++) {
+        registers[POSTERN_REG_MODE / 4] = value;
+        CHECK_EQUAL(registers[POSTERN_REG_MODE / 4], mode);
+    }
+}
+
 CLAIM(doorbell, "a doorbell of a port whose peer runs is 0, by hypercall and by register")
 {
     volatile uint32_t *registers = map_physical(nic_bar(need_nic(), 0), SIZE_4K);

@@ -3,9 +3,10 @@
 # tests/claims becomes build/kit/claims.elf.
 
 KIT := $(BUILD)/kit
-KIT_GUESTS := attack claims crossings latency network victim views
-# Parts of the product that a guest runs itself.
-KIT_network := net/fdb.c net/switch.c
+KIT_GUESTS := attack claims crossings latency life neighbours network victim views
+# Parts of the product, and of other tests, that a guest runs itself.
+KIT_network := net/fdb.c net/switch.c lib/token_bucket.c
+KIT_neighbours := tests/soak/misbehave.c
 KIT_CFLAGS := $(WARNINGS) -O2 -g -I. -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer \

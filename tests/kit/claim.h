@@ -77,6 +77,10 @@ void after_claim(void);
 /* Whether the command line has `word`. Bochs is told by "bochs". */
 bool has_word(const char *word);
 
+/* The decimal number behind `option`, which ends with "=", on the command line; `otherwise` if it
+ * is not there. */
+uint64_t option_number(const char *option, uint64_t otherwise);
+
 /* Skips the claim in Bochs, whose `bug` hides what silicon does. */
 void skip_in_bochs(const char *bug);
 

@@ -93,7 +93,7 @@ uint32_t need_nic(void);
 /* Has MSI-X vector n of a NIC, whose memory is on, come to this CPU as vector `first` + n. Returns
  * the MSI-X table, whose entry n has the vector's mask in word 4 * n + 3. */
 volatile uint32_t *nic_enable_msix(uint32_t address, uint32_t first);
-/* The guest-physical address in BAR 0 or 2. */
+/* The guest-physical address in a BAR that it has. */
 uint64_t nic_bar(uint32_t address, unsigned bar);
 
 #endif

@@ -84,6 +84,24 @@ bool has_word(const char *word)
     return false;
 }
 
+uint64_t option_number(const char *option, uint64_t otherwise)
+{
+    size_t length = strlen(option);
+    uint64_t value = 0;
+    const char *at = cmdline;
+
+    while (*at != '\0' && !((at == cmdline || at[-1] == ' ') && strncmp(at, option, length) == 0)) {
+        at++;
+    }
+    if (*at == '\0') {
+        return otherwise;
+    }
+    for (at += length; *at >= '0' && *at <= '9'; at++) {
+        value = 10 * value + (uint64_t)(*at - '0');
+    }
+    return value;
+}
+
 /* Ends the claim from wherever it is. On another CPU it ends the work that this was given, and the
  * verdict is taken by cpu_wait()'s caller. */
 static NORETURN void leave(enum verdict v, const char *format, va_list arguments)

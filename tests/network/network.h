@@ -17,7 +17,7 @@
 #include "tests/unit/ether.h"
 
 /* As tests/configs/network.conf declares the networks and their members. */
-enum { LAN, VLANS, GUARDED, OWNED, NETWORKS };
+enum { LAN, VLANS, GUARDED, OWNED, FIXED, NETWORKS };
 #define SEALED NETWORKS /* in mode gated: no peer is in it */
 enum { SELF, BETA, GAMMA, MEMBERS };
 

@@ -132,6 +132,7 @@ static void set_up(void)
     for (unsigned port = 0; port < PORTS; port++) {
         set_up_port(port);
     }
+    CHECK_EQUAL(hypercall(POSTERN_HC_POOL_GIVE, PORT_OTHER, CANARY_SLOT, (uint64_t)ram_canary), 0);
     answer = (volatile struct answer *)(windows[PORT_OPEN] + TALK_OFFSET);
     memset((void *)answer, 0, sizeof(*answer));
 }

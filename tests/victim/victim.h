@@ -11,7 +11,7 @@
 
 /* The ports of both ends, in the order of tests/configs/attack.conf. */
 #define PORT_GATED   0u
-#define PORT_OTHER   1u /* gated, too */
+#define PORT_OTHER   1u /* direct */
 #define PORT_OPEN    2u
 #define PORTS        3u
 
@@ -28,6 +28,10 @@ static inline uint64_t canary_word(uint64_t index)
 {
     return CANARY_MARK << 32 | (uint32_t)(index * 2654435761u);
 }
+
+/* The pool of PORT_OTHER. The victim has given a page of its canary in RAM, for reading. */
+#define POOL_SIZE     0x10000ull
+#define CANARY_SLOT   3u
 
 #define SECRET_OFFSET 0x5000ull
 #define SECRET        0x0123456789abcdefull

@@ -32,7 +32,7 @@ static void check_counts(unsigned number, uint64_t difference)
 CLAIM(port_counts_arguments, "the counters of a port that is not there, and others, are errors")
 {
     (void)need_nic();
-    CHECK_EQUAL(hypercall(POSTERN_HC_PORT_EXITS, 3, 0, 0), POSTERN_ERR_ARGUMENT);
+    CHECK_EQUAL(hypercall(POSTERN_HC_PORT_EXITS, PORTS, 0, 0), POSTERN_ERR_ARGUMENT);
     CHECK_EQUAL(hypercall(POSTERN_HC_PORT_EXITS, BIT(32), 0, 0), POSTERN_ERR_ARGUMENT);
     CHECK_EQUAL(hypercall(POSTERN_HC_PORT_EXITS, GATED_PORT, POSTERN_PORT_COUNTS, 0),
                 POSTERN_ERR_ARGUMENT);

@@ -28,7 +28,7 @@ CLAIM(view_arguments, "ports and vCPUs that do not exist are refused, and ports 
 
     (void)open_view();
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
-        CHECK_EQUAL(hypercall(calls[i], 3, 0, 0), POSTERN_ERR_ARGUMENT);
+        CHECK_EQUAL(hypercall(calls[i], PORTS, 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], BIT(32), 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], UINT64_MAX, 0, 0), POSTERN_ERR_ARGUMENT);
         CHECK_EQUAL(hypercall(calls[i], GATED_PORT, 2, 0), POSTERN_ERR_ARGUMENT);
@@ -37,7 +37,7 @@ CLAIM(view_arguments, "ports and vCPUs that do not exist are refused, and ports 
     CHECK_EQUAL(hypercall(POSTERN_HC_VIEW_OPEN, OPEN_PORT, 0, 0), POSTERN_ERR_MODE);
     CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, OPEN_PORT, 0, 0), POSTERN_ERR_MODE);
     CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, GATED_PORT, 2, 0), POSTERN_ERR_ARGUMENT);
-    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, 3, 0, 0), POSTERN_ERR_ARGUMENT);
+    CHECK_EQUAL(hypercall(POSTERN_HC_WINDOW_GRANT, PORTS, 0, 0), POSTERN_ERR_ARGUMENT);
 }
 
 CLAIM(view_closes, "a closed view is not open, until it is opened again")
@@ -83,6 +83,7 @@ CLAIM(view_of_one_vcpu, "a vCPU sees only the views that were opened for it")
 }
 
 /* The other vCPU copies into the window again and again, until it is told to stop or fails. */
+static uint32_t copying_view;
 static volatile bool stop;
 static volatile uint64_t copies;
 static volatile int64_t last;
@@ -93,7 +94,7 @@ static void copy_for_ever(void *argument)
     uint64_t window = (uint64_t)argument;
 
     while (!stop) {
-        last = gate_copy(1, window, (uint64_t)source, sizeof(source));
+        last = gate_copy(copying_view, window, (uint64_t)source, sizeof(source));
         copies = copies + 1;
     }
 }
@@ -118,7 +119,7 @@ static void stop_copying(void)
 CLAIM(view_closes_under_a_crossing, "once a close has returned no copy on another vCPU goes on")
 {
     need_cpu(1);
-    CHECK_EQUAL(open_view(), 1);
+    copying_view = open_view();
     start_copying(window_of(GATED_PORT));
     for (unsigned i = 0; i < 50; i++) {
         CHECK_EQUAL(hypercall(POSTERN_HC_VIEW_CLOSE, GATED_PORT, 1, 0), 0);

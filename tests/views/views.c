@@ -42,12 +42,33 @@ uint32_t open_view(void)
     return (uint32_t)view;
 }
 
-uint64_t window_of(uint32_t port)
+uint32_t direct_view(void)
+{
+    (void)need_nic();
+    int64_t view = postern_view_open(DIRECT_PORT);
+
+    if (view < 1) {
+        error("the direct port's view cannot be opened: %lld", (long long)view);
+    }
+    return (uint32_t)view;
+}
+
+static uint64_t map_bar(uint32_t port, unsigned bar, uint64_t size)
 {
     uint32_t function = nic_of(port);
 
     pci_write(function, 4, pci_read(function, 4) | 2); /* memory space */
-    return (uint64_t)map_physical(nic_bar(function, POSTERN_BAR_WINDOW), 2 * QUEUES * SECTION_SIZE);
+    return (uint64_t)map_physical(nic_bar(function, bar), size);
+}
+
+uint64_t window_of(uint32_t port)
+{
+    return map_bar(port, POSTERN_BAR_WINDOW, 2 * QUEUES * SECTION_SIZE);
+}
+
+uint64_t pool_window(void)
+{
+    return map_bar(DIRECT_PORT, POSTERN_BAR_POOL, POOL_SIZE);
 }
 
 const volatile uint64_t *peer_rings(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What claims on views share: the gate, the two ports and their windows. */
+/* What claims on views share: the gate, the ports and their windows. */
 #ifndef POSTERN_TESTS_VIEWS_VIEWS_H
 #define POSTERN_TESTS_VIEWS_VIEWS_H
 
@@ -11,6 +11,11 @@
 #define OPEN_PORT    1u
 #define QUEUES_PORT  2u /* open, with two queues in a window twice as large */
 #define QUEUES       2u
+#define DIRECT_PORT  3u
+#define PORTS        4u
+#define NOT_OPEN     3u  /* no view has this index: two ports have one */
+#define POOL_SLOTS   32u /* of DIRECT_PORT */
+#define POOL_SIZE    (POOL_SLOTS * SIZE_4K)
 #define PEER_MARK    0x5045455200000000ull /* what the peer writes into its section, with a count */
 #define PEER_OFFSET  0x2000ull             /* where, from the start of its section */
 
@@ -23,6 +28,12 @@ int64_t cross(uint32_t view, uint32_t function, void *arguments);
 
 /* Opens the gated port's view for all vCPUs, with no #VE registered; returns its index. */
 uint32_t open_view(void);
+
+/* The same of the direct port, without the #VE. */
+uint32_t direct_view(void);
+
+/* The pages that its peer has given, in linear addresses. */
+uint64_t pool_window(void);
 
 /* The PCI address of a port. */
 uint32_t nic_of(uint32_t port);

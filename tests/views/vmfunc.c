@@ -19,7 +19,7 @@ CLAIM(vmfunc_outside_the_gate, "code that calls VMFUNC by itself gets #GP, in th
 CLAIM(vmfunc_not_open, "VMFUNC into a view that is not open is #UD")
 {
     (void)open_view();
-    CHECK_TRAP(try_vmfunc(0, 2), EXCEPTION_UD, 0);
+    CHECK_TRAP(try_vmfunc(0, NOT_OPEN), EXCEPTION_UD, 0);
     CHECK_TRAP(try_vmfunc(0, 511), EXCEPTION_UD, 0);
     CHECK_TRAP(try_vmfunc(0, 512), EXCEPTION_UD, 0);
     CHECK_TRAP(try_vmfunc(0, UINT32_MAX), EXCEPTION_UD, 0);
@@ -51,9 +51,9 @@ static struct trap try_switch(uint64_t view)
 CLAIM(switch_not_open, "the hypercall in VMFUNC's place is #UD for a view that is not open")
 {
     (void)open_view();
-    CHECK_TRAP(try_switch(2), EXCEPTION_UD, 0);
+    CHECK_TRAP(try_switch(NOT_OPEN), EXCEPTION_UD, 0);
     CHECK_TRAP(try_switch(512), EXCEPTION_UD, 0);
-    CHECK_TRAP(try_switch(BIT(32) | 2), EXCEPTION_UD, 0); /* ECX counts, as for VMFUNC */
+    CHECK_TRAP(try_switch(BIT(32) | NOT_OPEN), EXCEPTION_UD, 0); /* ECX counts, as for VMFUNC */
     CHECK_TRAP(try_switch(UINT64_MAX), EXCEPTION_UD, 0);
     CHECK_NO_TRAP(try_switch(0));
 }

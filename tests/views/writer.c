@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The peer's part: with the word "writer" on its command line the guest writes a growing count into
- * its section, through the gate, for ever, and counts the doorbells that it is rung. */
-#include "tests/views/views.h"
+ * its section, through the gate, for ever, counts the doorbells that it is rung, and does what
+ * claims order. */
+#include "tests/views/order.h"
 
 #define PAUSE_MS    1u
 #define RING_VECTOR 0x50u
@@ -16,7 +17,9 @@ void guest_role(void)
     volatile uint64_t *rings = (volatile uint64_t *)window_of(QUEUES_PORT);
     (void)nic_enable_msix(nic_of(QUEUES_PORT), RING_VECTOR);
     uint64_t word = window_of(GATED_PORT) + PEER_OFFSET;
+    orders_begin();
     for (uint64_t count = 1;; count++) {
+        orders_serve();
         (void)gate_store(view, word, PEER_MARK + count);
         __asm__ volatile("sti" : : : "memory");
         delay(PAUSE_MS);
