@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Measures the hypervisor in Bochs and writes its rows of build/bench.csv.
 
+    bench.py [PART...]
+
+Names of parts, which are the functions measure_...() below, measure those only, and write nothing. "debian" is
+measured only if it is named: `make debian-bench` does.
 In Bochs the time-stamp counter counts emulated instructions, so that these figures repeat; they
 say how much work an operation is, not how long it takes on silicon.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -21,20 +26,34 @@ from kit_machine import KitMachine
 # pylint: disable-next=wrong-import-position
 from postern_machine import BUILD, Machine, platform_probe, table
 # pylint: disable-next=wrong-import-position
-from traffic import crossing_exits
+from traffic import crossing_exits, link_exits
 
 COMMAND = "make bench-bochs"
 MODULE = "/lib/modules/postern_bench.ko"
 PACKETS = 5000
+FEW = 32  # packets, after which what begins a stream is over
 BURST_PACKETS = 10000  # fit the ring all at once: the sender never has to wait
+DATAGRAM = 64 - 14 - 20 - 8  # bytes, in a frame of 64 with headers of Ethernet, IPv4 and UDP
+ROUND_TRIPS = 500
+BUSY_POLL_US = 100000  # longer than any wait there
 IDLE_SECONDS = 20  # emulated
+DIRECT_SECONDS = 900
+DEBIAN_IMAGE = os.path.join(BUILD, "postern-debian.img")
+BLOCKS = (100, 228)  # of 4 KiB: the difference is what one costs. The disk has 256; a line typed has the same length
 
 # Name: the most that is wanted, and what others take.
 GOALS = {
-    "exit.hypercall": (130, "KVM 6.1 on this CPU: 1068"),
-    "exit.cpuid": (160, "KVM 6.1 on this CPU: 1070"),
-    "packet.64.instructions": (2700, "of both guests and the hypervisor"),
-    "gate.roundtrip": (40, "a null hypercall on KVM 6.1: 1068"),
+    "exit.hypercall": (130, "KVM 6.1: 1068, as given"),
+    "exit.cpuid": (160, "KVM 6.1: 1070, as given"),
+    "packet.64.pktgen.instructions": (2700, "of both guests and the hypervisor"),
+    "packet.64.pktgen.link_exits": (0, "the link's own; timer ticks apart"),
+    "packet.64.pktgen.gated.instructions": (2700, ""),
+    "packet.64.pktgen.gated.link_exits": (0, ""),
+    "packet.64.virtio.link_exits": (round(1 / 16, 4), "in bursts of 32; with interrupts"),
+    "packet.64.one_cpu.instructions": (2700, "both guests on one CPU"),
+    "packet.64.one_cpu.built.instructions": (2700, "the same, frames as a forwarder has them"),
+    "packet.64.one_cpu.clone.instructions": (2700, "the same, pktgen with clone_skb"),
+    "gate.roundtrip": (40, "a null hypercall on KVM 6.1: 1068, as given"),
     "gate.exits": (0, "of a million crossings"),
     "view.kib": (16, "and the window's tables"),
     "packet.64.libpostern.instructions": (60, "both ends, in bursts of 32"),
@@ -57,11 +76,11 @@ class Results:
         bench_csv.replace(path, COMMAND, self.rows)
 
     def print(self):
-        print(f"\n{'name':24}{'value':>12}  {'unit':14}{'goal':>8}  compare")
+        print(f"\n{'name':40}{'value':>12}  {'unit':14}{'goal':>8}  compare")
         for name, value, unit, _, _ in self.rows:
             goal, note = GOALS.get(name, ("", ""))
             missed = " missed" if goal != "" and value > goal else ""
-            print(f"{name:24}{value:>12}  {unit:14}{goal:>8}  {note}{missed}")
+            print(f"{name:40}{value:>12}  {unit:14}{goal:>8}  {note}{missed}")
 
 
 def exits(machine, name):
@@ -85,26 +104,78 @@ def measure_exits(machine, results):
         results.add(name, int(values[name]), "instructions")
 
 
-def measure_packets(machine, results, size, mode=""):
+def own_exits(machine):
+    """Those of links, and of virtio NICs: notifications and interrupts."""
+    devices = table(machine.hvctl("devices").split("\n\n", 1)[0])
+    return link_exits(machine) + sum(int(row["notifications"]) + int(row["interrupts"])
+                                     for row in devices if row["device"] == "net")
+
+
+def send_frames(machine, options):
+    """By the bench module in alpha; the exits of both guests meanwhile: all, and the link's own."""
+    before = [sum(exits(machine, name)[0] for name in ("alpha", "beta")), own_exits(machine)]
+    machine.guest("alpha").run(f"insmod {MODULE} {options}")
+    after = [sum(exits(machine, name)[0] for name in ("alpha", "beta")), own_exits(machine)]
+    return [new - old for old, new in zip(before, after)]
+
+
+def measure_frames(machine, results, row, size=64, interface="eth0", frames="allocated", to=""):
+    """Exits of the typed lines are measured and taken off; of the link's own those are, too, by
+    which a stream begins. A virtio NIC's receiver, which is named by `to`, may lose some: then it is
+    measured what it takes until most of them have come."""
+    expected = PACKETS * 9 // 10 if to else PACKETS
     alpha, beta = machine.guest("alpha"), machine.guest("beta")
-    beta.run(f"insmod {MODULE} what=receive count={PACKETS}")
+    typed = send_frames(machine, "what=none; true rmmod postern_bench")
+    sending = (f"what=send dev={interface} size={size} frames={frames}{to and f' to={to}'} "
+               "count=")
+    few = send_frames(machine, f"{sending}{FEW}; rmmod postern_bench")
+    beta.run(f"insmod {MODULE} what=receive count={expected}")
     alpha.run("sleep 1")
-    # The monitor's own questions cost no exits of these VMs but those of the typed lines, which
-    # are measured and taken off.
-    sending = f"insmod {MODULE} what=send size={size} count={PACKETS}; rmmod postern_bench"
-    nothing = f"insmod {MODULE} what=none size={size} count={PACKETS}; true rmmod postern_bench"
-    counts = []
-    for command in (nothing, sending):
-        before = sum(exits(machine, name)[0] for name in ("alpha", "beta"))
-        alpha.run(command)
-        counts.append(sum(exits(machine, name)[0] for name in ("alpha", "beta")) - before)
+    many = send_frames(machine, f"{sending}{PACKETS}; rmmod postern_bench")
     sent, received = measured(alpha), measured(beta)
+    came = int(beta.run("cat /sys/module/postern_bench/parameters/received").split()[-1])
     beta.run("rmmod postern_bench")
-    if (sent["send.count"], received["receive.count"]) != (str(PACKETS), str(PACKETS)):
-        raise SystemExit(f"packets were lost: {sent} {received}")
+    if (sent["send.count"], received.get("receive.count")) != (str(PACKETS), str(expected)):
+        raise SystemExit(f"packets were lost: {came} of {PACKETS} came: {sent} {received}")
     ticks = int(received["receive.last"]) - int(sent["send.start"])
-    results.add(f"packet.{size}{mode}.instructions", round(ticks / PACKETS, 1), "instructions")
-    return round(max(0, counts[1] - counts[0]) / PACKETS, 4)
+    results.add(f"{row}.instructions", round(ticks / expected, 1), "instructions")
+    if to:
+        results.add(f"{row}.lost", round(1 - came / PACKETS, 4), "of them")
+    if size == 64 or to:
+        results.add(f"{row}.exits", round(max(0, many[0] - typed[0]) / PACKETS, 4), "exits")
+        results.add(f"{row}.link_exits", round(max(0, many[1] - few[1]) / (PACKETS - FEW), 4),
+                    "exits")
+
+
+def printed_values(output, *names):
+    """Of the program udp, or the end of the benchmark."""
+    values = dict(re.findall(r"^udp: (\S+) (\d+)\r?$", output, re.MULTILINE))
+    if not set(names) <= set(values):
+        raise SystemExit(f"datagrams were lost: {output}")
+    return [int(values[name]) for name in names]
+
+
+def measure_datagrams(machine, results, mode=""):
+    """From socket to socket, a system call for each at both ends."""
+    alpha, beta = machine.guest("alpha"), machine.guest("beta")
+    alpha.run("ping -c 1 10.0.0.2")
+    beta.run(f"udp receive 9000 {PACKETS} > /tmp/udp 2>&1 &")
+    output = alpha.run(f"sleep 1; udp send 10.0.0.2 9000 {PACKETS} {DATAGRAM}")
+    output += beta.run("wait; cat /tmp/udp")
+    start, last = printed_values(output, "send.start", "receive.last")
+    results.add(f"packet.64.udp{mode}.instructions", round((last - start) / PACKETS, 1),
+                "instructions")
+
+
+def measure_round_trips(machine, results):
+    """One datagram at a time, there and back, by how the sockets wait."""
+    alpha, beta = machine.guest("alpha"), machine.guest("beta")
+    for way, busy in (("doorbell", ""), ("poll", f" {BUSY_POLL_US}")):
+        beta.run(f"udp answer 9001 {ROUND_TRIPS}{busy} > /tmp/udp 2>&1 &")
+        output = alpha.run(f"sleep 1; udp ask 10.0.0.2 9001 {ROUND_TRIPS} {DATAGRAM}{busy}")
+        beta.run("wait")
+        (ticks,) = printed_values(output, "ask.ticks")
+        results.add(f"latency.64.udp.{way}", round(ticks / ROUND_TRIPS, 1), "instructions")
 
 
 def send_bursts(machine, count):
@@ -139,30 +210,98 @@ def measure_libpostern(machine, results, mode=""):
     return round(max(0, many - few) / (BURST_PACKETS - 32), 4)
 
 
-def measure_fallback(results):
-    machine = Machine("bench", entry="gated-bochs-fallback", on="bochs")
+@contextlib.contextmanager
+def running(config=None, guests=("alpha", "beta"), **more):
+    machine = Machine("bench", config, on="bochs", **more)
     try:
         machine.start()
-        for name in ("alpha", "beta"):
+        for name in guests:
             machine.guest(name).wait_ready()
-        measure_libpostern(machine, results, ".fallback")
+        yield machine
     finally:
         machine.stop()
+
+
+def measure_fallback(results):
+    with running(entry="gated-bochs-fallback") as machine:
+        measure_datagrams(machine, results, ".fallback")
+        measure_libpostern(machine, results, ".fallback")
 
 
 def measure_gated(results):
-    machine = Machine("bench", "gated", on="bochs")
-    try:
-        machine.start()
-        for name in ("alpha", "beta"):
-            machine.guest(name).wait_ready()
-        exits_64 = measure_packets(machine, results, 64, ".gated")
-        measure_packets(machine, results, 1500, ".gated")
-        results.add("packet.64.gated.exits", exits_64, "exits")
+    with running("gated") as machine:
+        measure_frames(machine, results, "packet.64.pktgen.gated")
+        measure_frames(machine, results, "packet.1500.pktgen.gated", 1500)
+        measure_datagrams(machine, results, ".gated")
+        # The second link: long packets go into pages of the receiver's.
+        measure_frames(machine, results, "packet.64.pktgen.direct", 64, "eth1")
+        measure_frames(machine, results, "packet.1500.pktgen.direct", 1500, "eth1")
         exits_64 = measure_libpostern(machine, results)
         results.add("packet.64.libpostern.exits", exits_64, "exits")
-    finally:
-        machine.stop()
+
+
+def measure_virtio(results):
+    """From one virtio NIC to another, by the hypervisor's switch."""
+    to = "02:50:4f:01:01:02"
+    with running("vswitch", ("alpha", "beta")) as machine:
+        for name, peer in (("alpha", "10.0.1.2"), ("beta", "10.0.1.1")):
+            machine.guest(name).run(f"ping -c 1 {peer}")
+        # A CPU for each guest: alpha's second one would share beta's.
+        machine.guest("alpha").run("ethtool -L eth1 combined 1;"
+                                   " echo 0 > /sys/devices/system/cpu/cpu1/online")
+        measure_frames(machine, results, "packet.64.virtio", 64, "eth1", to=to)
+        measure_frames(machine, results, "packet.1500.virtio", 1500, "eth1", to=to)
+    compare_nics(results)
+
+
+def compare_nics(results):
+    """How many times the instructions of Postern's NIC behind its gate, if both were measured."""
+    values = {row[0]: row[1] for row in results.rows}
+    for size in (64, 1500):
+        native = values.get(f"packet.{size}.pktgen.gated.instructions")
+        virtio = values[f"packet.{size}.virtio.instructions"]
+        if native is not None:
+            results.add(f"packet.{size}.virtio.ratio", round(virtio / native, 2), "")
+
+
+def measure_one_cpu(results):
+    with running("shared") as machine:
+        measure_frames(machine, results, "packet.64.one_cpu")
+        measure_frames(machine, results, "packet.64.one_cpu.built", frames="built")
+        measure_frames(machine, results, "packet.64.one_cpu.clone", frames="shared")
+
+
+def copy_blocks(machine, words, count):
+    """By dd on alpha's second disk; the ticks that it took, and the exits of the line typed."""
+    alpha = machine.guest("alpha")
+    before, _, _, _ = exits(machine, "alpha")
+    output = alpha.run(f"echo 3 > /proc/sys/vm/drop_caches; tsc; taskset 1 dd bs=4k count={count} {words} 2> /dev/null;"
+                       " tsc")
+    after, _, _, _ = exits(machine, "alpha")
+    start, end = map(int, re.findall(r"^\d+$", output, re.MULTILINE))
+    return end - start, after - before
+
+
+def measure_disk(results):
+    """A system call and a request for each block, and as the kernel reads ahead and writes behind: up to a MiB at once."""
+    ways = {"read": "if=/dev/vdb of=/dev/null iflag=direct", "write": "if=/dev/zero of=/dev/vdb oflag=direct",
+            "read_cached": "if=/dev/vdb of=/dev/null", "write_cached": "if=/dev/zero of=/dev/vdb conv=fsync"}
+    with running("virtio") as machine:
+        for way, words in ways.items():
+            few, many = (copy_blocks(machine, words, count) for count in BLOCKS)
+            blocks = BLOCKS[1] - BLOCKS[0]
+            results.add(f"disk.4k.{way}.instructions", round((many[0] - few[0]) / blocks, 1), "instructions")
+            results.add(f"disk.4k.{way}.exits", round((many[1] - few[1]) / blocks, 2), "exits")
+
+
+def measure_lwip(results):
+    """From the guest with lwIP to a socket of Linux, in mode gated."""
+    with running("lwip", ("web", "alpha")) as machine:
+        output = machine.guest("alpha").run(
+            f"ping -c 1 10.0.0.2; udp fetch 10.0.0.2 19 {PACKETS} {DATAGRAM}")
+        start, last = printed_values(output, "send.start", "receive.last")
+        results.add("packet.64.lwip.instructions", round((last - start) / PACKETS, 1),
+                    "instructions")
 
 
 def measure_idle(machine, results):
@@ -179,22 +318,17 @@ def measure_idle(machine, results):
 
 
 def measure_two_guests(results):
-    machine = Machine("bench", "two", on="bochs")
-    try:
-        machine.start()
-        for name in ("alpha", "beta"):
-            machine.guest(name).wait_ready()
+    with running("two") as machine:
         measure_exits(machine, results)
-        exits_64 = measure_packets(machine, results, 64)
-        measure_packets(machine, results, 1500)
-        results.add("packet.64.exits", exits_64, "exits")
+        measure_frames(machine, results, "packet.64.pktgen")
+        measure_frames(machine, results, "packet.1500.pktgen", 1500)
+        measure_datagrams(machine, results)
+        measure_round_trips(machine, results)
         measure_idle(machine, results)
         measure_libpostern(machine, results, ".open")
         (row,) = [row for row in table(machine.hvctl("info"))
                   if row["what"] == "memory.hypervisor_kib"]
         results.add("memory.hypervisor_kib", int(row["value"]), "KiB")
-    finally:
-        machine.stop()
 
 
 def printed_by(name, option="", more=()):
@@ -232,8 +366,9 @@ def measure_latency(results):
         results.add(name, round(values[name], 1), "instructions")
 
 
-def init_tsc(text):
-    found = re.search(r"postern-guest: init at TSC (\d+)", text)
+def stamp(text, step):
+    """The TSC when a guest came to "init" or "login", or None."""
+    found = re.search(rf"postern-guest: {step} at TSC (\d+)", text)
     return int(found.group(1)) if found else None
 
 
@@ -243,51 +378,95 @@ def boot_with_hypervisor():
         machine.start()
         alpha = machine.guest("alpha").wait_ready()
         start = int(re.search(r"started (\d+)", machine.hvctl("stats", "alpha")).group(1))
-        return init_tsc(alpha.console()) - start
+        return stamp(alpha.console(), "init") - start
     finally:
         machine.stop()
 
 
-def boot_directly():
-    # Of memory about what the guest has.
-    machine = Machine("bench", entry="direct", on="bochs",
-                      options=["--cpus", "1", "--memory", "256"])
+def boot_directly(entry, step, options):
+    """What a kernel without the hypervisor prints, until it has come to the step."""
+    machine = Machine("bench", entry=entry, on="bochs", options=["--cpus", "1", *options])
     try:
         machine.start(wait=0)
-        end = time.monotonic() + 600
-        while init_tsc(machine.serial()) is None:
+        end = time.monotonic() + DIRECT_SECONDS
+        while stamp(machine.serial(), step) is None:
             if time.monotonic() > end:
                 raise SystemExit(f"the kernel does not boot directly:\n{machine.serial()[-2000:]}")
             time.sleep(1)
-        text = machine.serial()
-        start = re.search(r"the TSC before the kernel:\D*?(0x[0-9a-fA-F]+)", text)
-        return init_tsc(text) - int(start.group(1), 16)
+        return machine.serial()
     finally:
         machine.stop()
 
 
 def measure_boot(results):
-    bare = boot_directly()
+    text = boot_directly("direct", "init", ["--memory", "256"])  # of memory about what the guest has
+    start = re.search(r"the TSC before the kernel:\D*?(0x[0-9a-fA-F]+)", text)
+    bare = stamp(text, "init") - int(start.group(1), 16)
     guest = boot_with_hypervisor()
     results.add("boot.direct", bare, "instructions")
     results.add("boot.guest", guest, "instructions")
     results.add("boot.ratio", round(guest / bare, 4), "")
 
 
-def main():
+def only_vm(path, name):
+    """The block of one VM in a configuration."""
+    with open(path, encoding="utf-8") as file:
+        return re.search(rf"^vm {name}\n(?:[ \t]+.*\n)+", file.read(), re.MULTILINE).group()
+
+
+def boot_debian():
+    """Alone, without the guest that gives it an address: what it prints, and the TSC at its start."""
+    with tempfile.TemporaryDirectory() as directory:
+        config = os.path.join(directory, "debian.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(only_vm("guests/debian/debian.conf", "debian"))
+        machine = Machine("bench", "debian", on="bochs",
+                          options=["--cpus", "1", "--image", DEBIAN_IMAGE, "--put", config])
+        try:
+            machine.start()
+            debian = machine.guest("debian")
+            machine.wait_until("debian at its login prompt",
+                               lambda: stamp(debian.console(), "login") is not None, DIRECT_SECONDS)
+            start = int(re.search(r"started (\d+)", machine.hvctl("stats", "debian")).group(1))
+            return debian.console(), start
+        finally:
+            machine.stop()
+
+
+def measure_debian(results):
+    """From the kernel's start, and from init, to the login prompt; without the hypervisor, the disk's image is a file of
+    the initramfs, and the kernel first unpacks that."""
+    text, start = boot_debian()
+    guest = stamp(text, "login") - stamp(text, "init")
+    results.add("boot.debian.all", stamp(text, "login") - start, "instructions")
+    results.add("boot.debian.guest", guest, "instructions")
+    text = boot_directly("debian-direct", "login", ["--memory", "1024", "--image", DEBIAN_IMAGE])
+    bare = stamp(text, "login") - stamp(text, "init")
+    results.add("boot.debian.direct", bare, "instructions")
+    results.add("boot.debian.ratio", round(guest / bare, 4), "")
+
+
+PARTS = {"two_guests": measure_two_guests, "gated": measure_gated, "fallback": measure_fallback,
+         "virtio": measure_virtio, "one_cpu": measure_one_cpu, "disk": measure_disk, "lwip": measure_lwip,
+         "views": measure_views, "latency": measure_latency, "boot": measure_boot}
+APART = {"debian": measure_debian}  # its image is `make debian-root`'s
+
+
+def main(names):
     refusal = platform_probe.bochs_refusal()
     if refusal is not None:
         raise SystemExit(f"bench: {refusal}")
+    parts = PARTS | APART
+    unknown = set(names) - set(parts)
+    if unknown:
+        raise SystemExit(f"bench: no part {', '.join(unknown)}; there are {', '.join(parts)}")
     results = Results()
-    measure_two_guests(results)
-    measure_gated(results)
-    measure_fallback(results)
-    measure_views(results)
-    measure_latency(results)
-    measure_boot(results)
-    results.write(os.path.join(BUILD, "bench.csv"))
+    for name in names or PARTS:
+        parts[name](results)
+    if not names:
+        results.write(os.path.join(BUILD, "bench.csv"))
     results.print()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -18,9 +18,12 @@ struct host_control {
     uint64_t wrong; /* packets that were not the next one */
 };
 
+#define HOST_BURST_MAX 128u
+
 struct host_run {
     struct host_control *control;
-    uint32_t size, burst;
+    uint32_t size;
+    uint32_t burst;       /* at most HOST_BURST_MAX */
     uint32_t window;      /* bytes of a section; a data area is half of it */
     uint64_t nanoseconds; /* to measure */
 };
@@ -81,7 +84,7 @@ struct host_way {
     void (*receive)(struct host_run *run, struct host_buffers *buffers);
 };
 
-extern const struct host_way host_postern, host_descriptors, host_stream, host_flags;
+extern const struct host_way host_postern, host_posted, host_descriptors, host_stream, host_flags;
 
 /* A new piece of memory that both processes can map. */
 int host_memory(size_t size);

@@ -20,8 +20,8 @@
 #define WARM_UP_NS 50000000ull
 #define PROBES     200000u
 
-static const struct host_way *const ways[] = {&host_postern, &host_descriptors, &host_stream,
-                                              &host_flags};
+static const struct host_way *const ways[] = {&host_postern, &host_posted, &host_descriptors,
+                                              &host_stream, &host_flags};
 
 static uint64_t now(void)
 {
@@ -188,7 +188,8 @@ int main(int count, char **arguments)
     }
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         if (run.size >= 8 && run.size <= HOST_BUFFER_SIZE && run.burst >= 1 &&
-            run.window >= 0x10000 && strcmp(arguments[1], ways[i]->name) == 0) {
+            run.burst <= HOST_BURST_MAX && run.window >= 0x10000 &&
+            strcmp(arguments[1], ways[i]->name) == 0) {
             return run_way(&run, ways[i]);
         }
     }

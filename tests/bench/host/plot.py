@@ -3,7 +3,7 @@
 
 import math
 
-COLOURS = {"postern": "#c02020", "memif": "#2060c0", "vhost": "#208040", "vhost_packed": "#60a060",
+COLOURS = {"postern": "#c02020", "posted": "#e08020", "memif": "#2060c0", "vhost": "#208040", "vhost_packed": "#60a060",
            "rte_ring": "#906020", "bound": "#808080"}
 PANEL, HEIGHT, LEFT, TOP, GAP = 300, 260, 60, 40, 50
 
@@ -52,7 +52,8 @@ def svg(medians, sizes, bursts, note):
     ticks = decades(min(values), max(values))
     width = LEFT + len(bursts) * (PANEL + GAP) + 80
     height = TOP + HEIGHT + 60
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+    parts = ["<!-- SPDX-License-Identifier: BSD-2-Clause -->",
+             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
              'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" '
              'fill="#fff"/>']
     for tick in ticks:

@@ -26,6 +26,8 @@ COMMAND = "make bench-host"
 SIZES = (64, 128, 256, 512, 1024, 1500, 9000)
 BURSTS = (1, 8, 32)
 OTHERS = ("memif", "vhost", "vhost_packed", "rte_ring", "descriptors", "bound")
+# What is compared with what: the bound is that of two copies, which a posted buffer saves one of.
+RATIOS = {"postern": OTHERS, "posted": ("memif", "vhost", "vhost_packed", "postern")}
 BUSY = 0.5  # of load: more means that others want the cores
 
 
@@ -50,7 +52,8 @@ def measure_round(number, options, taken, figures):
         for burst in options.bursts:
             shift = number % len(taken)
             for way in taken[shift:] + taken[:shift]:
-                if way in ways.BURSTLESS and burst != options.bursts[-1]:
+                if not ways.carries(way, size) or \
+                        way in ways.BURSTLESS and burst != options.bursts[-1]:
                     continue
                 try:
                     value = ways.WAYS[way](size, burst, options)
@@ -76,13 +79,13 @@ def median(values):
 
 
 def ratios(figures, size, burst):
-    """Postern over each other way: the median of the rounds' ratios."""
-    mine = figures["postern", size, burst]
-    for way in OTHERS:
-        pairs = zip(mine, figures.get((way, size, burst), []))
-        ratio = median([own / other for own, other in pairs if own and other])
-        if ratio is not None:
-            yield way, ratio
+    """Postern's ways over others: the median of the rounds' ratios."""
+    for mine, others in RATIOS.items():
+        for way in others:
+            pairs = zip(figures.get((mine, size, burst), []), figures.get((way, size, burst), []))
+            ratio = median([own / other for own, other in pairs if own and other])
+            if ratio is not None:
+                yield f"{mine}_over_{way}", ratio
 
 
 def rows(figures, probes, load, options):
@@ -96,12 +99,12 @@ def rows(figures, probes, load, options):
     for size in options.sizes:
         for burst in options.bursts:
             prefix = f"host.{size}" + ("" if burst == options.bursts[-1] else f".burst{burst}")
-            for way in ("postern", *OTHERS):
+            for way in (*RATIOS, *OTHERS):
                 value = median(figures.get((way, size, burst), []))
                 if value is not None:
                     yield row(f"{prefix}.{way}", round(value / 1e6, 4), "Mpackets/s")
-            for way, ratio in ratios(figures, size, burst):
-                yield row(f"{prefix}.postern_over_{way}", round(ratio, 3), "")
+            for name, ratio in ratios(figures, size, burst):
+                yield row(f"{prefix}.{name}", round(ratio, 3), "")
 
 
 def write(figures, probes, load, options):

@@ -116,9 +116,11 @@ def vhost_packed(size, burst, options):
     return vhost(size, burst, options, ",packed_vq=1,in_order=1")
 
 
-WAYS = {"postern": own("postern"), "descriptors": own("descriptors"), "stream": own("stream"),
+WAYS = {"postern": own("postern"), "posted": own("posted"), "descriptors": own("descriptors"), "stream": own("stream"),
         "flags": own("flags"), "memif": memif, "vhost": vhost, "vhost_packed": vhost_packed,
         "rte_ring": rte_ring}
+OWN = ("postern", "posted", "descriptors", "stream", "flags")
+POSTED_MIN = 512  # bytes: POSTERN_POSTED_MIN in abi/ring_pool.h; shorter packets go by the ring
 # Bursts mean nothing to these.
 BURSTLESS = ("stream", "flags")
 
@@ -127,4 +129,9 @@ def there(way):
     """Whether what the way needs is installed."""
     if way == "rte_ring":
         return os.path.exists(RTE_RING)
-    return way in ("postern", "descriptors", *BURSTLESS) or shutil.which("dpdk-testpmd") is not None
+    return way in OWN or shutil.which("dpdk-testpmd") is not None
+
+
+def carries(way, size):
+    """Whether the way is one for packets of that size."""
+    return way != "posted" or size >= POSTED_MIN
