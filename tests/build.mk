@@ -15,7 +15,7 @@ UNIT_PROGRAMS := $(UNIT_TESTS:%=$(BUILD)/unit/test_%)
 define unit_rule
 $(BUILD)/unit/test_$(1): $$(patsubst %.c,$(BUILD)/unit/%.o,tests/unit/test_$(1).c $$(UNIT_$(1)) $(UNIT_LIB))
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) $$(UNIT_CFLAGS) -o $$@ $$^ -lcmocka
+	$$(Q)$$(CC) $$(UNIT_CFLAGS) -o $$@ $$^ -lcmocka $$(UNIT_LIBS_$(1))
 endef
 $(foreach test,$(UNIT_TESTS),$(eval $(call unit_rule,$(test))))
 

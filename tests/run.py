@@ -19,26 +19,46 @@ import xml.etree.ElementTree as ElementTree
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", "build")
 FUZZ_SECONDS = 15  # of each; `make fuzz` takes longer
+START = time.monotonic()
+SLOWEST = 25  # tests that are named with their times
 SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
 
+# Those that take longest first, so that none is left alone on one CPU at the end.
 GROUPS = [
-    ("two", ["tests/boot/test_two_guests.py"]),
-    ("gated", ["tests/boot/test_gated.py"]),
     ("life", ["tests/boot/test_life_cycle.py"]),
-    ("refusals", ["tests/boot/test_refusals.py"]),
-    ("apicv", ["tests/boot/test_apicv.py"]),
-    ("claims", ["tests/boot/test_claims.py"]),
-    ("views", ["tests/boot/test_views.py"]),
-    ("network", ["tests/boot/test_network.py"]),
-    ("lwip", ["tests/boot/test_lwip.py"]),
-    ("lwip-open", ["tests/boot/test_lwip_open.py"]),
-    ("attack", ["tests/boot/test_attack.py"]),
+    ("newcomer", ["tests/boot/test_newcomer.py"]),
+    ("vswitch", ["tests/boot/test_vswitch.py"]),
+    ("virtio", ["tests/boot/test_virtio.py"]),
+    ("members", ["tests/boot/test_members.py"]),
+    ("gated", ["tests/boot/test_gated.py"]),
+    ("two", ["tests/boot/test_two_guests.py"]),
     ("dpdk", ["tests/boot/test_dpdk.py"]),
+    ("attack", ["tests/boot/test_attack.py"]),
+    ("lwip", ["tests/boot/test_lwip.py"]),
+    ("refusals", ["tests/boot/test_refusals.py"]),
+    ("examples", ["tests/boot/test_examples.py"]),
+    ("snapshot", ["tests/boot/test_snapshot.py"]),
+    ("views", ["tests/boot/test_views.py"]),
+    ("lwip-open", ["tests/boot/test_lwip_open.py"]),
+    ("verbs", ["tests/boot/test_verbs.py"]),
+    ("neighbours", ["tests/boot/test_neighbours.py"]),
+    ("claims", ["tests/boot/test_claims.py"]),
+    ("apicv", ["tests/boot/test_apicv.py"]),
+    ("network", ["tests/boot/test_network.py"]),
     ("hvctl", ["tests/hvctl"]),
 ]
-# They are run once more with views and #VE by exits, as on a CPU that has neither. The others have no
-# views.
-ALSO_BY_FALLBACK = ("gated", "claims", "views", "attack", "lwip")
+# What has a make target of its own.
+APART = ["tests/boot/test_debian.py"]
+# They are run once more with views, #VE and dirty flags by exits, as on a CPU that has none, or of them those
+# tests that see it: pytest's -k. The others have nothing of it.
+ALSO_BY_FALLBACK = {
+    "gated": "(links or ping or data or pages or program or revoked or faults) and not stream",
+    "attack": "",
+    "views": "",
+    "claims": "",
+    "lwip": "ready or ping or throughput or idle or revoked",
+    "verbs": "order or dirty or tracked",
+}
 
 
 class Totals:
@@ -46,6 +66,7 @@ class Totals:
         self.passed = self.failed = 0
         self.skips = []
         self.failures = []
+        self.times = []  # (seconds, name)
 
     def add(self, name, passed, failed, skips=()):
         self.passed += passed
@@ -56,7 +77,7 @@ class Totals:
 
 
 def title(text):
-    print(f"== {text}", flush=True)
+    print(f"== {time.monotonic() - START:.0f} s: {text}", flush=True)
 
 
 def run_unit(program, totals):
@@ -79,8 +100,11 @@ def run_check(totals):
     title("the checks of the sources")
     done = subprocess.run(["make", "--no-print-directory", "check"], check=False)
     totals.add("make check", int(done.returncode == 0), int(done.returncode != 0))
-    done = subprocess.run(["make", "--no-print-directory", "check-driver"], check=False)
-    totals.add("make check-driver", int(done.returncode == 0), int(done.returncode != 0))
+    done = subprocess.run(["make", "--no-print-directory", "check-driver"], check=False,
+                          stdout=subprocess.PIPE, text=True, errors="replace")
+    print(done.stdout, end="", flush=True)
+    skips = re.findall(r"SKIPPED (.*)", done.stdout)
+    totals.add("make check-driver", int(done.returncode == 0), int(done.returncode != 0), skips)
 
 
 def run_script(name, command, totals):
@@ -106,6 +130,7 @@ def count_report(name, report, totals):
         return
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         test = f"{case.get('classname')}.{case.get('name')}"
+        totals.times.append((float(case.get("time")), f"{name}: {case.get('name')}"))
         skip = case.find("skipped")
         if skip is not None:
             totals.add(test, 0, 0, [f"{name}: {test}: {skip.get('message')}"])
@@ -115,14 +140,14 @@ def count_report(name, report, totals):
             totals.add(test, 1, 0)
 
 
-def run_group(name, paths, environment, totals):
-    """pytest on `paths`; its lines are shown as they come."""
+def run_group(name, options, environment, totals):
+    """pytest with `options`; its lines are shown as they come."""
     report = os.path.join(BUILD, f"test-{name}.xml")
     if os.path.exists(report):
         os.unlink(report)
     # Debian's, whatever else is in PATH.
     command = ["/usr/bin/pytest-3", "-v", "-rs", "-p", "no:cacheprovider", "--junitxml", report]
-    with subprocess.Popen([*command, *paths], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           env={**os.environ, **environment}, text=True,
                           errors="replace") as process:
         for line in process.stdout:
@@ -130,20 +155,24 @@ def run_group(name, paths, environment, totals):
     count_report(name, report, totals)
 
 
+def all_runs():
+    """Of the groups: name, pytest's options, environment."""
+    fallback = [(f"{name}-fallback", [*paths, "-k", ALSO_BY_FALLBACK[name]], {"FORCE_FALLBACK": "1"})
+                for name, paths in GROUPS if name in ALSO_BY_FALLBACK]
+    if os.environ.get("FORCE_FALLBACK"):
+        return fallback
+    return [(name, paths, {}) for name, paths in GROUPS] + fallback
+
+
 def run_groups(totals):
     """Two at a time: an emulator keeps one CPU busy."""
-    runs = [(name, paths, {}) for name, paths in GROUPS]
-    runs += [(f"{name}-fallback", paths, {"FORCE_FALLBACK": "1"}) for name, paths in GROUPS
-             if name in ALSO_BY_FALLBACK]
-    if os.environ.get("FORCE_FALLBACK"):
-        runs = runs[len(GROUPS):]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda run: run_group(*run, totals), runs))
+        list(pool.map(lambda run: run_group(*run, totals), all_runs()))
 
 
 def check_groups():
     """No file of tests may be left out."""
-    listed = {path for _, paths in GROUPS for path in paths}
+    listed = {path for _, paths in GROUPS for path in paths} | set(APART)
     for path in glob.glob("tests/boot/test_*.py"):
         if path not in listed:
             raise SystemExit(f"{path} is in no group of tests/run.py")
@@ -153,7 +182,6 @@ def main():
     os.chdir(ROOT)
     check_groups()
     totals = Totals()
-    start = time.monotonic()
     title("host unit tests, with the address and undefined-behaviour sanitizers")
     for source in sorted(glob.glob("tests/unit/test_*.c")):
         run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
@@ -165,7 +193,9 @@ def main():
     run_script("the fuzzers", ["tests/fuzz/run.py", "--seconds", str(FUZZ_SECONDS)], totals)
     title("whole machines in emulators, and hvctl on a monitor without one")
     run_groups(totals)
-    print(f"\n{time.monotonic() - start:.0f} s")
+    print(f"\n{time.monotonic() - START:.0f} s, of which (two run at a time):")
+    for seconds, name in sorted(totals.times, reverse=True)[:SLOWEST]:
+        print(f"{seconds:6.0f} s  {name}")
     for skip in totals.skips:
         print(f"skipped: {skip}")
     for failure in totals.failures:

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Machines that tests share: a boot takes minutes in an emulator."""
 
+import os
+
 import pytest
 
-from kit_machine import verdicts
-from postern_machine import Machine, platform, platform_probe
+from kit_machine import menu, verdicts
+from postern_machine import BOOT_SECONDS, ROOT, Machine, platform, platform_probe
+
+# What a configuration's own entry has, in Bochs.
+LINUX_OPTIONS = " apicv=off append=cryptomgr.notests append=pti=off append=clearcpuid=smap"
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -26,15 +31,37 @@ def fixture_printed(text):
     return verdicts(text)
 
 
-def boot(name, config, guests, **more):
+def boot(name, config, guests, *, wait=BOOT_SECONDS, **more):
     machine = Machine(name, config, **more)
     try:
-        machine.start()
+        machine.start(wait)
         for guest in guests:
             machine.guest(guest).wait_ready()
         yield machine
     finally:
         machine.stop()
+
+
+def boot_own(name, guests, tmp_path_factory):
+    """The same with a configuration of tests/configs, which the image does not have."""
+    script = os.path.join(tmp_path_factory.mktemp(name), "entry.cfg")
+    with open(script, "w", encoding="ascii") as file:
+        file.write(menu(name, LINUX_OPTIONS))
+    config = os.path.join(ROOT, "tests/configs", f"{name}.conf")
+    yield from boot(name, None, guests, options=["--put", script, "--put", config])
+
+
+def changed_config(directory, name, changes):
+    """Options of the launcher for a configuration of guests/examples in which each key of `changes` is its value."""
+    with open(os.path.join(ROOT, "guests/examples", f"{name}.conf"), encoding="utf-8") as file:
+        text = file.read()
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = os.path.join(directory, f"{name}.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return ["--put", path]
 
 
 @pytest.fixture(scope="module", name="two")

@@ -44,26 +44,28 @@ def menu(name, options=""):
 
 class KitMachine(Machine):
     """A machine whose only configuration is the guest's. `guests`: others that it runs; `more`: options of the
-    launcher."""
+    launcher; `label`: its own name, where there are two of the guest's."""
 
-    def __init__(self, name, directory, options="", more=(), guests=()):
+    def __init__(self, name, directory, options="", more=(), guests=(), label=None):
         script = os.path.join(directory, "entry.cfg")
         with open(script, "w", encoding="ascii") as file:
             file.write(menu(name, options))
         files = [script, os.path.join(ROOT, "tests/configs", f"{name}.conf")]
         files += [os.path.join(BUILD, "kit", f"{guest}.elf") for guest in (name, *guests)]
         puts = [word for path in files for word in ("--put", path)]
-        super().__init__(name, options=[*puts, *more])
+        super().__init__(label or name, options=[*puts, *more])
 
     def console(self, vm):
-        return self.hvctl("console", "--quiet", "0.3", vm, stdin="").replace("\r", "")
+        return self.hvctl("console", "--quiet", "0", vm, stdin="").replace("\r", "")
 
-    def run_claims(self, vm, seconds=600):
+    def run_claims(self, vm, seconds=600, meanwhile=lambda: None):
         """Until the guest's closing line. One that ended its VM for good, or makes no progress, is
-        started again: its runner goes on with the next claim. What it printed."""
+        started again: its runner goes on with the next claim. What it printed. `meanwhile` is called again
+        and again."""
         text, changed, end = "", time.monotonic(), time.monotonic() + seconds
         while time.monotonic() < end and not CLOSING.search(text):
             time.sleep(0.5)
+            meanwhile()
             new = self.console(vm)
             if new != text:
                 text, changed = new, time.monotonic()

@@ -21,6 +21,8 @@ import platform_probe
 FALLBACK = bool(os.environ.get("FORCE_FALLBACK"))
 ESCAPE = "\x1d"  # Ctrl-]
 BOOT_SECONDS = 400
+# What the echo of a command to Guest.run_any() ends with: the shell breaks its lines, wherever that is.
+ECHO_END = re.compile(r":\n?\$\n?\?\n?:\n?\"\n")
 
 
 def platform():
@@ -110,7 +112,7 @@ class Guest:
 
     def console(self):
         """What the guest has printed, as far as it is kept."""
-        return self.machine.hvctl("console", "--quiet", "0.3", self.name, stdin="")
+        return self.machine.hvctl("console", "--quiet", "0", self.name, stdin="")
 
     def wait_ready(self, seconds=BOOT_SECONDS, times=1):
         """Until its init has said `times` times that the guest is ready."""
@@ -159,4 +161,4 @@ class Guest:
             child.close()
         # Without the echo of the command itself.
         output = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output.replace("\r", ""))
-        return code, output.split(":$?:\"\n", 1)[-1]
+        return code, ECHO_END.split(output, maxsplit=1)[-1]

@@ -8,9 +8,11 @@ import re
 import pytest
 
 from kit_machine import KitMachine, check_all_ran, check_claim, claims_in, running
-from postern_machine import ROOT
+from postern_machine import FALLBACK, ROOT, table
 
 NAMES = claims_in("attack")
+# By violations stacks are not writable at times, and Bochs loses virtual interrupts then.
+TRACKED = () if FALLBACK else ("attack", "victim")
 # What the hypervisor has to say of the attacker, not of itself: a line, and indented ones with registers.
 ABOUT_ATTACKER = re.compile(r"^E +[0-9.]+ (attack[/:]|  )")
 
@@ -24,7 +26,16 @@ def fixture_machine(can_run, tmp_path_factory):
 
 @pytest.fixture(scope="module", name="text")
 def fixture_text(machine):
-    text = machine.run_claims("attack")
+    """What is in TRACKED is tracked all the time, and harvested every now and then."""
+    harvests = []
+
+    def harvest():
+        harvests.extend(int(table(machine.hvctl("dirty", name))[0]["pages"]) for name in TRACKED)
+
+    for name in TRACKED:
+        machine.hvctl("dirty", name, "start")
+    text = machine.run_claims("attack", meanwhile=harvest)
+    assert all(pages > 0 for pages in harvests)
     with open(os.path.join(machine.directory, "console.txt"), "w", encoding="utf-8") as file:
         file.write(text)
     with open(os.path.join(machine.directory, "log.txt"), "w", encoding="utf-8") as file:
@@ -77,7 +88,7 @@ def test_every_attack_is_described():
     known = set(NAMES)
     for guest in ("claims", "network", "views"):
         known |= set(claims_in(guest))
-    for folder in ("tests/boot", "tests/unit"):
+    for folder in ("tests/boot", "tests/fuzz", "tests/unit"):
         for name in os.listdir(os.path.join(ROOT, folder)):
             if name.endswith((".py", ".c")):
                 with open(os.path.join(ROOT, folder, name), encoding="utf-8") as file:

@@ -78,6 +78,18 @@ def test_jumbo_frames(dpdk):
     testpmd.guest.run("killall -9 dpdk-testpmd")
 
 
+def test_two_queues(dpdk):
+    """Each of testpmd's threads' queues has its own ring: what comes by one goes back by it."""
+    testpmd = Testpmd(dpdk.guest("alpha"), "--forward-mode=macswap --rxq=2 --txq=2")
+    for queue in (1, 0):
+        exchange(dpdk, f"count=1000 size=0 queue={queue}")
+    output = testpmd.quit("show port xstats 0")
+    for direction in ("rx", "tx"):
+        for queue in (0, 1):
+            (packets,) = re.findall(rf"{direction}_q{queue}_packets: (\d+)", output)
+            assert int(packets) >= 1000, output
+
+
 def test_dead_peer_is_no_peer(dpdk):
     """One that was killed: the module closes its end."""
     code, output = dpdk.guest("beta").run_any("packets send count=1 wait=2", timeout=300)

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from conftest import boot
-from lwip_guest import READY, assert_echo, assert_ping, seconds_to_ready, statistics
+from lwip_guest import READY, assert_echo, seconds_to_ready, statistics
 from postern_machine import FALLBACK, table
+from traffic import assert_ping, megabytes
 
 WEB = "10.0.0.2"
 IPERF = re.compile(r"iperf: (\d+) bytes from 10\.0\.0\.1 in (\d+) ms, (\d+) kbit/s\r?$", re.MULTILINE)
@@ -51,6 +52,28 @@ def test_page_tells_statistics(lwip):
     assert (after["rx.dropped"], after["tx.dropped"]) == ("0", "0")
 
 
+def test_trace_of_a_ping(lwip, tmp_path):
+    """What the CPUs do for it: both guests exit and ring, and each CPU's records are in order."""
+    path = str(tmp_path / "trace")
+    lwip.hvctl("trace", "start")
+    assert_ping(lwip.guest("alpha"), WEB, 3)
+    lwip.hvctl("trace", "stop")
+    lwip.hvctl("trace", "save", path)
+    rows = table(lwip.hvctl("decode", path))
+    for event in ("exit", "idle", "doorbell"):
+        assert any(row["event"] == event for row in rows), event
+    exits = [row for row in rows if row["event"] == "exit"]
+    assert {"web/0", "alpha/0"} <= {row["vcpu"] for row in exits}
+    assert {"vmcall", "hlt"} <= {row["detail"] for row in exits}
+    for cpu in ("0", "1"):
+        times = [float(row["us"]) for row in rows if row["cpu"] == cpu]
+        assert times and times == sorted(times)
+    lwip.hvctl("trace", "start", "doorbell,dance", code=1)
+    before = lwip.hvctl("trace", "save", path)
+    assert_ping(lwip.guest("alpha"), WEB, 1)
+    assert lwip.hvctl("trace", "save", path) == before
+
+
 def test_other_pages_are_not_found(lwip):
     code, output = lwip.guest("alpha").run_any(f"wget -O - http://{WEB}/other")
     assert code == 1 and "404" in output, output
@@ -59,7 +82,7 @@ def test_other_pages_are_not_found(lwip):
 def test_throughput(lwip):
     """As an iperf2 client: a header of zeros, then data. The server's console has the result. lwiperf
     does not count what comes in one segment with the header, so the header goes alone."""
-    alpha, size = lwip.guest("alpha"), 20 << 20
+    alpha, size = lwip.guest("alpha"), megabytes(4, 20) << 20
     alpha.run(f"mkdir -p /tmp; echo 'head -c 24 /dev/zero; stream {size} 1' > /tmp/perf")
     alpha.run(f"nc {WEB} 5001 -e sh /tmp/perf", timeout=300)
     lwip.wait_until("the report is there", lambda: console_has(lwip, IPERF), 60)
@@ -73,7 +96,12 @@ def test_throughput(lwip):
 
 
 def test_data_comes_back_as_it_was(lwip):
-    assert_echo(lwip.guest("alpha"), WEB, 2 << 20)
+    assert_echo(lwip.guest("alpha"), WEB, megabytes(1, 2) << 20)
+
+
+def test_burst_of_datagrams(lwip):
+    output = lwip.guest("alpha").run(f"udp fetch {WEB} 19 1000 22")
+    assert "udp: receive.count 1000" in output, output
 
 
 def test_idle_guest_rests(lwip):
@@ -86,7 +114,7 @@ def test_idle_guest_rests(lwip):
         return counts["all"], tsc / hertz
 
     exits, start = exits_and_tsc()
-    lwip.guest("alpha").run("sleep 20")
+    lwip.guest("alpha").run("sleep 8")
     more_exits, end = exits_and_tsc()
     rate = (more_exits - exits) / (end - start)
     print(f"{rate:.1f} exits per second")

@@ -2,36 +2,22 @@
 """The guest with lwIP on a link in mode open with the smallest window, on the CPU of its peer, which
 gives it its address. It waits by MWAIT, which exits there and gives way to the peer."""
 
-import os
 import re
 
 import pytest
 
-from kit_machine import menu
-from lwip_guest import assert_echo, assert_ping, statistics
-from postern_machine import ROOT, Machine, platform, table
+from conftest import boot_own
+from lwip_guest import assert_echo, statistics
+from traffic import assert_ping
 
-NAME = "lwip_open"
 WEB = "10.0.0.50"
-LINUX = " apicv=off append=cryptomgr.notests append=pti=off append=clearcpuid=smap"
 DHCP = f"start {WEB}\nend {WEB}\ninterface eth0\nlease_file /tmp/leases\noption subnet 255.255.255.0\n"
 
 
 @pytest.fixture(scope="module", name="lwip")
 def fixture_lwip(can_run, tmp_path_factory):
     assert can_run is None
-    script = os.path.join(tmp_path_factory.mktemp(NAME), "entry.cfg")
-    with open(script, "w", encoding="ascii") as file:
-        file.write(menu(NAME, LINUX))
-    config = os.path.join(ROOT, "tests/configs", f"{NAME}.conf")
-    machine = Machine(NAME, options=["--put", script, "--put", config])
-    try:
-        machine.start()
-        for name in ("web", "alpha"):
-            machine.guest(name).wait_ready()
-        yield machine
-    finally:
-        machine.stop()
+    yield from boot_own("lwip_open", ["web", "alpha"], tmp_path_factory)
 
 
 def test_guest_that_can_do_nothing_says_why_and_ends(lwip):

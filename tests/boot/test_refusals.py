@@ -13,6 +13,10 @@ GOOD_VM = """vm alpha
     pcpus 0
 """
 
+# A kernel that is read at once, with a disk.
+DISK_VM = GOOD_VM.replace("vmlinuz-cloud", "lwip.elf") + "    disk /postern/{} {}\n"
+IMAGES = {"empty.img": b"", "odd.img": bytes(513)}
+
 # Name, configuration, and what is to be said.
 BAD_CONFIGS = [
     ("missing", None, "/postern/missing.conf"),
@@ -25,6 +29,10 @@ BAD_CONFIGS = [
     ("nokernel", GOOD_VM.replace("vmlinuz-cloud", "vmlinuz-none"), "/postern/vmlinuz-none"),
     ("notkernel", GOOD_VM.replace("vmlinuz-cloud", "notkernel.conf"),
      "/postern/notkernel.conf: the file is too short for a kernel's header"),
+    ("nodisk", DISK_VM.format("none.img", "ro"), "/postern/none.img: no such file on the boot volume"),
+    ("emptydisk", DISK_VM.format("empty.img", "rw"), "/postern/empty.img: is empty or not a file"),
+    ("odddisk", DISK_VM.format("odd.img", "overlay 64K"),
+     "/postern/odd.img: has 513 bytes, which is no multiple of 512: no disk's image"),
     ("badoption", GOOD_VM, "colour=blue"),
 ]
 
@@ -48,6 +56,9 @@ def test_bad_configurations(tmp_path):
             path = tmp_path / f"{name}.conf"
             path.write_text(text)
             options += ["--put", str(path)]
+    for name, content in IMAGES.items():
+        (tmp_path / name).write_bytes(content)
+        options += ["--put", str(tmp_path / name)]
     script = tmp_path / "entry.cfg"
     script.write_text(menu_script(name for name, _, _ in BAD_CONFIGS))
     machine = Machine("refusals", on="bochs", options=[*options, "--put", str(script)])

@@ -36,13 +36,23 @@ def test_runner_came_to_its_end(text):
 def test_links_show_what_exits_did(machine, text):
     assert text
     links, ends = (table(part) for part in machine.hvctl("links").split("\n\n"))
-    assert [row["queues"] for row in links] == ["1", "1", "2"]
+    assert [row["queues"] for row in links] == ["1", "1", "2", "1"]
     assert int(links[2]["doorbells0"]) > 0
     own, peer = (row for row in ends if row["link"] == "net0")
     assert (own["vm"], peer["vm"]) == ("views", "peer")
     assert int(own["resumed"]) > 0 and int(own["aborted"]) > 0 and int(own["violations"]) > 0
     assert int(own["switches"]) > 0 or "views change by VMFUNC" in machine.hvctl("caps")
     assert int(ends[5]["interrupts"]) == int(links[2]["doorbells0"])
+
+
+def test_links_show_pools(machine, text):
+    """The guest has ended: what it gave is its own again, and what it was given stays."""
+    assert text
+    machine.wait_for_state("views", "off")
+    links = table(machine.hvctl("links").split("\n\n")[0])
+    assert [row["mode"] for row in links] == ["gated", "open", "open", "direct"]
+    assert [row["pool_kib"] for row in links] == ["0", "0", "0", "128"]
+    assert [(row["given0"], row["given1"]) for row in links] == [("0", "0")] * 3 + [("0", "2")]
 
 
 def test_caps_say_who_does_it(machine):
@@ -52,8 +62,11 @@ def test_caps_say_who_does_it(machine):
         assert by == "exits" or by == native and not FALLBACK, caps
 
 
-def test_neighbour_goes_on(machine):
-    assert machine.vms()["peer"]["starts"] == "1"
+def test_neighbour_goes_on(machine, text):
+    """It was started anew three times, by claims that asked it to end."""
+    assert text
+    row = machine.vms()["peer"]
+    assert (row["state"], row["starts"]) == ("running", "4")
 
 
 def test_stay_is_bounded(can_run, tmp_path_factory):

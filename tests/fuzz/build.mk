@@ -8,13 +8,18 @@ FUZZ_CFLAGS := $(WARNINGS) -O1 -g -I. -DPOSTERN_HOST -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 FUZZ_ring :=
-FUZZ_config := core/config.c core/config_network.c
+FUZZ_config := $(UNIT_config)
 FUZZ_hdlc := lib/hdlc.c
-FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c
+FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c tests/hvctl/fake_vm.c lib/word_runs.c lib/trace_ring.c
 FUZZ_multiboot := machine/multiboot.c machine/guest_kernel.c machine/linux_boot.c
 FUZZ_linux_boot := $(FUZZ_multiboot)
 FUZZ_mmio_insn := machine/mmio_insn.c
-FUZZ_switch := net/switch.c net/fdb.c
+FUZZ_trace := tools/hvctl/trace_file.c tools/hvctl/trace_export.c tools/hvctl/cells.c \
+	tools/hvctl/client.c lib/hdlc.c
+FUZZ_snapshot := core/snapshot_image.c lib/word_runs.c $(UNIT_vcpu_image)
+FUZZ_switch := net/switch.c net/fdb.c lib/token_bucket.c
+FUZZ_virtq := $(VIRTQ_SOURCES)
+FUZZ_virtio := $(wildcard virtio/*.c) net/offload.c
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -37,4 +42,11 @@ fuzzers: $(FUZZERS)
 fuzz: fuzzers ## run each fuzzer for FUZZ_SECONDS (60); keeps what it learns in build/fuzz
 	$(Q)BUILD=$(BUILD) tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
-.PHONY: fuzz fuzzers
+# Of each virtio device. `make test` has 5000.
+FUZZ_OPERATIONS ?= 1000000
+FUZZ_SEED ?= 21
+
+fuzz-guest: image hvctl kit ## have a guest write random values to its virtio devices, a million to each
+	$(Q)BUILD=$(BUILD) tests/fuzz/guest.py --operations $(FUZZ_OPERATIONS) --seed $(FUZZ_SEED)
+
+.PHONY: fuzz fuzzers fuzz-guest

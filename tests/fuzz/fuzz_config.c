@@ -19,6 +19,23 @@ static void check_vm(const struct config_vm *vm)
     FUZZ_CHECK(vm->memory >= CONFIG_MEMORY_MIN && vm->memory <= CONFIG_MEMORY_MAX);
     FUZZ_CHECK(vm->memory % (2u << 20) == 0);
     FUZZ_CHECK(vm->vcpus >= 1 && vm->vcpus <= CONFIG_MAX_VCPUS);
+    FUZZ_CHECK(vm->weight >= 1 && vm->weight <= CONFIG_WEIGHT_MAX);
+    FUZZ_CHECK(vm->restarts >= 1 && vm->restarts <= CONFIG_RESTARTS_MAX);
+    FUZZ_CHECK(vm->on_crash <= CONFIG_DESTROY && vm->on_reboot <= CONFIG_DESTROY);
+}
+
+/* Those that a VM starts after are VMs, and there is an order in which all can start. */
+static void check_order(const struct config *config)
+{
+    uint32_t all = (1u << config->vm_count) - 1, started = 0;
+
+    for (uint32_t round = 0; round < config->vm_count; round++) {
+        for (uint32_t i = 0; i < config->vm_count; i++) {
+            FUZZ_CHECK((config->vms[i].after & ~all) == 0);
+            started |= (config->vms[i].after & ~started) == 0 ? 1u << i : 0;
+        }
+    }
+    FUZZ_CHECK(started == all);
 }
 
 static void check_link(const struct config *config, const struct config_link *link)
@@ -33,6 +50,10 @@ static void check_link(const struct config *config, const struct config_link *li
     FUZZ_CHECK((link->queues & (link->queues - 1)) == 0);
     FUZZ_CHECK(link->window / link->queues >= CONFIG_WINDOW_MIN);
     FUZZ_CHECK(link->doorbells >= 1 && link->doorbells <= CONFIG_DOORBELLS_MAX);
+    FUZZ_CHECK(link->mode <= CONFIG_LINK_DIRECT);
+    FUZZ_CHECK((link->pool != 0) == (link->mode == CONFIG_LINK_DIRECT));
+    FUZZ_CHECK(link->pool == 0 || (link->pool >= CONFIG_POOL_MIN && link->pool <= CONFIG_POOL_MAX));
+    FUZZ_CHECK((link->pool & (link->pool - 1)) == 0);
 }
 
 static void check_network(const struct config *config, const struct config_network *network)
@@ -42,6 +63,7 @@ static void check_network(const struct config *config, const struct config_netwo
     check_text(network->name, sizeof(network->name));
     FUZZ_CHECK(network->name[0] != '\0');
     FUZZ_CHECK(members >= 2 && members <= CONFIG_MAX_MEMBERS);
+    FUZZ_CHECK(network->mode <= CONFIG_LINK_GATED);
     for (uint32_t i = 0; i < members; i++) {
         FUZZ_CHECK(network->members[i] < config->vm_count);
         for (uint32_t other = 0; other < i; other++) {
@@ -83,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; i < config.vm_count; i++) {
         check_vm(&config.vms[i]);
     }
+    check_order(&config);
     for (uint32_t i = 0; i < config.link_count; i++) {
         check_link(&config, &config.links[i]);
     }

@@ -7,6 +7,7 @@ there. The last line is "fuzzers: N passed, M failed".
 """
 
 import argparse
+import base64
 import concurrent.futures
 import os
 import re
@@ -30,6 +31,19 @@ def corpus(name):
     return directory
 
 
+def failure(name, text):
+    """What a fuzzer's report says of its failure, with the input, which may be on a machine that
+    is gone tomorrow."""
+    report = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    wrote = re.search(r"Test unit written to (\S+)", text)
+    if wrote is None:
+        return f"\n{report[-6000:]}"
+    with open(wrote.group(1), "rb") as file:
+        unit = base64.b64encode(file.read()).decode()
+    return (f"; run {FUZZ}/fuzz_{name} {wrote.group(1)}\n"
+            f"which is, in base64: {unit}\n{report[-6000:]}")
+
+
 def run(name, seconds):
     """Whether the fuzzer found nothing, and what it says."""
     crashes = os.path.join(FUZZ, "crashes", name)
@@ -41,9 +55,7 @@ def run(name, seconds):
         check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     text = done.stdout
     if done.returncode != 0:
-        wrote = re.search(r"Test unit written to (\S+)", text)
-        where = f"; run {FUZZ}/fuzz_{name} {wrote.group(1)}" if wrote else ""
-        return False, f"{name}: exit code {done.returncode}{where}\n{text[-6000:]}"
+        return False, f"{name}: exit code {done.returncode}{failure(name, text)}"
     runs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text)
     edges = re.findall(r"cov: (\d+)", text)
     files = len(os.listdir(os.path.join(FUZZ, "corpus", name)))

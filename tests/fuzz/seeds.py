@@ -8,10 +8,12 @@ import zlib
 
 
 def config():
-    for path in sorted(glob.glob("guests/configs/*.conf") + glob.glob("tests/configs/*.conf")):
+    for path in sorted(glob.glob("guests/examples/*.conf") + glob.glob("tests/configs/*.conf")):
         with open(path, "rb") as file:
             yield file.read()
     yield b"vm a\n  kernel = /a\n  memory = 64M\n  cpus = 0\n"
+    yield (b"vm a\nkernel /k\npcpus 0\nafter b c\nweight 7\nexclusive on\non_crash restart 3\nvm b\nkernel /k\n"
+           b"pcpus 1\nautostart off\non_crash keep\non_reboot destroy\nvm c\nkernel /k\npcpus 1\nafter b\n")
 
 
 def frame(payload):
@@ -38,6 +40,8 @@ def monitor():
     hello = request(1, 1, struct.pack("<H", 1))
     talk = bytes((6, 60))
     yield hello + talk + request(2, 2, struct.pack("<H", 0)) + talk + request(6, 3)
+    yield hello + request(7, 2, struct.pack("<HHQ", 2, 0, 0)) + talk
+    yield hello + request(8, 2, struct.pack("<HHQI", 2, 0, 64, 2 << 30 | 3)) + talk
     yield (hello + request(3, 2, b"exits") + talk + request(4, 3, struct.pack("<HHQ", 1, 500, 0))
            + talk + request(3, 4, b"flood") + talk)
     yield (bytes((0x57, 5)) + b"hello" + hello + request(4, 2, struct.pack("<HHQ", 0, 64, 0))
@@ -101,17 +105,28 @@ def ring():
     def peer_sends(length):
         return b"\x02" + struct.pack("<H", length)
 
-    take, keep, release, arm, publish, sync = (victim(kind) for kind in (0, 1, 2, 3, 5, 7))
+    def buffer(offset, size):
+        return struct.pack("<I", offset)[:3] + struct.pack("<H", size)
+
+    take, keep, release, publish, sync = (victim(kind) for kind in (0, 1, 2, 5, 7))
+    arm = victim(3) + buffer(0, 2000)
     send = victim(4) + struct.pack("<H", 1000)
     yield (peer_sends(60) + peer_sends(1500) + keep + take + take + take + release + arm) * 8
     yield (send * 40 + publish + victim(6) + struct.pack("<H", 4000) + b"\x03") * 3
     yield b"\x04" + sync + b"\x06" + sync + send + publish + b"\x03\x05" + sync + b"\x07" + sync
     # A head, a tail and a record's length written into the middle of what the victim does.
-    yield peer_sends(60) + victim(0, 3) + bytes((0xc0, 6, 7)) + struct.pack("<h", 16) + sync
-    yield (send * 40 + publish + victim(4, 2) + b"\xe8\x03" + bytes((0xc0, 7, 1))
+    yield peer_sends(60) + victim(0, 3) + bytes((0xc0, 8, 7)) + struct.pack("<h", 16) + sync
+    yield (send * 40 + publish + victim(4, 2) + b"\xe8\x03" + bytes((0xc0, 9, 1))
            + struct.pack("<h", 1))
     yield peer_sends(60) + b"\x00\x03\x00" + take + sync + b"\x04" + sync
     yield peer_sends(60) + victim(0, 4) + bytes((0x85, 0)) + struct.pack("<I", 1 << 20) + sync
+    # Posted buffers, both ways, and lent payloads; then an entry that changes, and a wrong count.
+    post = b"\x01" + buffer(0x1000, 2000)
+    send_long = victim(4) + struct.pack("<H", 1002)
+    yield (arm * 3 + peer_sends(1002) + peer_sends(1003) + release) * 4
+    yield (post * 3 + send_long * 2 + publish + b"\x03") * 4
+    yield post + victim(4, 2) + struct.pack("<H", 1002) + bytes((0x44, 0x80)) + b"\xff\xff" + sync
+    yield post + bytes((0x00, 0xc4, 12)) + struct.pack("<Q", 5000) + send_long + sync
 
 
 def switch():
@@ -130,5 +145,76 @@ def switch():
            + b"\x15\x03" + talk + tagged + frame(2, 1, 3) + frame(1, 1, 3)) + talk * 5
 
 
-SEEDS = {"config": config, "hdlc": hdlc, "monitor": monitor, "multiboot": multiboot,
-         "linux_boot": linux_boot, "mmio_insn": mmio_insn, "ring": ring, "switch": switch}
+def virtq():
+    """Some chains of each layout; see tests/fuzz/fuzz_virtq.c for the places."""
+    def poke(at, data):
+        return bytes((0, len(data))) + struct.pack("<H", at) + data
+
+    def table(at, *rows):
+        return poke(at, b"".join(struct.pack("<QIHH", *row) for row in rows))
+
+    take = b"\x01\x02\x03\x04"
+    yield (bytes((0, 3)) + table(0, (0x1000, 16, 1, 1), (0x1100, 64, 3, 2), (0x1200, 1, 2, 0))
+           + poke(0x400, struct.pack("<4H", 0, 2, 0, 1)) + take + take)
+    yield (bytes((6, 3)) + table(0, (0x2000, 32, 4, 0)) + table(0x2000, (0, 9, 1, 1), (9, 9, 2, 0))
+           + poke(0x400, struct.pack("<3H", 0, 1, 0)) + take)
+    yield (bytes((1, 3)) + table(0, (0x1000, 16, 7, 0x81), (0x1100, 64, 7, 0x82)) + take
+           + table(0x20, (0x1000, 16, 5, 0x80)) + take)
+    yield (bytes((7, 3)) + table(0x2000, (0x1000, 16, 0, 0), (0x1100, 64, 0, 2))
+           + table(0, (0x2000, 32, 7, 0x84)) + poke(0x400, b"\0\x80\2\0") + take)
+
+
+def virtio():
+    """One request of each device, in each layout; see tests/fuzz/fuzz_virtio.c for the places."""
+    def poke(at, data):
+        return bytes((0, len(data))) + struct.pack("<H", at) + data
+
+    def split(queue, *rows):
+        base = 0x1000 * queue
+        table = b"".join(struct.pack("<QIHH", address, size, flags | (i + 1 < len(rows)), i + 1)
+                         for i, (address, size, flags) in enumerate(rows))
+        return poke(base, table) + poke(base + 0x400, struct.pack("<3H", 0, 1, 0)) + bytes((4 | queue << 3,))
+
+    def packed(queue, *rows):
+        table = b"".join(struct.pack("<QIHH", address, size, 5, 0x80 | flags | (i + 1 < len(rows)))
+                         for i, (address, size, flags) in enumerate(rows))
+        return poke(0x1000 * queue, table) + bytes((4 | queue << 3,))
+
+    for layout, add in ((128, split), (192, packed)):
+        kinds = [next(kind for kind in range(layout, 256) if kind % 6 == model) for model in range(6)]
+        yield bytes(kinds[:1]) + add(0, (0x4000, 64, 2)) + bytes((0x23, 20, 0, 0))
+        yield bytes(kinds[1:2]) + add(1, (0x4000, 64, 0)) + add(0, (0x4000, 64, 2)) + b"\x07\x06"
+        for kind in kinds[2:5]:
+            for header, data in ((0, 2), (1, 0), (8, 2)):
+                yield (bytes((kind,)) + poke(0x4000, struct.pack("<IIQ", header, 0, 3))
+                       + add(0, (0x4000, 16, 0), (0x5000, 512, data), (0x6000, 1, 2)))
+            for header in (11, 13):
+                yield (bytes((kind,)) + poke(0x4000, struct.pack("<IIQQII", header, 0, 0, 0, 9, 0))
+                       + add(1, (0x4000, 32, 0), (0x6000, 1, 2)))
+        # A segment of TCP that is to be cut, a frame that comes, a command.
+        segment = struct.pack("<BB5H", 1, 1, 54, 100, 34, 16, 0) + bytes(12) + b"\x08\0\x45" + bytes(8)
+        yield (bytes(kinds[5:]) + poke(0x4000, segment + b"\x06" + bytes(22) + b"\x50" + bytes(100))
+               + add(1, (0x4000, 600, 0)))
+        yield bytes(kinds[5:]) + add(0, (0x4000, 600, 2)) + bytes((7, 0x23, 100, 0, 1, 0))
+        yield bytes(kinds[5:]) + poke(0x4000, bytes(3)) + add(2, (0x4000, 3, 0), (0x6000, 1, 2))
+
+
+def trace():
+    info = (b"what\tvalue\ntsc_hz\t1000000000\ncpus\t2\n\nevent\tname\n0\texit\n1\trun\n\nvm\tname\n0\ta\n\n"
+            b"exit\tname\n10\tcpuid\n")
+    records = b"".join(struct.pack("<QIBBBBQ", 1000 + i, 5, i % 6, 0, 0, 10, i) for i in range(8))
+    yield (b"postern-trace 1\ninfo %d\n" % len(info) + info +
+           b"cpu 0 3 %d\n" % len(records) + records + b"cpu 1 0 0\n")
+
+
+def snapshot():
+    yield struct.pack("<IIIQI", 2 << 30 | 5, 1 << 30 | 3, 7, 9, 3 << 30 | 2)
+    yield struct.pack("<IQQ", 2, 1, 2)
+    header = struct.Struct("<HHIII")
+    yield header.pack(2, 1, 0, 808, 0) + bytes(808) + header.pack(3, 1, 0, 832, 0) + bytes(832)
+    yield header.pack(1, 1, 0, 8, 0) + bytes(8) + header.pack(4, 1, 0, 3, 0) + bytes(8)
+
+
+SEEDS = {"snapshot": snapshot, "virtq": virtq, "virtio": virtio,
+         "config": config, "hdlc": hdlc, "monitor": monitor, "multiboot": multiboot,
+         "linux_boot": linux_boot, "mmio_insn": mmio_insn, "ring": ring, "switch": switch, "trace": trace}

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Snapshots of a guest of tests/life, restored into the same VM and into another; files that are damaged; the
+way from one machine to another."""
+
+import hashlib
+import os
+import re
+import signal
+import struct
+import subprocess
+import time
+import zlib
+
+import pytest
+
+from kit_machine import KitMachine, running
+
+TALKED = re.compile(r"talker: (\d+) ms, (\d+) ticks")
+REPORT = re.compile(r"talker: (\d+) rounds, (\d+) bytes on the line, paused for (\d+) ticks")
+MEMORY = 16 << 20
+
+
+@pytest.fixture(scope="module", name="machine")
+def fixture_machine(can_run, tmp_path_factory):
+    assert can_run is None
+    with running(KitMachine("life", tmp_path_factory.mktemp("life"))) as machine:
+        machine.wait_until("the talker is ready", lambda: "talker: ready" in machine.console("talker"))
+        yield machine
+
+
+def interrupted(machine, path):
+    """Begins to save the talker, and interrupts that; what hvctl said."""
+    with subprocess.Popen(machine.hvctl_command("snapshot", "talker", path), stderr=subprocess.PIPE,
+                          text=True) as process:
+        while process.poll() is None and not os.path.exists(path + ".part"):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 1, said
+    return said
+
+
+@pytest.fixture(scope="module", name="saved")
+def fixture_saved(machine, tmp_path_factory):
+    """A snapshot of the talker while it runs and writes to its memory, in two parts; what hvctl said, and the
+    talker's clock and ticks before it."""
+    path = str(tmp_path_factory.mktemp("snapshot") / "talker.snapshot")
+    assert "busy with 150 pages" in say(machine, "b 2000 150", "talker")
+    assert "the same command goes on" in interrupted(machine, path)
+    assert machine.vms()["talker"]["state"] == "running"
+    before = talked(machine, "talker")
+    done = subprocess.run(machine.hvctl_command("snapshot", "talker", path), check=True, capture_output=True,
+                          text=True, timeout=300)
+    assert "goes on in round" in done.stderr
+    return path, done.stdout, before
+
+
+HEAD = struct.Struct("<IIIIQQ")  # of a chunk; its CRC and 4 zeros follow
+RAM, STATE, END = 3, 4, 5
+# Of the state: where vCPU 0's record is, behind the header of its own and all of the VM's.
+VCPU = 16 + 120 + 16
+RFLAGS, CR4 = VCPU + 136, VCPU + 168
+
+
+def chunks(path):
+    """The file's chunks: kind, offset, covered, what is in them, decompressed."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = 16
+    while at < len(data):
+        kind, stored, size, _, offset, covered = HEAD.unpack_from(data, at)
+        content = data[at + 40:at + 40 + stored]
+        assert zlib.crc32(data[at:at + 32] + content) == struct.unpack_from("<I", data, at + 32)[0]
+        yield kind, offset, covered, zlib.decompress(content) if size != stored or kind == STATE else content
+        at += 40 + stored
+
+
+def forge(path, to, change):
+    """The same file with another state and memory of zeros, each checksum right."""
+    with open(path, "rb") as file:
+        data = file.read(16)
+    for kind, offset, covered, content in chunks(path):
+        if kind == RAM:
+            continue
+        if kind == STATE:
+            content = bytearray(content)
+            change(content)
+        elif kind == END:
+            offset, content = len(data), hashlib.sha256(data).digest()
+        stored = zlib.compress(content) if kind == STATE else content
+        head = HEAD.pack(kind, len(stored), len(content), 0, offset, covered)
+        data += head + struct.pack("<II", zlib.crc32(head + stored), 0) + stored
+    with open(to, "wb") as file:
+        file.write(data)
+    return str(to)
+
+
+def say(machine, line, vm):
+    """Types a line; all that the guest has printed since it was typed."""
+    return machine.hvctl("console", "--quiet", "1", "--no-scrollback", vm, stdin=line + "\n").replace("\r", "")
+
+
+def talked(machine, vm):
+    """The guest's milliseconds and ticks."""
+    match = TALKED.findall(say(machine, "t", vm))
+    assert match, machine.console(vm)
+    return tuple(map(int, match[-1]))
+
+
+def assert_no_page_is_lost(machine, vm):
+    assert "wrong pages: 0 of 150" in say(machine, "v", vm), machine.console(vm)
+
+
+def test_snapshot_while_it_runs(machine, saved):
+    path, said, before = saved
+    rounds, sent, pause = map(int, REPORT.search(said).groups())
+    print(f"{rounds} rounds, {sent} bytes for {MEMORY}, {pause} ticks, file of {os.path.getsize(path)}")
+    assert rounds >= 3 and 0 < sent < MEMORY // 8 and pause > 0
+    assert not os.path.exists(path + ".part")
+    after = talked(machine, "talker")
+    assert after[0] > before[0] and after[1] > before[1]
+    assert "not tracked" in machine.hvctl("dirty", "talker", code=1)
+    assert_no_page_is_lost(machine, "talker")
+
+
+def test_restore_into_another(machine, saved):
+    """It goes on where the first one was, with all that it wrote while it was saved; both go on beside each
+    other."""
+    path, _, before = saved
+    machine.hvctl("restore", "--paused", path, "twin")
+    assert machine.vms()["twin"]["state"] == "paused"
+    # It is typed before it goes on: few ticks hide what may be missing.
+    assert say(machine, "v", "twin") == ""
+    machine.hvctl("resume", "twin")
+    machine.wait_until("it has looked", lambda: "wrong pages" in machine.console("twin"))
+    assert "wrong pages: 0 of 150" in machine.console("twin")
+    first = talked(machine, "twin")
+    assert before[0] <= first[0] < before[0] + 120000 and first[1] > before[1]
+    assert "ready" not in machine.console("twin")
+    later, other = talked(machine, "twin"), talked(machine, "talker")
+    assert later[0] > first[0] and later[1] > first[1]
+    # Its own clock is behind by the time that it was not there.
+    assert other[0] > later[0]
+
+
+def test_restore_where_one_is(machine, saved):
+    """Only a VM that is down can be restored, and nothing happens to one that is not."""
+    path, _, _ = saved
+    assert "talker is running" in machine.hvctl("restore", path, code=1)
+    assert "no VM named 'nobody'" in machine.hvctl("restore", path, "nobody", code=1)
+    talked(machine, "talker")
+
+
+def test_files_that_are_damaged(machine, saved, tmp_path):
+    path, _, _ = saved
+    with open(path, "rb") as file:
+        good = file.read()
+    bad = str(tmp_path / "bad")
+    for name, data in (("no snapshot", b"x" + good[1:]), ("breaks off", good[:-1]),
+                       ("checksum", good[:1000] + bytes((good[1000] ^ 1,)) + good[1001:])):
+        with open(bad, "wb") as file:
+            file.write(data)
+        assert name in machine.hvctl("restore", bad, "churn", code=1)
+    assert machine.vms()["churn"]["state"] == "absent"
+
+
+def put(at, form, value):
+    return lambda state: struct.pack_into(form, state, at, value)
+
+
+def test_states_that_lie(machine, saved, tmp_path):
+    """With right checksums: the hypervisor says what is wrong, or the CPU refuses the entry and the VM crashes."""
+    path, _, _ = saved
+    for why, change in (("CR4", put(CR4, "<Q", 1 << 13)), ("its memory is", put(16, "<Q", 1 << 40)),
+                        ("vCPU record 0 is of version 9", put(VCPU - 14, "<H", 9))):
+        bad = forge(path, tmp_path / "bad", change)
+        assert why in machine.hvctl("restore", bad, "churn", code=1)
+        assert machine.vms()["churn"]["state"] == "off"
+    # Bit 1 is always set: no entry takes it otherwise. An interrupt wakes it.
+    bad = forge(path, tmp_path / "bad", put(RFLAGS, "<Q", 1 << 9))
+    machine.hvctl("restore", bad, "churn")
+    machine.wait_for_state("churn", "crashed")
+    talked(machine, "talker")
+    machine.hvctl("destroy", "--yes", "churn")
+
+
+def test_migration(machine, saved, tmp_path_factory):
+    """The talker moves to another machine, and is gone here."""
+    other = KitMachine("life", tmp_path_factory.mktemp("other"), label="life-other")
+    before = talked(machine, "talker")
+    assert saved
+    with running(other):
+        assert "runs there as twin" in machine.hvctl("migrate", "talker", other.line, "twin")
+        machine.wait_for_state("talker", "absent")
+        after = talked(other, "twin")
+        assert after[0] > before[0] and after[1] > before[1]
+        assert_no_page_is_lost(other, "twin")

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The verbs of a VM's life, the shares of CPUs, and what a VM writes: with guests of tests/life, which come
+up in no time."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from kit_machine import KitMachine, running
+from postern_machine import FALLBACK, platform, table
+
+# ROUNDS=1000 takes minutes.
+ROUNDS = int(os.environ.get("ROUNDS", "30" if FALLBACK else "100"))
+COUNTED = re.compile(r"^window (\d+): counted (\d+)$", re.MULTILINE)
+TALKED = re.compile(r"talker: (\d+) ms, (\d+) ticks")
+
+
+@pytest.fixture(scope="module", name="machine")
+def fixture_machine(can_run, tmp_path_factory):
+    assert can_run is None
+    # A CPU that logs, too, where it may.
+    more = ["--cpu-model", "corei7_skylake_x"] if platform() == "bochs" else []
+    with running(KitMachine("life", tmp_path_factory.mktemp("life"), " apicv=off", more=more)) as machine:
+        machine.wait_until("the talker is ready", lambda: "talker: ready" in machine.console("talker"))
+        yield machine
+
+
+def info(machine, *words):
+    return {row["what"]: row["value"] for row in table(machine.hvctl("info", *words))}
+
+
+def script(machine, *lines):
+    """Verbs for one hvctl, of which some may fail."""
+    subprocess.run(machine.hvctl_command(), input="".join(f"{line}\n" for line in lines), text=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600, check=False)
+
+
+def say(machine, line, vm="talker"):
+    """Types a line; what the guest answers within a while."""
+    before = machine.console(vm)
+    text = machine.hvctl("console", "--quiet", "1", "--no-scrollback", vm, stdin=line + "\n")
+    return text.replace("\r", "") or machine.console(vm)[len(before):]
+
+
+def talked(machine):
+    """The talker's milliseconds and ticks."""
+    match = TALKED.findall(say(machine, "t"))
+    assert match, machine.console("talker")
+    return tuple(map(int, match[-1]))
+
+
+def test_start_order(machine):
+    """heavy has started after talker, late waits for other, too, which nobody has started."""
+    states = {name: row["state"] for name, row in machine.vms().items()}
+    assert states == {"talker": "running", "late": "off", "heavy": "running", "other": "absent",
+                      "churn": "absent", "twin": "absent", "crasher": "absent", "doomed": "absent"}
+    log = machine.hvctl("log")
+    assert log.index("talker: starts") < log.index("heavy: starts")
+    assert info(machine, "late")["after"] == "heavy,other"
+    machine.hvctl("start", "other")
+    machine.wait_for_state("late", "running")
+    log = machine.hvctl("log")
+    assert log.index("other: starts") < log.index("late: starts")
+    for name in ("heavy", "late", "other"):
+        machine.hvctl("shutdown", name)
+        machine.wait_for_state(name, "off")
+
+
+def test_time_is_shared_by_weights(machine):
+    """Three that count as fast as they can, on one CPU: each gets its part of what they count together, while
+    all of them do."""
+    weights = {"late": 100, "heavy": 300, "other": 200}
+    done = {name: machine.console(name).count("counter: done") for name in weights}
+    script(machine, *(f"start {name}" for name in weights))
+    machine.wait_until("all have counted", lambda: all(
+        machine.console(name).count("counter: done") > done[name] for name in weights))
+    counts = {name: {int(window): int(count) for window, count in COUNTED.findall(machine.console(name))[-6:]}
+              for name in weights}
+    common = set.intersection(*(set(windows) for windows in counts.values()))
+    assert common, counts
+    for window in common:
+        total = sum(windows[window] for windows in counts.values())
+        for name, weight in weights.items():
+            part = counts[name][window] / total
+            print(f"window {window}, {name}: {part:.3f} of all, {weight / 600:.3f} wanted")
+            assert abs(part - weight / 600) < 0.03
+    for name in weights:
+        machine.hvctl("destroy", "--yes", name)
+        machine.wait_for_state(name, "absent")
+
+
+def test_pause_and_resume(machine):
+    ms, ticks = talked(machine)
+    machine.hvctl("pause", "talker")
+    machine.wait_for_state("talker", "paused")
+    assert "talker is paused" in machine.hvctl("pause", "talker", code=1)
+    exits = machine.vms()["talker"]["exits"]
+    assert say(machine, "t") == ""
+    ran = info(machine, "talker")["vcpu0.ran_ms"]
+    assert machine.vms()["talker"]["exits"] == exits
+    assert info(machine, "talker")["vcpu0.ran_ms"] == ran
+    machine.hvctl("resume", "talker")
+    assert "talker is running" in machine.hvctl("resume", "talker", code=1)
+    # What was typed has waited; time has gone on, and its timer goes on.
+    machine.wait_until("the talker answers",
+                       lambda: len(TALKED.findall(machine.console("talker"))) >= 2)
+    later = talked(machine)
+    assert later[0] > ms and later[1] > ticks
+    assert machine.vms()["talker"]["starts"] == "1"
+
+
+def test_reset_is_a_new_start(machine):
+    assert "--yes" in machine.hvctl("reset", "talker", code=2, stdin="")
+    assert "reset talker --yes" in machine.hvctl("exec", "reset", "talker", code=1)
+    machine.hvctl("pause", "talker")
+    machine.hvctl("reset", "--yes", "talker")
+    machine.wait_until("the talker is there again",
+                       lambda: machine.console("talker").count("talker: ready") == 2)
+    assert machine.vms()["talker"]["starts"] == "2"
+    assert "churn is absent" in machine.hvctl("reset", "--yes", "churn", code=1)
+
+
+def test_destructive_verbs_want_consent(machine):
+    assert "--yes" in machine.hvctl("destroy", "talker", code=2, stdin="")
+    for words in (["talker"], ["talker--yes"], ["--yes"], ["--yes", "talker"], ["talker", "--yes", "x"]):
+        machine.hvctl("exec", "destroy", *words, code=1)
+    assert "nobody" in machine.hvctl("destroy", "--yes", "nobody", code=1)
+    assert "no VM is named" in machine.hvctl("exec", "destroy", "nobody", "--yes", code=1)
+    assert machine.vms()["talker"]["state"] == "running"
+
+
+def test_states_that_do_not_fit(machine):
+    for verb in ("pause", "resume", "shutdown"):
+        assert "churn is absent" in machine.hvctl(verb, "churn", code=1)
+    assert "talker is running" in machine.hvctl("create", "talker", code=1)
+    machine.hvctl("create", "churn")
+    assert machine.vms()["churn"]["state"] == "off"
+    assert "churn is off" in machine.hvctl("create", "churn", code=1)
+    assert "churn is off" in machine.hvctl("pause", "churn", code=1)
+    machine.hvctl("destroy", "churn", "--yes")
+    assert machine.vms()["churn"]["state"] == "absent"
+    assert "churn is absent" in machine.hvctl("destroy", "churn", "--yes", code=1)
+
+
+def test_memory_is_in_large_pages(machine):
+    facts = info(machine, "talker")
+    assert (facts["memory.ram_kib"], facts["memory.pages_2m"]) == ("16384", "8")
+    assert (facts["memory.pages_1g"], facts["memory.pages_4k"]) == ("0", "0")
+    assert int(facts["memory.all_kib"]) > 16384
+    assert info(machine, "churn")["memory.all_kib"] == "0"
+
+
+def test_crash_loop_ends(machine):
+    machine.hvctl("start", "crasher")
+    machine.wait_until("it is left alone",
+                       lambda: "crasher: stays off: it has crashed more than 3 times" in machine.hvctl("log"))
+    machine.wait_for_state("crasher", "crashed")
+    assert machine.vms()["crasher"]["starts"] == "4"
+    machine.hvctl("destroy", "crasher", "--yes")
+    free = info(machine)["memory.free_kib"]
+    machine.hvctl("start", "doomed")
+    machine.wait_for_state("doomed", "absent")
+    assert info(machine)["memory.free_kib"] == free
+
+
+def memory(machine):
+    return {what: value for what, value in info(machine).items() if what.startswith("memory.")}
+
+
+def test_memory_is_returned(machine):
+    """Again and again a VM is made, started and destroyed, whatever it does then."""
+    before = memory(machine)
+    machine.hvctl("create", "churn")
+    assert memory(machine)["memory.free_kib"] != before["memory.free_kib"]
+    machine.hvctl("destroy", "churn", "--yes")
+    assert memory(machine) == before
+    # A start that comes before the last destruction is complete is refused.
+    script(machine, *["start churn", "destroy churn --yes"] * ROUNDS)
+    machine.wait_for_state("churn", "absent")
+    starts = int(machine.vms()["churn"]["starts"])
+    print(f"{starts} of {ROUNDS} starts were in time")
+    assert starts > ROUNDS // 2
+    assert memory(machine) == before
+
+
+def cells(text):
+    """The picture of `dirty --map`, as one string, and the KiB of each cell."""
+    size = int(re.search(r"a cell is (\d+) KiB", text).group(1))
+    return "".join(re.findall(r"^[0-9a-f]{8} ([.+#]+)$", text, re.MULTILINE)), size
+
+
+def high(machine):
+    """The harvest's cells above 12 MiB, where the guest writes only what it is told to."""
+    picture, size = cells(machine.hvctl("dirty", "talker", "--map"))
+    assert len(picture) * size == 16 << 10
+    return picture[(12 << 10) // size:], size
+
+
+def test_dirty_pages(machine):
+    assert "dirty talker start" in machine.hvctl("dirty", "talker", code=1)
+    machine.hvctl("dirty", "talker", "start")
+    assert "tracked already" in machine.hvctl("dirty", "talker", "start", code=1)
+    facts = info(machine, "talker")
+    assert (facts["memory.pages_2m"], facts["memory.pages_4k"]) == ("0", "4096")
+    machine.hvctl("dirty", "talker")
+    # A page more is no page less: a hundred from 13 MiB on, and every time anew.
+    for _ in range(3):
+        assert "wrote 100 pages" in say(machine, "w 3328 100")
+        picture, size = high(machine)
+        assert picture == "." * (1024 // size) + "#" * (400 // size) + "." * ((3072 - 400) // size)
+        assert "#" not in high(machine)[0]
+    [row] = table(machine.hvctl("dirty", "talker"))
+    assert row["by"] in (("violations",) if FALLBACK else ("logs", "flags"))
+    assert int(row["pages"]) < 64 and int(row["kib"]) == 4 * int(row["pages"]) and row["of"] == "4096"
+    assert "wrote 700 pages" in say(machine, "w 3200 700")
+    [row] = table(machine.hvctl("dirty", "talker"))
+    assert 700 <= int(row["pages"]) < 764
+    # The loader writes, too.
+    ready = machine.console("talker").count("talker: ready")
+    machine.hvctl("reset", "--yes", "talker")
+    machine.wait_until("the talker is there again",
+                       lambda: machine.console("talker").count("talker: ready") == ready + 1)
+    assert table(machine.hvctl("dirty", "talker"))[0]["pages"] == "4096"
+    machine.hvctl("dirty", "talker", "stop")
+    assert "not tracked" in machine.hvctl("dirty", "talker", "stop", code=1)
+    facts = info(machine, "talker")
+    assert (facts["memory.pages_2m"], facts["memory.pages_4k"]) == ("8", "0")
+    assert "wrote 9 pages" in say(machine, "w 3328 9")
+
+
+def test_tracked_vm_is_destroyed(machine):
+    """The maps and tables of the tracking go with it."""
+    machine.hvctl("destroy", "talker", "--yes")
+    machine.wait_for_state("talker", "absent")
+    before = memory(machine)
+    assert "talker is absent" in machine.hvctl("dirty", "talker", "start", code=1)
+    machine.hvctl("start", "talker")
+    machine.hvctl("dirty", "talker", "start")
+    machine.hvctl("dirty", "talker")
+    machine.hvctl("destroy", "talker", "--yes")
+    machine.wait_for_state("talker", "absent")
+    assert memory(machine) == before
+    assert "panic" not in machine.hvctl("log")
