@@ -187,10 +187,14 @@ static inline void postern_copy(void *to, const void *from, unsigned int length)
 			      (u64 *)(to + length - word));
 }
 
-/* postern_nic.c */
-extern const struct net_device_ops postern_netdev_ops;
+/* postern_poll.c */
 int postern_poll(struct napi_struct *napi, int budget);
 void postern_doorbell(struct postern_queue *queue, enum postern_counter counter);
+/* Begins the queue's ring anew. Under the transmit lock, or before the queue is started. */
+int postern_open_ring(struct postern_queue *queue);
+
+/* postern_nic.c */
+extern const struct net_device_ops postern_netdev_ops;
 /* ndo_open and ndo_stop; stop does nothing to one that failed to open again. Under rtnl. */
 int postern_open(struct net_device *dev);
 int postern_stop(struct net_device *dev);
