@@ -7,7 +7,7 @@
 
 struct vm *command_take_vm(const char **argument, const struct output *out)
 {
-    char name[CONFIG_NAME_SIZE];
+    char name[CONFIG_NAME_SIZE + 1]; /* one that is too long is no VM's */
 
     (void)command_word(argument, name, sizeof(name));
     return command_find_vm(name, out);

@@ -53,7 +53,7 @@ status_t command_costs(const char *argument, const struct output *out);
 
 /* Without an argument: the links. */
 status_t command_links(const char *argument, const struct output *out);
-/* "mode LINK open|gated". */
+/* "add NAME VM VM [KEY VALUE]...", "del LINK --yes", "mode LINK open|gated". */
 status_t command_link(const char *argument, const struct output *out);
 
 /* "list [VM]", "regs VM [VCPU]", "pin VM VCPU CPU". */

@@ -173,110 +173,6 @@ static status_t set_mwait(struct parser *parser, char *value)
     return config_parse_switch(parser, "mwait", value, &parser->vm->mwait);
 }
 
-static status_t set_ends(struct parser *parser, char *value)
-{
-    unsigned count = 0;
-
-    for (char *word = config_next_word(&value); word != NULL; word = config_next_word(&value)) {
-        uint32_t i = config_find_vm(parser->config, word);
-        if (i == parser->config->vm_count) {
-            return config_fail(parser, "ends: no vm \"%s\" is declared above", word);
-        }
-        if (count < 2) {
-            parser->link->ends[count] = i;
-        }
-        count++;
-    }
-    if (count != 2 || parser->link->ends[0] == parser->link->ends[1]) {
-        return config_fail(parser, "ends: the names of two different VMs are wanted");
-    }
-    return STATUS_OK;
-}
-
-const char *config_mode_name(enum config_link_mode mode)
-{
-    static const char *const names[] = {"open", "gated", "direct"};
-
-    return names[mode];
-}
-
-status_t config_parse_mode(struct parser *parser, const char *value, enum config_link_mode last,
-                           enum config_link_mode *mode)
-{
-    for (*mode = CONFIG_LINK_OPEN; *mode <= last; ++*mode) {
-        if (strcmp(value, config_mode_name(*mode)) == 0) {
-            return STATUS_OK;
-        }
-    }
-    return config_fail(parser, "mode \"%s\": %s is wanted", value,
-                       last == CONFIG_LINK_DIRECT ? "open, gated or direct" : "open or gated");
-}
-
-/* Of memory that is shared, from `min` to `max` bytes. */
-static status_t parse_shared(struct parser *parser, const char *keyword, const char *value,
-                             uint64_t min, uint64_t max, uint64_t *bytes)
-{
-    uint64_t size = 0;
-
-    if (!config_parse_size(value, &size) || size < min || size > max || !is_power_of_two(size)) {
-        return config_fail(parser, "%s \"%s\": a power of two from %lluK to %lluM is wanted",
-                           keyword, value, (unsigned long long)(min >> 10),
-                           (unsigned long long)(max >> 20));
-    }
-    *bytes = size;
-    return STATUS_OK;
-}
-
-status_t config_parse_window(struct parser *parser, const char *value, uint64_t *window)
-{
-    return parse_shared(parser, "window", value, CONFIG_WINDOW_MIN, CONFIG_WINDOW_MAX, window);
-}
-
-static status_t set_mode(struct parser *parser, char *value)
-{
-    return config_parse_mode(parser, value, CONFIG_LINK_DIRECT, &parser->link->mode);
-}
-
-static status_t set_pool(struct parser *parser, char *value)
-{
-    return parse_shared(parser, "pool", value, CONFIG_POOL_MIN, CONFIG_POOL_MAX,
-                        &parser->link->pool);
-}
-
-static status_t set_window(struct parser *parser, char *value)
-{
-    return config_parse_window(parser, value, &parser->link->window);
-}
-
-static status_t set_queues(struct parser *parser, char *value)
-{
-    uint64_t count = 0;
-
-    if (!string_to_u64(value, &count) || count > CONFIG_QUEUES_MAX || !is_power_of_two(count)) {
-        return config_fail(parser, "queues \"%s\": a power of two from 1 to %u is wanted", value,
-                           CONFIG_QUEUES_MAX);
-    }
-    parser->link->queues = (uint32_t)count;
-    return STATUS_OK;
-}
-
-status_t config_parse_doorbells(struct parser *parser, const char *value, uint32_t *doorbells)
-{
-    uint64_t count = 0;
-
-    if (!string_to_u64(value, &count) || count == 0 || count > CONFIG_DOORBELLS_MAX) {
-        return config_fail(parser, "doorbells \"%s\": a number from 1 to %u is wanted, in a second",
-                           value, CONFIG_DOORBELLS_MAX);
-    }
-    *doorbells = (uint32_t)count;
-    return STATUS_OK;
-}
-
-static status_t set_doorbells(struct parser *parser, char *value)
-{
-    return config_parse_doorbells(parser, value, &parser->link->doorbells);
-}
-
 static const struct config_keyword vm_keywords[] = {
     {"kernel", true, false, set_kernel},
     {"initrd", false, false, set_initrd},
@@ -297,15 +193,6 @@ static const struct config_keyword vm_keywords[] = {
     {"disk", false, true, config_set_disk},
 };
 
-static const struct config_keyword link_keywords[] = {
-    {"ends", true, false, set_ends},
-    {"mode", false, false, set_mode},
-    {"window", false, false, set_window},
-    {"queues", false, false, set_queues},
-    {"doorbells", false, false, set_doorbells},
-    {"pool", false, false, set_pool},
-};
-
 static status_t close_vm(struct parser *parser)
 {
     struct config_vm *vm = parser->vm;
@@ -318,27 +205,6 @@ static status_t close_vm(struct parser *parser)
     }
     for (uint32_t i = 1; i < vm->vcpus && parser->pcpu_count == 1; i++) {
         vm->pcpus[i] = vm->pcpus[0];
-    }
-    return STATUS_OK;
-}
-
-static status_t close_link(struct parser *parser)
-{
-    struct config_link *link = parser->link;
-
-    if (link->window / link->queues < CONFIG_WINDOW_MIN) {
-        return config_fail(parser,
-                           "link %s: a window of %lluK has no room for %u queues: each takes %lluK "
-                           "or more",
-                           link->name, (unsigned long long)(link->window >> 10), link->queues,
-                           CONFIG_WINDOW_MIN >> 10);
-    }
-    if (link->pool != 0 && link->mode != CONFIG_LINK_DIRECT) {
-        return config_fail(parser, "link %s: \"pool\" is for mode direct, and its mode is %s",
-                           link->name, config_mode_name(link->mode));
-    }
-    if (link->pool == 0 && link->mode == CONFIG_LINK_DIRECT) {
-        link->pool = CONFIG_POOL_DEFAULT;
     }
     return STATUS_OK;
 }
@@ -382,7 +248,7 @@ static bool is_name(const char *text)
     return text[0] != '\0' && text[0] != '-' && strlen(text) < CONFIG_NAME_SIZE;
 }
 
-static status_t check_name(struct parser *parser, const char *name)
+status_t config_check_name(struct parser *parser, const char *name)
 {
     if (!is_name(name)) {
         return config_fail(parser,
@@ -404,15 +270,6 @@ static void open_vm(struct parser *parser, void *entry)
                                      .restarts = CONFIG_RESTARTS_DEFAULT};
 }
 
-static void open_link(struct parser *parser, void *entry)
-{
-    parser->link = entry;
-    *parser->link = (struct config_link){.mode = CONFIG_LINK_OPEN,
-                                         .window = CONFIG_WINDOW_DEFAULT,
-                                         .queues = 1,
-                                         .doorbells = CONFIG_DOORBELLS_DEFAULT};
-}
-
 static const struct config_block vm_block = {
     .kind = "vm",
     .plural = "VMs",
@@ -426,20 +283,8 @@ static const struct config_block vm_block = {
     .open = open_vm,
     .close = close_vm,
 };
-static const struct config_block link_block = {
-    .kind = "link",
-    .plural = "links",
-    .keywords = link_keywords,
-    .keyword_count = ARRAY_SIZE(link_keywords),
-    .table = offsetof(struct config, links),
-    .counter = offsetof(struct config, link_count),
-    .entry_size = sizeof(struct config_link),
-    .line = offsetof(struct config_link, line),
-    .max = CONFIG_MAX_LINKS,
-    .open = open_link,
-    .close = close_link,
-};
-static const struct config_block *const blocks[] = {&vm_block, &link_block, &config_network_block};
+static const struct config_block *const blocks[] = {&vm_block, &config_link_block,
+                                                    &config_network_block};
 
 /* A new entry of the block's table, with that name and its defaults. */
 static status_t add_entry(struct parser *parser, const struct config_block *block, const char *name)
@@ -465,7 +310,7 @@ static status_t add_entry(struct parser *parser, const struct config_block *bloc
     return STATUS_OK;
 }
 
-static status_t set_keyword(struct parser *parser, const char *name, char *value)
+status_t config_set_keyword(struct parser *parser, const char *name, char *value)
 {
     const struct config_block *block = parser->block;
 
@@ -499,7 +344,7 @@ static status_t open_block(struct parser *parser, const struct config_block *blo
     status_t status = close_block(parser);
 
     if (status == STATUS_OK) {
-        status = check_name(parser, name);
+        status = config_check_name(parser, name);
     }
     if (status == STATUS_OK) {
         status = add_entry(parser, block, name);
@@ -523,7 +368,7 @@ static status_t parse_line(struct parser *parser, char *line)
             return open_block(parser, blocks[i], value);
         }
     }
-    return set_keyword(parser, name, value);
+    return config_set_keyword(parser, name, value);
 }
 
 /* Copies the next line of `text` into `line`, without comment and blanks around. A '#' begins a

@@ -156,4 +156,11 @@ const char *config_mode_name(enum config_link_mode mode);
 status_t config_parse(const char *text, size_t size, struct config *config,
                       struct config_error *error) MUST_CHECK;
 
+/* One link by itself: its name, two VMs by their numbers, and in `words` keywords as in a link's
+ * block, each followed by its value. All that a block can get wrong by itself is found; whether
+ * another link has the name is not. Errors as above, of line 0. */
+#define CONFIG_LINK_WORDS_SIZE 256u
+status_t config_parse_link(const char *name, const uint32_t ends[2], const char *words,
+                           struct config_link *link, struct config_error *error) MUST_CHECK;
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the configuration's parsers share: config.c has the file, VMs and links, config_devices.c
- * the VMs' devices, config_life.c when VMs run and on whose CPUs, config_network.c the networks.
- * Nobody else includes this. */
+/* What the configuration's parsers share: config.c has the file and VMs, config_devices.c the
+ * VMs' devices, config_life.c when VMs run and on whose CPUs, config_link.c the links,
+ * config_network.c the networks. Nobody else includes this. */
 #ifndef POSTERN_CORE_CONFIG_PARTS_H
 #define POSTERN_CORE_CONFIG_PARTS_H
 
@@ -65,6 +65,12 @@ status_t config_parse_path(struct parser *parser, char *path, const char *value)
 /* "on" or "off", of the keyword of that name. */
 status_t config_parse_switch(struct parser *parser, const char *name, const char *value, bool *on);
 
+/* Whether it is a name that a block may have. */
+status_t config_check_name(struct parser *parser, const char *name);
+
+/* A keyword of the open block, and its value. */
+status_t config_set_keyword(struct parser *parser, const char *name, char *value);
+
 /* Keywords of a VM's devices. */
 status_t config_set_rng(struct parser *parser, char *value);
 status_t config_set_hvc(struct parser *parser, char *value);
@@ -93,7 +99,7 @@ status_t config_parse_doorbells(struct parser *parser, const char *value, uint32
 /* The VM that is declared as `name`; config->vm_count if there is none. */
 uint32_t config_find_vm(const struct config *config, const char *name);
 
-extern const struct config_block config_network_block;
+extern const struct config_block config_link_block, config_network_block;
 
 _Static_assert(offsetof(struct config_vm, name) == 0 && offsetof(struct config_link, name) == 0 &&
                    offsetof(struct config_network, name) == 0,

@@ -4,6 +4,7 @@
 #include "core/guest_memory.h"
 
 #include "arch/x86/cpu.h"
+#include "core/link.h"
 #include "core/scheduler.h"
 #include "lib/bits.h"
 #include "lib/log.h"
@@ -36,10 +37,18 @@ static void *alloc_table(void *context)
     return page;
 }
 
+static bool is_leaving(const struct vm *vm, const void *page)
+{
+    return range_within((uint64_t)page, PAGE_SIZE, (uint64_t)vm->leaving, vm->leaving_size);
+}
+
 static void free_table(void *context, void *page)
 {
     struct vm *vm = context;
 
+    if (UNLIKELY(vm->leaving != NULL) && is_leaving(vm, page)) {
+        return;
+    }
     *(void **)page = vm->table_pool;
     vm->table_pool = page;
     vm->table_pool_count++;
@@ -108,25 +117,102 @@ static status_t create_views(struct vm *vm, const struct vmx_caps *caps)
     return views_init(&vm->views);
 }
 
-static uint32_t tables_of_pool(const struct config_link *link, uint32_t vm)
+static uint32_t tables_of_pool(const struct config_link *link)
 {
-    if (link->pool == 0 || (link->ends[0] != vm && link->ends[1] != vm)) {
+    if (link->pool == 0) {
         return 0;
     }
     uint32_t small = (uint32_t)(align_up(link->pool, MIB(2)) / MIB(2));
     return POOL_PLACES * (small + TABLES_PER_POOL);
 }
 
-static uint32_t count_tables(const struct config *config, uint32_t vm)
+static uint32_t count_tables(const struct config *config, const struct vm *vm)
 {
     /* A network's port shows pieces of several sections, and the database. */
-    uint32_t count =
-        TABLE_POOL + TABLES_PER_PORT * (config->link_count + 2 * config->network_count);
+    uint32_t count = TABLE_POOL + TABLES_PER_PORT * 2 * config->network_count;
 
-    for (uint32_t i = 0; i < config->link_count; i++) {
-        count += tables_of_pool(&config->links[i], vm);
+    for (uint32_t i = 0; i < CONFIG_MAX_LINKS; i++) {
+        const struct link *link = link_at(i);
+        if (link != NULL) {
+            bool is_end = link->ports[0].vm == vm || link->ports[1].vm == vm;
+            count += TABLES_PER_PORT + (is_end ? tables_of_pool(&link->config) : 0);
+        }
     }
     return count;
+}
+
+status_t guest_memory_add_port(struct port *port)
+{
+    struct vm *vm = port->vm;
+
+    if (vm->ram_size == 0) {
+        return STATUS_OK;
+    }
+    status_t status =
+        guest_memory_add_tables(vm, TABLES_PER_PORT + tables_of_pool(&port->link->config));
+    if (status == STATUS_OK) {
+        port->tables = vm->memory.runs[vm->memory.count - 1].pages;
+    }
+    return status;
+}
+
+static uint64_t size_of_run(const struct page_runs *runs, const void *first)
+{
+    for (uint32_t i = 0; i < runs->count; i++) {
+        if (runs->runs[i].pages == first) {
+            return runs->runs[i].count * PAGE_SIZE;
+        }
+    }
+    return 0;
+}
+
+/* How many of the pages that leave are in no hierarchy. */
+static uint32_t count_leaving(const struct vm *vm)
+{
+    uint32_t count = 0;
+
+    for (void **page = vm->table_pool; page != NULL; page = *page) {
+        count += is_leaving(vm, page) ? 1 : 0;
+    }
+    return count;
+}
+
+/* Has the pool no longer give these out. */
+static void unlink_leaving(struct vm *vm)
+{
+    for (void **from = &vm->table_pool; *from != NULL;) {
+        if (is_leaving(vm, *from)) {
+            *from = *(void **)*from;
+            vm->table_pool_count--;
+        } else {
+            from = *from;
+        }
+    }
+}
+
+void guest_memory_remove_port(struct port *port)
+{
+    struct vm *vm = port->vm;
+    void *tables = port->tables;
+
+    port->tables = NULL;
+    if (tables == NULL) {
+        return;
+    }
+    ept_reclaim(&vm->ept);
+    vm->leaving = tables;
+    vm->leaving_size = size_of_run(&vm->memory, tables);
+    uint32_t unused = count_leaving(vm);
+    uint32_t used = (uint32_t)(vm->leaving_size / PAGE_SIZE) - unused;
+    /* Others take their places. Else they stay, until the VM is destroyed. */
+    if (vm->table_pool_count - unused >= used) {
+        unlink_leaving(vm);
+        if (ept_move_tables(&vm->ept, tables, vm->leaving_size) == STATUS_OK &&
+            ept_move_tables(&vm->views.base, tables, vm->leaving_size) == STATUS_OK) {
+            page_runs_free_one(&vm->memory, tables);
+        }
+    }
+    vm->leaving = NULL;
 }
 
 status_t guest_memory_add_tables(struct vm *vm, uint64_t count)
@@ -164,7 +250,7 @@ static status_t allocate_ram(struct vm *vm, const struct vmx_caps *caps)
 status_t guest_memory_create(struct vm *vm, const struct vmx_caps *caps,
                              const struct config *config)
 {
-    status_t status = guest_memory_add_tables(vm, count_tables(config, vm->id));
+    status_t status = guest_memory_add_tables(vm, count_tables(config, vm));
 
     if (status == STATUS_OK) {
         status = allocate_ram(vm, caps);
@@ -189,6 +275,9 @@ void guest_memory_forget(struct vm *vm)
     memset(&vm->ept, 0, sizeof(vm->ept));
     memset(&vm->views, 0, sizeof(vm->views));
     memset(&vm->dirty, 0, sizeof(vm->dirty));
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        vm->ports[i]->tables = NULL;
+    }
     vm->destructions++;
 }
 

@@ -25,7 +25,7 @@
 #define MONITOR_OUTPUT_SIZE   16384u
 #define MONITOR_TRANSMIT_SIZE 4096u
 #define MONITOR_TYPED_SIZE    256u
-#define MONITOR_LINE_SIZE     128u
+#define MONITOR_LINE_SIZE     256u
 /* Without a frame for so long a session is over, and the line goes back to text. */
 #define MONITOR_SESSION_US 5000000ull
 /* After so long a silence a '~' is a '~'. */

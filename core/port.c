@@ -3,6 +3,7 @@
 
 #include "abi/fdb.h"
 #include "arch/x86/cpu.h"
+#include "core/guest_memory.h"
 #include "core/interrupts.h"
 #include "core/window.h"
 #include "lib/bits.h"
@@ -24,6 +25,7 @@
 
 _Static_assert(GIB(1) / POSTERN_FDB_SIZE >= CONFIG_MAX_PORTS, "the databases' place");
 _Static_assert(POOLS_BASE + CONFIG_MAX_PORTS * CONFIG_POOL_MAX <= GUEST_PCI_HIGH_END, "the pools'");
+_Static_assert(POSTERN_BAR_POOL == POSTERN_BAR_FDB, "a port has one of them at most");
 _Static_assert(CONFIG_QUEUES_MAX == POSTERN_QUEUES_MAX, "the configuration's queues");
 _Static_assert(POSTERN_VECTOR_LINK(POSTERN_QUEUES_MAX) < PCI_MSIX_VECTORS, "a vector for each");
 
@@ -235,30 +237,97 @@ uint8_t *port_alloc_section(const char *kind, const char *name, uint64_t size)
     return section;
 }
 
-status_t port_create(struct port *port)
+/* Where a BAR is after a reset. */
+static uint64_t place(const struct port *port, unsigned bar)
+{
+    switch (bar) {
+    case POSTERN_BAR_REGISTERS:
+        return GUEST_PCI_BASE + port->number * (uint64_t)POSTERN_BAR_REGISTERS_SIZE;
+    case POSTERN_BAR_WINDOW:
+        return WINDOWS_BASE + port->number * 2 * CONFIG_WINDOW_MAX;
+    default:
+        return port->fdb != NULL ? FDBS_BASE + port->number * (uint64_t)POSTERN_FDB_SIZE
+                                 : POOLS_BASE + port->number * CONFIG_POOL_MAX;
+    }
+}
+
+static void make_function(struct port *port)
 {
     struct pci_function *function = &port->function;
-    struct vm *vm = port->vm;
+    uint64_t bar4 = port->fdb != NULL ? POSTERN_FDB_SIZE : port->pool.count * PAGE_SIZE;
 
-    port->number = vm->port_count;
-    atomic_store(&port->granted, true);
-    port_limit_doorbells(port);
     pci_function_init(function, &function_ops, port, POSTERN_PCI_VENDOR,
                       port->network != NULL ? POSTERN_PCI_MEMBER : POSTERN_PCI_NIC, CLASS_ETHERNET);
     pci_add_bar(function, POSTERN_BAR_REGISTERS, POSTERN_BAR_REGISTERS_SIZE,
-                GUEST_PCI_BASE + port->number * (uint64_t)POSTERN_BAR_REGISTERS_SIZE, false, false);
-    pci_add_bar(function, POSTERN_BAR_WINDOW, 2 * port->section,
-                WINDOWS_BASE + port->number * 2 * CONFIG_WINDOW_MAX, true, true);
-    if (port->fdb != NULL) {
-        pci_add_bar(function, POSTERN_BAR_FDB, POSTERN_FDB_SIZE,
-                    FDBS_BASE + port->number * (uint64_t)POSTERN_FDB_SIZE, true, true);
-    }
-    if (port->pool.count != 0) {
-        pci_add_bar(function, POSTERN_BAR_POOL, port->pool.count * PAGE_SIZE,
-                    POOLS_BASE + port->number * CONFIG_POOL_MAX, true, true);
+                place(port, POSTERN_BAR_REGISTERS), false, false);
+    pci_add_bar(function, POSTERN_BAR_WINDOW, 2 * port->section, place(port, POSTERN_BAR_WINDOW),
+                true, true);
+    if (bar4 != 0) {
+        pci_add_bar(function, POSTERN_BAR_POOL, bar4, place(port, POSTERN_BAR_POOL), true, true);
     }
     pci_add_msix(function, POSTERN_VECTOR_LINK(port->queues) + 1, POSTERN_BAR_REGISTERS,
                  POSTERN_MSIX_TABLE, POSTERN_MSIX_PENDING);
-    vm->ports[vm->port_count++] = port;
-    return pci_attach(&vm->pci, function);
+}
+
+bool port_has_room(const struct vm *vm)
+{
+    return vm->port_count < CONFIG_MAX_PORTS && pci_has_room(&vm->pci);
+}
+
+static status_t attach(struct port *port)
+{
+    struct vm *vm = port->vm;
+
+    if (!port_has_room(vm)) {
+        return STATUS_NO_MEMORY;
+    }
+    port->number = vm->port_count;
+    make_function(port);
+    status_t status = guest_memory_add_port(port);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = pci_attach(&vm->pci, &port->function);
+    if (status == STATUS_OK) {
+        vm->ports[vm->port_count++] = port;
+    } else {
+        guest_memory_remove_port(port);
+    }
+    return status;
+}
+
+status_t port_create(struct port *port)
+{
+    atomic_store(&port->granted, true);
+    port_limit_doorbells(port);
+    spin_lock(&port->vm->lock);
+    status_t status = attach(port);
+    spin_unlock(&port->vm->lock);
+    return status;
+}
+
+static void renumber(struct port *port, uint32_t number)
+{
+    static const unsigned bars[] = {POSTERN_BAR_REGISTERS, POSTERN_BAR_WINDOW, POSTERN_BAR_POOL};
+
+    port->number = number;
+    for (unsigned i = 0; i < ARRAY_SIZE(bars); i++) {
+        pci_set_initial(&port->function, bars[i], place(port, bars[i]));
+    }
+}
+
+void port_remove(struct port *port)
+{
+    struct vm *vm = port->vm;
+
+    spin_lock(&vm->lock);
+    pci_detach(&vm->pci, &port->function);
+    window_remove_views(vm);
+    guest_memory_remove_port(port);
+    vm->port_count--;
+    for (uint32_t i = port->number; i < vm->port_count; i++) {
+        vm->ports[i] = vm->ports[i + 1];
+        renumber(vm->ports[i], i);
+    }
+    spin_unlock(&vm->lock);
 }

@@ -54,7 +54,7 @@ struct port {
     uint64_t mac;           /* byte 0 lowest */
     uint32_t doorbell_rate; /* in a second */
 
-    uint32_t number;               /* in its VM: the doorbell's argument */
+    uint32_t number;               /* in its VM: the doorbell's argument. Under the VM's lock */
     struct pci_function function;  /* under the VM's lock */
     uint64_t window_at;            /* guest-physical, where BAR 2 decodes; 0: nowhere */
     bool mapped;                   /* the window, in the view that has it */
@@ -70,6 +70,7 @@ struct port {
     struct token_bucket doorbells; /* how often this port may ring */
     _Atomic(uint64_t) doorbells_held; /* exits that found no token */
     _Atomic(uint64_t) counts[POSTERN_PORT_COUNTS];
+    void *tables; /* of core/guest_memory.h, that came with the port; or NULL */
 };
 
 /* Counts an exit, of abi/hypercall.h's POSTERN_PORT_ numbers; of no port if `port` is NULL. */
@@ -92,8 +93,18 @@ struct port *port_of_window(struct vm *vm, uint64_t gpa);
  * the `kind` of that name, when there is none. */
 uint8_t *port_alloc_section(const char *kind, const char *name, uint64_t size);
 
-/* Puts a port, as it is set up, on its VM's PCI bus. */
+/* Whether the VM's PCI bus has a place for one more. */
+bool port_has_room(const struct vm *vm);
+
+/* Puts a port, as it is set up, on its VM's PCI bus, where it has the first free device number and
+ * the next port number. STATUS_NO_MEMORY if there is none, or no memory for tables. Nobody runs
+ * yet, or the VM is held (vm_hold()). Takes the VM's lock. */
 status_t port_create(struct port *port) MUST_CHECK;
+
+/* Takes it away again, with what its window has mapped. Ports behind it move up by one, and with
+ * them the addresses that their BARs have after a reset; their device numbers stay. The VM is held.
+ * Takes its lock. */
+void port_remove(struct port *port);
 
 /* Rings for `queue`, which the port has: as `doorbell` of its operations. */
 static inline status_t port_doorbell(struct port *port, uint32_t queue)

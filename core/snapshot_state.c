@@ -43,8 +43,8 @@ static uint32_t count_functions(const struct vm *vm)
 {
     uint32_t count = 0;
 
-    while (count < PCI_FUNCTIONS && vm->pci.functions[count] != NULL) {
-        count++;
+    for (uint32_t i = 0; i < vm->pci.end; i++) {
+        count += vm->pci.functions[i] != NULL ? 1 : 0;
     }
     return count;
 }
@@ -125,7 +125,10 @@ static status_t save_board(const struct vm *vm, struct snapshot_writer *writer)
 
 static status_t save_functions(const struct vm *vm, struct snapshot_writer *writer)
 {
-    for (uint32_t i = 0; i < count_functions(vm); i++) {
+    for (uint32_t i = 0; i < vm->pci.end; i++) {
+        if (vm->pci.functions[i] == NULL) {
+            continue;
+        }
         struct pci_function_image *image =
             add(writer, SNAPSHOT_PCI, PCI_IMAGE_VERSION, i, sizeof(*image));
         if (image == NULL) {
@@ -270,8 +273,8 @@ bool snapshot_state_fits(const struct vm *vm, const void *bytes, size_t size,
             return false;
         }
     }
-    for (uint32_t i = 0; i < count_functions(vm); i++) {
-        if (find_function(vm, i, &state) == NULL) {
+    for (uint32_t i = 0; i < vm->pci.end; i++) {
+        if (vm->pci.functions[i] != NULL && find_function(vm, i, &state) == NULL) {
             return false;
         }
     }
@@ -322,12 +325,16 @@ status_t snapshot_state_load(struct vm *vm, const void *bytes, size_t size,
     if (record == NULL || !load_board(vm, &state)) {
         return STATUS_INVALID;
     }
-    for (uint32_t i = 0; i < count_functions(vm); i++) {
+    for (uint32_t i = 0; i < vm->pci.end; i++) {
+        struct pci_function *function = vm->pci.functions[i];
+        if (function == NULL) {
+            continue;
+        }
         const struct pci_function_image *image = find_function(vm, i, &state);
         if (image == NULL) {
             return STATUS_INVALID;
         }
-        pci_function_load(vm->pci.functions[i], image);
+        pci_function_load(function, image);
     }
     status_t status = virtio_image_load(vm, bytes, size, error);
     if (status != STATUS_OK) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VM and its vCPUs. Each VM of the configuration has its struct, its vCPUs' and its ports from
- * boot on. Its memory it has from vm_create() to vm_destroy(): RAM, tables, VMCSs, overlays of its
- * disks. A VM that restarts is loaded anew into the same memory.
+ * A VM and its vCPUs. Each VM of the configuration has its struct and its vCPUs' from boot on, and
+ * its ports, which change only while the VM is held (vm_hold()). Its memory it has from vm_create()
+ * to vm_destroy(): RAM, tables, VMCSs, overlays of its disks. A VM that restarts is loaded anew
+ * into the same memory.
  */
 #ifndef POSTERN_CORE_VM_H
 #define POSTERN_CORE_VM_H
@@ -156,12 +157,14 @@ struct vm {
     uint64_t default_view; /* EPT pointer of the default view */
     void *table_pool;      /* free pages for the EPT, linked through their first words */
     uint32_t table_pool_count;
+    const void *leaving; /* a run of pages that the EPT is to do without; NULL: none */
+    uint64_t leaving_size;
     uint8_t *msr_bitmap;
     uint8_t *msr_bitmap_timer; /* the same, with IA32_TSC_DEADLINE the guest's own */
     uint32_t vcpu_count;       /* 0 while it is absent; changes under `lock` */
     struct vcpu *vcpus;        /* config->vcpus of them */
     uint32_t port_count;
-    struct port *ports[CONFIG_MAX_PORTS];
+    struct port *ports[CONFIG_MAX_PORTS]; /* by their numbers */
     struct cpuid_cache cpuid_cache;
     struct cpuid_env cpuid;   /* what all vCPUs share; the APIC id and OSXSAVE are filled in */
     struct guest_entry entry; /* of the kernel that was loaded last */
@@ -215,6 +218,11 @@ void vm_autostart_all(void);
  * is sent to it waits. */
 status_t vm_pause(struct vm *vm) MUST_CHECK;
 status_t vm_resume(struct vm *vm) MUST_CHECK;
+
+/* Keeps a VM that is absent, off or crashed so: nobody creates, starts or destroys it until
+ * vm_release() with the state that it was in. False if it is in another state. */
+bool vm_hold(struct vm *vm, enum vm_state *was) MUST_CHECK;
+void vm_release(struct vm *vm, enum vm_state was);
 
 /* Has vCPU `id` run on pCPU `pcpu` from the next start on; both exist. STATUS_BUSY unless the VM is
  * absent, off or crashed. On pCPU 0. */

@@ -191,13 +191,16 @@ static bool is_its_turn(const struct vm *vm)
     return true;
 }
 
-static void start_by_itself(struct vm *vm)
+static void tell_start(const struct vm *vm, status_t status)
 {
-    status_t status = vm_start(vm);
-
     if (status != STATUS_OK && status != STATUS_BUSY) {
         log_error("%s: does not start: %s", vm->config->name, status_name(status));
     }
+}
+
+static void start_by_itself(struct vm *vm)
+{
+    tell_start(vm, vm_start(vm));
 }
 
 /* Starts those that have waited for this VM's first start. */
@@ -212,17 +215,11 @@ static void start_followers(const struct vm *vm)
     }
 }
 
-status_t vm_start(struct vm *vm)
+/* It is starting. */
+static status_t launch(struct vm *vm)
 {
-    status_t status = vm_create(vm);
+    status_t status = load(vm);
 
-    if (status != STATUS_OK && status != STATUS_BUSY) {
-        return status;
-    }
-    if (!change(vm, VM_OFF, VM_STARTING) && !change(vm, VM_CRASHED, VM_STARTING)) {
-        return STATUS_BUSY;
-    }
-    status = load(vm);
     if (status != STATUS_OK) {
         atomic_store(&vm->state, VM_CRASHED);
         return status;
@@ -234,6 +231,19 @@ status_t vm_start(struct vm *vm)
         start_followers(vm);
     }
     return STATUS_OK;
+}
+
+status_t vm_start(struct vm *vm)
+{
+    status_t status = vm_create(vm);
+
+    if (status != STATUS_OK && status != STATUS_BUSY) {
+        return status;
+    }
+    if (!change(vm, VM_OFF, VM_STARTING) && !change(vm, VM_CRASHED, VM_STARTING)) {
+        return STATUS_BUSY;
+    }
+    return launch(vm);
 }
 
 void vm_autostart_all(void)
@@ -294,18 +304,31 @@ static void come_to_cpu(struct scheduler *scheduler, void *context)
     scheduler_update_timer(scheduler);
 }
 
-status_t vm_pin(struct vm *vm, uint32_t id, uint32_t pcpu)
+bool vm_hold(struct vm *vm, enum vm_state *was)
 {
     static const enum vm_state states[] = {VM_ABSENT, VM_OFF, VM_CRASHED};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(states); i++) {
+        if (change(vm, states[i], VM_STARTING)) {
+            *was = states[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+void vm_release(struct vm *vm, enum vm_state was)
+{
+    atomic_store(&vm->state, was);
+}
+
+status_t vm_pin(struct vm *vm, uint32_t id, uint32_t pcpu)
+{
     struct move move = {.vcpu = &vm->vcpus[id]};
     struct scheduler *from = move.vcpu->scheduler;
-    unsigned i = 0;
+    enum vm_state was;
 
-    /* Nobody creates, starts or destroys it meanwhile. */
-    while (i < ARRAY_SIZE(states) && !change(vm, states[i], VM_STARTING)) {
-        i++;
-    }
-    if (i == ARRAY_SIZE(states)) {
+    if (!vm_hold(vm, &was)) {
         return STATUS_BUSY;
     }
     scheduler_call(from, leave_cpu, &move);
@@ -314,7 +337,7 @@ status_t vm_pin(struct vm *vm, uint32_t id, uint32_t pcpu)
         struct move back = {.vcpu = move.vcpu};
         scheduler_call(from, come_to_cpu, &back);
     }
-    atomic_store(&vm->state, states[i]);
+    vm_release(vm, was);
     return move.status;
 }
 
@@ -438,8 +461,11 @@ void vm_vcpu_parked(struct vm *vm)
         finish_destroy(vm);
         return;
     }
-    atomic_store(&vm->state, vm->crashed ? VM_CRASHED : VM_OFF);
     if (after == CONFIG_RESTART) {
-        start_by_itself(vm);
+        /* Not by way of being off, where somebody else might hold it. */
+        atomic_store(&vm->state, VM_STARTING);
+        tell_start(vm, launch(vm));
+        return;
     }
+    atomic_store(&vm->state, vm->crashed ? VM_CRASHED : VM_OFF);
 }

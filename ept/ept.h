@@ -96,6 +96,11 @@ status_t ept_borrow(struct ept *ept, const struct ept *from, uint64_t gpa) MUST_
  * have been invalidated: CPUs may have cached the way through such a table. */
 void ept_reclaim(struct ept *ept);
 
+/* Moves all tables but the root out of the `size` bytes at `pages` into other pages. Nothing
+ * borrows from it; no CPU uses the hierarchy until its translations have been invalidated.
+ * STATUS_NO_MEMORY with some of them moved: alloc_page() has none, or gives one of these. */
+status_t ept_move_tables(struct ept *ept, const void *pages, uint64_t size) MUST_CHECK;
+
 /* The translation of `gpa`, STATUS_NOT_FOUND if there is none. */
 status_t ept_walk(const struct ept *ept, uint64_t gpa,
                   struct ept_translation *translation) MUST_CHECK;

@@ -195,6 +195,18 @@ void *page_runs_alloc_bytes(struct page_runs *runs, uint64_t size)
                            PAGES_HYPERVISOR);
 }
 
+void page_runs_free_one(struct page_runs *runs, void *first)
+{
+    for (uint32_t i = 0; i < runs->count; i++) {
+        const struct page_run run = runs->runs[i];
+        if (run.pages == first) {
+            runs->runs[i] = runs->runs[--runs->count];
+            pages_free(run.pages, run.count, run.use);
+            return;
+        }
+    }
+}
+
 void page_runs_free(struct page_runs *runs)
 {
     while (runs->count > 0) {

@@ -63,6 +63,9 @@ void *page_runs_alloc(struct page_runs *runs, uint64_t count, uint64_t alignment
 /* The same for as many pages of the hypervisor's own as `size` bytes take. */
 void *page_runs_alloc_bytes(struct page_runs *runs, uint64_t size);
 
+/* Gives the run back that begins at `first`, one of the owner's. */
+void page_runs_free_one(struct page_runs *runs, void *first);
+
 /* Gives all of them back. */
 void page_runs_free(struct page_runs *runs);
 

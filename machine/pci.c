@@ -104,6 +104,17 @@ void pci_init(struct pci_bus *bus)
     memset(bus, 0, sizeof(*bus));
     pci_function_init(&bus->bridge, NULL, NULL, BRIDGE_VENDOR, BRIDGE_DEVICE, CLASS_BRIDGE);
     bus->functions[0] = &bus->bridge;
+    bus->end = 1;
+}
+
+bool pci_has_room(const struct pci_bus *bus)
+{
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+        if (bus->functions[i] == NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 status_t pci_attach(struct pci_bus *bus, struct pci_function *function)
@@ -111,6 +122,7 @@ status_t pci_attach(struct pci_bus *bus, struct pci_function *function)
     for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
         if (bus->functions[i] == NULL) {
             bus->functions[i] = function;
+            bus->end = i >= bus->end ? i + 1 : bus->end;
             return STATUS_OK;
         }
     }
@@ -172,6 +184,25 @@ static void update_decoding(struct pci_function *function)
             function->ops->bar_moved(function, i, old, bar->decoded);
         }
     }
+}
+
+void pci_detach(struct pci_bus *bus, struct pci_function *function)
+{
+    put(function->config, CFG_COMMAND, 2, 0);
+    update_decoding(function);
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+        if (bus->functions[i] == function) {
+            bus->functions[i] = NULL;
+        }
+    }
+    while (bus->functions[bus->end - 1] == NULL) {
+        bus->end--; /* the bridge stays */
+    }
+}
+
+void pci_set_initial(struct pci_function *function, unsigned bar, uint64_t address)
+{
+    function->bars[bar].initial = address;
 }
 
 void pci_reset(struct pci_bus *bus)
@@ -433,12 +464,11 @@ bool pci_io_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t va
     return write_register(function, offset, (old & ~mask) | (value << 8 * within & mask));
 }
 
-/* The functions on the bus have no gaps between them. */
 static bool find(struct pci_bus *bus, bool io, uint64_t address, unsigned size,
                  struct pci_function **function, unsigned *bar, uint64_t *offset)
 {
-    for (unsigned i = 0; i < PCI_FUNCTIONS && bus->functions[i] != NULL; i++) {
-        for (unsigned b = 0; b < PCI_BARS; b++) {
+    for (unsigned i = 0; i < bus->end; i++) {
+        for (unsigned b = 0; bus->functions[i] != NULL && b < PCI_BARS; b++) {
             const struct pci_bar *candidate = &bus->functions[i]->bars[b];
             if (candidate->decoded != 0 && candidate->io == io &&
                 range_within(address, size, candidate->decoded, candidate->size)) {

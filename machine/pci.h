@@ -73,6 +73,7 @@ struct pci_function {
 struct pci_bus {
     uint32_t address;                              /* CONFIG_ADDRESS */
     struct pci_function *functions[PCI_FUNCTIONS]; /* by device number; function 0 only */
+    unsigned end;                                  /* no function from this number on */
     struct pci_function bridge;
 };
 
@@ -93,8 +94,16 @@ unsigned pci_add_capability(struct pci_function *function, const uint8_t *bytes,
 /* An MSI-X capability, table and pending bits in `bar`. It comes before other capabilities. */
 void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned bar,
                   uint32_t table_offset, uint32_t pending_offset);
-/* Puts the function on the bus at the next free device number. */
+/* Whether a device number is free. */
+bool pci_has_room(const struct pci_bus *bus);
+/* Puts the function on the bus at the first free device number. STATUS_NO_MEMORY if there is none.
+ */
 status_t pci_attach(struct pci_bus *bus, struct pci_function *function) MUST_CHECK;
+/* Takes it off the bus: its BARs decode nothing any more, of which its owner is told. The others
+ * stay at their numbers. No guest runs that has the bus. */
+void pci_detach(struct pci_bus *bus, struct pci_function *function);
+/* The address that a memory BAR of the function decodes after the next reset. */
+void pci_set_initial(struct pci_function *function, unsigned bar, uint64_t address);
 
 /* The state after reset: BARs at their initial addresses and decoding nothing. */
 void pci_reset(struct pci_bus *bus);

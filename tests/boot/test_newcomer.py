@@ -140,7 +140,7 @@ def test_mode_changes_under_traffic(chain, link, mode):
 
 
 def test_mode_that_a_link_cannot_have(chain):
-    assert "direct has to be configured" in chain.hvctl("link", "mode", "net0", "direct", code=1)
+    assert "comes with mode direct" in chain.hvctl("link", "mode", "net0", "direct", code=1)
     assert "net0" in chain.hvctl("link", "mode", "net7", "open", code=1)
     assert {row["mode"] for row in table(chain.hvctl("links"))} == {"open", "gated"}
 

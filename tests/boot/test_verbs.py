@@ -13,7 +13,11 @@ from postern_machine import FALLBACK, platform, table
 
 # ROUNDS=1000 takes minutes.
 ROUNDS = int(os.environ.get("ROUNDS", "30" if FALLBACK else "100"))
+LINK_ROUNDS = ROUNDS // 10
 COUNTED = re.compile(r"^window (\d+): counted (\d+)$", re.MULTILINE)
+NIC = re.compile(r"^nic (\d+): port (\d+) end (\d+) mode (\d+) section (\d+) link (\d+)(?: peer's (\d+))?$",
+                 re.MULTILINE)
+PAIR = ("talker", "twin")
 TALKED = re.compile(r"talker: (\d+) ms, (\d+) ticks")
 
 
@@ -243,3 +247,132 @@ def test_tracked_vm_is_destroyed(machine):
     machine.wait_for_state("talker", "absent")
     assert memory(machine) == before
     assert "panic" not in machine.hvctl("log")
+
+
+def absent(machine, *names):
+    for name in names:
+        if machine.vms()[name]["state"] != "absent":
+            machine.hvctl("destroy", name, "--yes")
+            machine.wait_for_state(name, "absent")
+
+
+def off(machine, *names):
+    for name in names:
+        machine.hvctl("shutdown", name)
+        machine.wait_for_state(name, "off")
+
+
+def ready(machine, *names):
+    """Starts them."""
+    for name in names:
+        before = machine.console(name).count("talker: ready")
+        machine.hvctl("start", name)
+        machine.wait_until(f"{name} is ready",
+                           lambda name=name, before=before: machine.console(name).count("talker: ready") > before)
+
+
+def nics(machine, vm, number):
+    """What the guest has on its bus: device number, port, end, mode, section, LINK, and its peer's number."""
+    text = say(machine, f"n {number}", vm)
+    found = [tuple(int(field) if field else None for field in match) for match in NIC.findall(text)]
+    assert f"nics: {len(found)}\n" in text
+    return found
+
+
+def test_links_that_cannot_come(machine):
+    absent(machine, *PAIR)
+    before = memory(machine)
+    for words, why in ((("x", "talker", "nobody"), "no VM is named"), (("x", "talker", "talker"), "two different VMs"),
+                       (("-x", "talker", "twin"), "is no name"), (("x", *PAIR, "window", "3M"), "a power of two"),
+                       (("x", *PAIR, "pool", "1M"), "for mode direct"), (("x", *PAIR, "queues", "9"), "from 1 to 8"),
+                       (("x", *PAIR, "ends", "a"), "given twice"), (("x", *PAIR, "speed", "9"), "nothing that a link")):
+        assert why in machine.hvctl("link", "add", *words, code=1)
+    assert "usage: link add" in machine.hvctl("exec", "link", "add", "x", "talker", code=1)
+    assert "lacks its value" in machine.hvctl("exec", "link", "add", "x", *PAIR, "mode", code=1)
+    assert "there are none" in machine.hvctl("link", "del", "x", "--yes", code=1)
+    assert "add, del or mode" in machine.hvctl("exec", "link", "dance", code=1)
+    # As many as there can be.
+    modes = ("open", "direct")
+    script(machine, *(f"link add l{i} churn {PAIR[i % 2]} window 64K mode {modes[i % 2]}" for i in range(16)))
+    assert "there are 16 links" in machine.hvctl("link", "add", "x", *PAIR, code=1)
+    assert 'there is a link "l3" already' in machine.hvctl("link", "add", "l3", *PAIR, code=1)
+    assert "link del l3 --yes" in machine.hvctl("exec", "link", "del", "l3", code=1)
+    assert [row["name"] for row in table(machine.hvctl("links"))] == [f"l{i}" for i in range(16)]
+    machine.hvctl("start", "churn")
+    why = "churn is running: links come and go while their VMs are off or absent"
+    assert why in machine.hvctl("link", "del", "l3", "--yes", code=1)
+    absent(machine, "churn")
+    script(machine, *(f"link del l{i} --yes" for i in range(16)))
+    assert table(machine.hvctl("links")) == []
+    assert memory(machine) == before
+    # The memory is full before they are so many: those that find it so leave nothing.
+    script(machine, *(f"link add l{i} talker twin window 64M" for i in range(8)))
+    left, count = memory(machine), len(table(machine.hvctl("links")))
+    assert count < 8 and int(before["memory.free_kib"]) - int(left["memory.free_kib"]) >= count * 128 << 10
+    assert "link x: no memory for it" in machine.hvctl("link", "add", "x", *PAIR, "window", "64M", code=1)
+    assert memory(machine) == left
+    script(machine, *(f"link del l{i} --yes" for i in range(count)))
+    assert memory(machine) == before
+
+
+def test_links_come_and_go(machine):
+    """Between VMs that are absent or off; what they have is there at their next start, and gone at a later one."""
+    absent(machine, *PAIR)
+    nothing = memory(machine)
+    for name in PAIR:
+        machine.hvctl("create", name)
+    before = memory(machine)
+    machine.hvctl("link", "add", "one", *PAIR, "window", "64K")
+    rows = table(machine.hvctl("link", "add", "two", *reversed(PAIR), "window", "128K", "mode", "gated"))
+    assert rows == [{"link": "two", "vm": name, "mode": "gated", "state": "off"} for name in reversed(PAIR)]
+    machine.hvctl("link", "add", "three", *PAIR, "window", "256K", "mode", "direct", "pool", "64K")
+    assert [row["window_kib"] for row in table(machine.hvctl("links"))] == ["64", "128", "256"]
+    ready(machine, *PAIR)
+    talkers = [(1, 0, 0, 0, 65536, 1, 0), (2, 1, 1, 1, 131072, 1, None), (3, 2, 0, 2, 262144, 1, None)]
+    assert nics(machine, "talker", 1234) == talkers
+    assert [nic[2:] for nic in nics(machine, "twin", 77)] == [(1, 0, 65536, 1, 1234), (0, 1, 131072, 1, None),
+                                                              (1, 2, 262144, 1, None)]
+    assert nics(machine, "talker", 5)[0][6] == 77
+    # A table of its RAM comes out of what came with the links: it has to move before they go.
+    assert "gate: 0" in say(machine, "g 3328")
+    assert "talker is running" in machine.hvctl("link", "add", "four", *PAIR, code=1)
+    off(machine, "talker")
+    assert "twin is running" in machine.hvctl("link", "del", "one", "--yes", code=1)
+    off(machine, "twin")
+    machine.hvctl("link", "del", "--yes", "one")
+    ready(machine, *PAIR)
+    # The others keep their places on the bus.
+    assert [nic[:2] for nic in nics(machine, "talker", 5)] == [(2, 0), (3, 1)]
+    machine.hvctl("link", "mode", "two", "open")
+    off(machine, *PAIR)
+    machine.hvctl("link", "add", "again", *PAIR, "window", "64K")
+    ready(machine, *PAIR)
+    assert [nic[:2] + nic[3:4] for nic in nics(machine, "talker", 8)] == [(1, 2, 0), (2, 0, 0), (3, 1, 2)]
+    assert [nic[6] for nic in nics(machine, "twin", 9)] == [8, 8, None]
+    off(machine, *PAIR)
+    script(machine, "link del two --yes", "link del three --yes", "link del again --yes")
+    assert memory(machine) == before
+    ready(machine, *PAIR)
+    assert nics(machine, "talker", 1) == nics(machine, "twin", 1) == []
+    assert "wrote 9 pages" in say(machine, "w 3324 9")
+    off(machine, *PAIR)
+    script(machine, *["link add l talker twin mode direct window 64K", "link del l --yes"] * LINK_ROUNDS)
+    assert memory(machine) == before
+    absent(machine, *PAIR)
+    assert memory(machine) == nothing
+    script(machine, *["link add l talker twin window 64K", "link del l --yes"] * LINK_ROUNDS)
+    assert memory(machine) == nothing
+    assert machine.hvctl("log").count("link l: is deleted") > 0
+    assert "panic" not in machine.hvctl("log")
+
+
+def test_vm_that_restarts_is_not_off(machine):
+    """Nobody gets at it between its end and its start: a link is refused, or was in time."""
+    absent(machine, *PAIR)
+    ready(machine, "talker")
+    starts = int(machine.vms()["talker"]["starts"])
+    script(machine, *["reset talker --yes", "link add l talker twin window 64K"] * 10)
+    machine.wait_for_state("talker", "running")
+    assert table(machine.hvctl("links")) == []
+    assert int(machine.vms()["talker"]["starts"]) > starts
+    absent(machine, "talker")

@@ -87,6 +87,32 @@ static void check_network(const struct config *config, const struct config_netwo
     }
 }
 
+/* The text as the name of a link that comes at run time, up to a space, and its words. */
+static void fuzz_one_link(const uint8_t *data, size_t size)
+{
+    static const struct config two = {.vm_count = 2};
+    static const uint32_t ends[2] = {1, 0};
+    struct config_error error = {0};
+    struct config_link link;
+    char *name = calloc(1, size + 1);
+
+    FUZZ_CHECK(name != NULL);
+    if (size > 0) {
+        memcpy(name, data, size);
+    }
+    char *words = name + strcspn(name, " ");
+    if (*words != '\0') {
+        *words++ = '\0';
+    }
+    if (config_parse_link(name, ends, words, &link, &error) == STATUS_OK) {
+        check_link(&two, &link);
+    } else {
+        check_text(error.text, sizeof(error.text));
+        FUZZ_CHECK(error.text[0] != '\0' && error.line == 0);
+    }
+    free(name);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct config config;
@@ -95,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     status_t status = config_parse((const char *)text, size, &config, &error);
 
     free(text);
+    fuzz_one_link(data, size);
     if (status != STATUS_OK) {
         FUZZ_CHECK(status == STATUS_INVALID);
         check_text(error.text, sizeof(error.text));

@@ -100,6 +100,31 @@ static void print_flood(format_sink_t out, void *out_context)
     }
 }
 
+static void log_line(struct fake_core *core, const char *line)
+{
+    fake_print_text(core, MONITOR_STREAM_LOG, "I    1.000000 ");
+    fake_print_text(core, MONITOR_STREAM_LOG, line);
+    fake_print_text(core, MONITOR_STREAM_LOG, "\n");
+}
+
+/* There is one link, called wire. */
+static status_t execute_link(struct fake_core *core, const char *line, format_sink_t out,
+                             void *out_context)
+{
+    log_line(core, line);
+    if (strncmp(line, "link add wire ", 14) == 0) {
+        format_to(out, out_context, "there is a link \"wire\" already\n");
+        return STATUS_EXISTS;
+    }
+    if (strncmp(line, "link add ", 9) == 0) {
+        format_to(out, out_context, "link\tvm\tmode\tstate\nnew\talpha\topen\toff\n");
+        return STATUS_OK;
+    }
+    bool is_wire =
+        strcmp(line, "link del wire --yes") == 0 || strcmp(line, "link mode wire open") == 0;
+    return is_wire ? STATUS_OK : STATUS_INVALID;
+}
+
 static status_t fake_execute(void *context, const char *line, format_sink_t out, void *out_context)
 {
     struct fake_core *core = context;
@@ -159,10 +184,11 @@ static status_t fake_execute(void *context, const char *line, format_sink_t out,
         format_to(out, out_context, "command\tmeaning\nlist\tlist the VMs\n");
         return STATUS_OK;
     }
+    if (strncmp(line, "link ", 5) == 0) {
+        return execute_link(core, line, out, out_context);
+    }
     if (strncmp(line, "shutdown ", 9) == 0 || strncmp(line, "destroy ", 8) == 0) {
-        fake_print_text(core, MONITOR_STREAM_LOG, "I    1.000000 ");
-        fake_print_text(core, MONITOR_STREAM_LOG, line);
-        fake_print_text(core, MONITOR_STREAM_LOG, "\n");
+        log_line(core, line);
         return fake_vm_execute(core, line, out, out_context, &status) ? status : STATUS_OK;
     }
     if (fake_vm_execute(core, line, out, out_context, &status)) {

@@ -273,8 +273,29 @@ def test_rates_of_links(line):
     assert (beta["mode"], beta["sent_kib/s"]) == ("gated", None)
     for words in (["--rates"], ["--rates", "0"], ["--rates", "x"], ["--dance"], ["--rates", "1", "2"]):
         line.run("links", *words, code=2)
-    line.run("link", "mode", "wire", code=2)
-    line.run("link", "dance", "wire", "open", code=2)
+
+
+def test_link(line):
+    """Words that are in the wrong place do not reach the machine; --yes may stand on either side of the name."""
+    for words in ([], ["add"], ["add", "new", "alpha"], ["add", "new", "alpha", "beta", "mode"], ["del"],
+                  ["del", "--yes"], ["del", "--no", "wire"], ["del", "wire", "wire"], ["del", "--yes", "--yes"],
+                  ["del", "wire", "--yes", "wire"], ["del", "wire"], ["mode", "wire"], ["dance", "wire", "open"]):
+        assert line.run("link", *words, code=2)[1], words
+    assert "link" not in line.run("log")[0]
+    out, _ = line.run("-j", "link", "add", "new", "alpha", "beta", "mode", "gated", "window", "64K")
+    assert json.loads(out)["tables"] == [[{"link": "new", "vm": "alpha", "mode": "open", "state": "off"}]]
+    assert "already" in json.loads(line.run("-j", "link", "add", "wire", "alpha", "beta", code=1)[0])["error"]
+    line.run("link", "del", "wire", "--yes")
+    line.run("link", "del", "--yes", "wire")
+    line.run("link", "del", "--yes", "nowhere", code=1)
+    line.run("link", "mode", "wire", "open")
+    child = pexpect.spawn(HVCTL, ["--line", line.name, "link", "del", "wire"], timeout=20, encoding="utf-8")
+    child.expect("link del wire: .*y/N")
+    child.sendline("y")
+    child.expect(pexpect.EOF)
+    log = line.run("log")[0]
+    assert "link add new alpha beta mode gated window 64K" in log
+    assert log.count("link del wire --yes") == 3
 
 
 def test_rates_and_costs_of_exits(line):
@@ -374,7 +395,7 @@ def test_completion(line):
         assert "--help" in complete(line, verb)
     assert {"alpha", "beta", "--quiet"} <= set(complete(line, "-t", "5", "console"))
     assert {"check", "show", "--volume"} <= set(complete(line, "config"))
-    assert {"wire", "mode", "gated"} <= set(complete(line, "link"))
+    assert {"wire", "alpha", "add", "del", "--yes", "mode", "gated"} <= set(complete(line, "link"))
     assert {"alpha", "regs"} <= set(complete(line, "vcpu"))
     assert hvctl("completion", "zsh")[0].startswith("autoload")
     hvctl("completion", "fish", code=2)

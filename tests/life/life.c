@@ -8,6 +8,9 @@
  *     t              prints the TSC's milliseconds, and how often its timer has ticked
  *     b PAGE COUNT   has each tick write its number to the next few of so many pages, round and
  * round v              prints how many of those have another number than their last tick's
+ *     n NUMBER       shows each NIC of a link on the bus; writes the number to the end of its own
+ *                    section, and shows what is at the end of its peer's, in mode open
+ *     g PAGE         has the gate's first page show at that page of its RAM
  */
 #include "arch/x86/defs/registers.h"
 #include "tests/kit/kit.h"
@@ -130,6 +133,41 @@ static void verify_busy(void)
     print("wrong pages: %llu of %llu\n", (unsigned long long)wrong, (unsigned long long)busy.count);
 }
 
+static void show_nic(uint32_t device, uint64_t number)
+{
+    uint32_t address = PCI_DEVICE(device);
+
+    pci_write(address, 4, pci_read(address, 4) | 2);
+    volatile uint32_t *registers = map_physical(nic_bar(address, 0), SIZE_4K);
+    uint64_t section = registers[POSTERN_REG_SECTION_SIZE / 4];
+    print("nic %u: port %u end %u mode %u section %llu link %u", device,
+          registers[POSTERN_REG_PORT / 4], registers[POSTERN_REG_END / 4],
+          registers[POSTERN_REG_MODE / 4], (unsigned long long)section,
+          registers[POSTERN_REG_LINK / 4]);
+    if (registers[POSTERN_REG_MODE / 4] == POSTERN_MODE_OPEN) {
+        uint64_t window = nic_bar(address, POSTERN_BAR_WINDOW);
+        volatile uint64_t *own = map_physical(window + section - sizeof(*own), sizeof(*own));
+        const volatile uint64_t *peers =
+            map_physical(window + 2 * section - sizeof(*peers), sizeof(*peers));
+        *own = number;
+        print(" peer's %llu", (unsigned long long)*peers);
+    }
+    print("\n");
+}
+
+static void show_nics(uint64_t number)
+{
+    unsigned count = 0;
+
+    for (uint32_t device = 0; device < 32; device++) {
+        if (pci_read(PCI_DEVICE(device), 0) == (POSTERN_PCI_NIC << 16 | POSTERN_PCI_VENDOR)) {
+            show_nic(device, number);
+            count++;
+        }
+    }
+    print("nics: %u\n", count);
+}
+
 static NORETURN void talk(void)
 {
     start_ticking();
@@ -144,6 +182,13 @@ static NORETURN void talk(void)
             (void)read_byte();
             uint64_t first = read_number();
             begin_busy(first, read_number());
+        } else if (c == 'n') {
+            (void)read_byte();
+            show_nics(read_number());
+        } else if (c == 'g') {
+            (void)read_byte();
+            int64_t placed = hypercall(POSTERN_HC_GATE_PLACE, 0, read_number() * SIZE_4K, 0);
+            print("gate: %lld\n", (long long)placed);
         } else if (c == 'v') {
             verify_busy();
         } else if (c == 't') {

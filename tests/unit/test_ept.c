@@ -328,6 +328,47 @@ static void test_reclaim(void **state)
     pool_end(pool, &ept);
 }
 
+/* Tables out of some of the pool's pages, with what they map and who may be told of accesses. */
+static void test_move_tables(void **state)
+{
+    struct pool *pool = pool_new();
+    struct ept ept;
+
+    (void)state;
+    pool->next = 64;
+    assert_int_equal(ept_init(&ept, &pool_ops, pool, false, false), STATUS_OK);
+    pool->next = 0;
+    assert_int_equal(ept_map(&ept, SIZE_1G, SIZE_1G, SIZE_2M + 3 * PAGE_SIZE, RW, EPT_WRITE_BACK),
+                     STATUS_OK);
+    assert_int_equal(ept_map(&ept, 700 * SIZE_1G, SIZE_2M, PAGE_SIZE, RWX, EPT_UNCACHED),
+                     STATUS_OK);
+    unsigned tables = ept.pages;
+    assert_true(pool->used[0] && pool->used[tables - 2] && !pool->used[tables - 1]);
+    /* Those that are free are not to be given out meanwhile. */
+    pool->next = 64;
+    assert_int_equal(ept_move_tables(&ept, pool->pages, 64 * PAGE_SIZE), STATUS_OK);
+    for (unsigned i = 0; i < 64; i++) {
+        assert_false(pool->used[i]);
+    }
+    assert_int_equal(ept.pages, tables);
+    expect_walk(&ept, SIZE_1G, SIZE_1G, SIZE_2M, RW, EPT_WRITE_BACK);
+    expect_walk(&ept, SIZE_1G + SIZE_2M, SIZE_1G + SIZE_2M, PAGE_SIZE, RW, EPT_WRITE_BACK);
+    expect_walk(&ept, 700 * SIZE_1G, SIZE_2M, PAGE_SIZE, RWX, EPT_UNCACHED);
+    expect_none(&ept, SIZE_1G + SIZE_2M + 3 * PAGE_SIZE);
+    check_all(pool, &ept);
+    /* Nothing to do; nowhere to go; and into the same pages. */
+    assert_int_equal(ept_move_tables(&ept, pool->pages, 64 * PAGE_SIZE), STATUS_OK);
+    unsigned left = pool->left;
+    pool->left = 0;
+    assert_int_equal(ept_move_tables(&ept, pool->pages + 64 * PAGE_SIZE, 64 * PAGE_SIZE),
+                     STATUS_NO_MEMORY);
+    pool->left = left;
+    assert_int_equal(ept_move_tables(&ept, pool->pages, POOL_PAGES * PAGE_SIZE), STATUS_NO_MEMORY);
+    expect_walk(&ept, 700 * SIZE_1G, SIZE_2M, PAGE_SIZE, RWX, EPT_UNCACHED);
+    check_all(pool, &ept);
+    pool_end(pool, &ept);
+}
+
 /* The entry that the CPU's walk for `gpa` ends at. */
 static uint64_t last_entry(struct pool *pool, const struct ept *ept, uint64_t gpa)
 {
@@ -473,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_change_out_of_tables),
         cmocka_unit_test(test_next),
         cmocka_unit_test(test_reclaim),
+        cmocka_unit_test(test_move_tables),
         cmocka_unit_test(test_convertible),
         cmocka_unit_test(test_replace),
         cmocka_unit_test(test_map_pages),

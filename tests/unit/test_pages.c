@@ -213,6 +213,32 @@ static void test_thousand_owners(void **state)
     pages_free((void *)(arena + MIB(32)), MIB(4) / PAGE_SIZE, PAGES_GUEST);
 }
 
+/* One run of several, and what is none of them. */
+static void test_owner_gives_one_back(void **state)
+{
+    static struct page_runs owner;
+    uint64_t before = pages_unused();
+    void *runs[4];
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(runs); i++) {
+        runs[i] = page_runs_alloc(&owner, i + 1, PAGE_SIZE, PAGES_WINDOW);
+        assert_non_null(runs[i]);
+    }
+    page_runs_free_one(&owner, runs[1]);
+    assert_int_equal(owner.count, 3);
+    assert_int_equal(pages_unused(), before - 8 * PAGE_SIZE);
+    page_runs_free_one(&owner, runs[1]);
+    page_runs_free_one(&owner, NULL);
+    assert_int_equal(owner.count, 3);
+    page_runs_free_one(&owner, runs[3]);
+    page_runs_free_one(&owner, runs[0]);
+    assert_int_equal(pages_unused(), before - 3 * PAGE_SIZE);
+    assert_true(owner.count == 1 && owner.runs[0].pages == runs[2]);
+    page_runs_free(&owner);
+    assert_int_equal(pages_unused(), before);
+}
+
 static void test_owner_of_too_many(void **state)
 {
     static struct page_runs owner;
@@ -252,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_random_until_full),
         cmocka_unit_test(test_free_joins),
         cmocka_unit_test(test_thousand_owners),
+        cmocka_unit_test(test_owner_gives_one_back),
         cmocka_unit_test(test_owner_of_too_many),
         cmocka_unit_test(test_too_many_regions),
     };

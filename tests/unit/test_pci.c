@@ -609,6 +609,58 @@ static void test_own_registers(void **state)
     assert_int_equal(o.written_at, 0);
 }
 
+/* One function goes: its neighbours stay where they are, and the next one to come has its place. */
+static void test_detach(void **state)
+{
+    struct pci_function more[3] = {0}, *function;
+    struct fixture f;
+    uint64_t offset;
+    unsigned bar;
+
+    (void)state;
+    start(&f);
+    for (unsigned i = 0; i < ARRAY_SIZE(more); i++) {
+        pci_function_init(&more[i], NULL, NULL, VENDOR, (uint16_t)(DEVICE + 1 + i), CLASS);
+        pci_add_bar(&more[i], 0, BAR0_SIZE, BAR0_AT + (i + 1) * BAR0_SIZE, false, false);
+        assert_int_equal(pci_attach(&f.bus, &more[i]), STATUS_OK);
+    }
+    pci_reset(&f.bus);
+    config_write(&f, COMMAND, 2, 2);
+    select_device(&f, 3, COMMAND);
+    (void)!pci_io_write(&f.bus, 0xcfc, 2, 2);
+    assert_int_equal(f.decoded[0], BAR0_AT);
+    pci_detach(&f.bus, &f.nic);
+    assert_true(f.decoded[0] == 0 && f.decoded[2] == 0);
+    assert_int_equal(config_read(&f, 1, 0, 4), 0xffffffff);
+    assert_int_equal(config_read(&f, 3, 0, 4), (DEVICE + 2) << 16 | VENDOR);
+    assert_false(pci_find_bar(&f.bus, BAR0_AT, &function, &bar, &offset));
+    assert_true(pci_find_bar(&f.bus, BAR0_AT + 2 * BAR0_SIZE + 4, &function, &bar, &offset));
+    assert_true(function == &more[1] && bar == 0 && offset == 4);
+    config_write(&f, COMMAND, 2, 2); /* into the gap */
+    pci_reset(&f.bus);
+    assert_false(pci_find_bar(&f.bus, BAR0_AT + 2 * BAR0_SIZE, &function, &bar, &offset));
+    /* The last one, and with it the gap in front of it. */
+    pci_detach(&f.bus, &more[1]);
+    assert_int_equal(f.bus.end, 5);
+    pci_detach(&f.bus, &more[2]);
+    assert_int_equal(f.bus.end, 3);
+    pci_detach(&f.bus, &more[2]); /* it is not there */
+    assert_int_equal(f.bus.end, 3);
+    /* Back again, at another address from the next reset on. */
+    pci_set_initial(&f.nic, 0, BAR0_AT + 8 * BAR0_SIZE);
+    assert_int_equal(pci_attach(&f.bus, &f.nic), STATUS_OK);
+    assert_ptr_equal(f.bus.functions[1], &f.nic);
+    pci_reset(&f.bus);
+    assert_int_equal(config_read(&f, 1, 0x10, 4), BAR0_AT + 8 * BAR0_SIZE);
+    for (unsigned i = 1; i < PCI_FUNCTIONS; i++) {
+        if (f.bus.functions[i] != NULL) {
+            pci_detach(&f.bus, f.bus.functions[i]);
+        }
+    }
+    assert_int_equal(f.bus.end, 1);
+    assert_int_equal(config_read(&f, 0, 0, 4), VENDOR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_no_ports),
         cmocka_unit_test(test_own_registers),
         cmocka_unit_test(test_attach_until_full),
+        cmocka_unit_test(test_detach),
         cmocka_unit_test(test_random_accesses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,13 @@ int run_command(struct client *client, const char *command);
 /* The same, but what it prints only if it fails. */
 int run_quietly(struct client *client, const char *command);
 
+/* Joins the words with spaces and runs that. */
+int execute_words(struct client *client, int count, char **words);
+
+/* Whether the verb is to take something away for good: asks a person at a terminal; without one it
+ * is no. */
+bool is_meant(const char *verb, const char *name);
+
 /* Prints a command's output: aligned for a person, as it came for a program, or as JSON. */
 void print_tables(const char *text, size_t size);
 
@@ -81,16 +88,17 @@ bool write_out(const void *bytes, size_t size);
 /* Prints "[N bytes lost]" if the stream went on behind `expected`. */
 void report_gap(uint64_t expected, uint64_t offset);
 
-/* The verb `console`, in console.c; `daemon`, in daemon.c; `links`, in links.c; `log`, in log.c;
- * `mem`, in memory.c; `stats`, in stats.c; `top`, in top.c; `decode`, in trace.c; `config`, in
- * configuration.c; `hardware`, in hardware.c; `image`, in image.c; `manual` and `completion`, in
- * manual.c; `snapshot`, `restore` and `migrate`, in snapshot.c. */
+/* The verb `console`, in console.c; `daemon`, in daemon.c; `links` and `link`, in links.c; `log`,
+ * in log.c; `mem`, in memory.c; `stats`, in stats.c; `top`, in top.c; `decode`, in trace.c;
+ * `config`, in configuration.c; `hardware`, in hardware.c; `image`, in image.c; `manual` and
+ * `completion`, in manual.c; `snapshot`, `restore` and `migrate`, in snapshot.c. */
 int run_snapshot(struct client *client, int argc, char **argv);
 int run_restore(struct client *client, int argc, char **argv);
 int run_migrate(struct client *client, int argc, char **argv);
 int run_console(struct client *client, int argc, char **argv);
 int run_daemon(struct client *client, int argc, char **argv);
 int run_links(struct client *client, int argc, char **argv);
+int run_link(struct client *client, int argc, char **argv);
 int run_log(struct client *client, int argc, char **argv);
 int run_mem(struct client *client, int argc, char **argv);
 int run_stats(struct client *client, int argc, char **argv);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The verb `links`. */
+/* The verbs `links` and `link`. */
 #include "tools/hvctl/links.h"
 
 #include <string.h>
@@ -47,4 +47,35 @@ int run_links(struct client *client, int argc, char **argv)
         return wrong_usage(argv[0], "it takes nothing, or '--rates' and seconds from 0.1 to 3600");
     }
     return rates_show(client, argv[0], seconds, print_rates);
+}
+
+/* del [--yes] LINK, or the other way round. */
+static int run_delete(struct client *client, int argc, char **argv)
+{
+    bool first = strcmp(argv[2], "--yes") == 0;
+    bool yes = first || (argc == 4 && strcmp(argv[3], "--yes") == 0);
+
+    if (argc != (yes ? 4 : 3)) {
+        return wrong_usage(argv[0], "del takes a link's name, and perhaps --yes");
+    }
+    char *words[] = {argv[0], argv[1], argv[first ? 3 : 2], "--yes"};
+    if (words[2][0] == '-') {
+        return wrong_usage(argv[0], "'%s' is no link's name", words[2]);
+    }
+    return yes || is_meant("link del", words[2]) ? execute_words(client, 4, words) : EXIT_USAGE;
+}
+
+int run_link(struct client *client, int argc, char **argv)
+{
+    if (argc >= 5 && argc % 2 == 1 && strcmp(argv[1], "add") == 0) {
+        return execute_words(client, argc, argv);
+    }
+    if ((argc == 3 || argc == 4) && strcmp(argv[1], "del") == 0) {
+        return run_delete(client, argc, argv);
+    }
+    if (argc == 4 && strcmp(argv[1], "mode") == 0) {
+        return execute_words(client, argc, argv);
+    }
+    return wrong_usage(argv[0], "it takes 'add NAME VM VM', with keys and their values behind; "
+                                "'del [--yes] LINK'; or 'mode LINK open' or 'gated'");
 }

@@ -173,8 +173,7 @@ int run_quietly(struct client *client, const char *command)
     return run(client, command, true);
 }
 
-/* Joins the verb's words with spaces and executes them. */
-static int execute_words(struct client *client, int count, char **words)
+int execute_words(struct client *client, int count, char **words)
 {
     char command[COMMAND_SIZE] = "";
 
@@ -212,16 +211,15 @@ static int run_info(struct client *client, int argc, char **argv)
     return argc == 1 ? run_command(client, argv[0]) : run_with_vm(client, argc, argv);
 }
 
-/* Asks a person at a terminal; without one it is no. */
-static bool is_meant(const char *verb, const char *vm)
+bool is_meant(const char *verb, const char *name)
 {
     char answer[16];
 
     if (!isatty(STDIN_FILENO)) {
-        fprintf(stderr, "hvctl: %s: %s would lose what it has: say --yes\n", verb, vm);
+        fprintf(stderr, "hvctl: %s: %s would lose what it has: say --yes\n", verb, name);
         return false;
     }
-    fprintf(stderr, "%s %s: it loses what it has. Go on? [y/N] ", verb, vm);
+    fprintf(stderr, "%s %s: it loses what it has. Go on? [y/N] ", verb, name);
     return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
@@ -329,17 +327,10 @@ static int run_vcpu(struct client *client, int argc, char **argv)
     return wrong_usage(argv[0], "it takes 'list [VM]', 'regs VM [VCPU]' or 'pin VM VCPU CPU'");
 }
 
-static int run_link(struct client *client, int argc, char **argv)
-{
-    if (argc != 4 || strcmp(argv[1], "mode") != 0) {
-        return wrong_usage(argv[0], "it takes 'mode', a link's name, and open or gated");
-    }
-    return execute_words(client, argc, argv);
-}
-
 static const char *const trace_words[] = {"start", "stop", "save", NULL};
 static const char *const stats_words[] = {"--rates", "--costs", NULL};
-static const char *const link_words[] = {"mode", "open", "gated", NULL};
+static const char *const link_words[] = {"add",    "del",    "mode",      "open", "gated", "direct",
+                                         "window", "queues", "doorbells", "pool", NULL};
 static const char *const vcpu_words[] = {"list", "regs", "pin", NULL};
 static const char *const mem_words[] = {"dump", "read", NULL};
 static const char *const log_words[] = {"error", "warning", "info", "debug", NULL};
@@ -381,14 +372,27 @@ const struct verb verbs[] = {
      "it says that it has put into its rings since it opened them.\n"
      "  --rates SECONDS  what these came to per second, over so many, from 0.1 to 3600\n",
      run_links, VERB_TABLES, NULL},
-    {"link", "mode LINK open|gated", "change a link's mode",
-     "While its VMs run: each end's driver closes its rings, takes up the mode and opens them "
-     "again,\n"
-     "so that for its peer the link goes down and comes up. 'links' shows which mode each end has. "
-     "An\n"
-     "end whose driver does not know of it keeps its mode until its VM starts anew; so does a "
-     "program\n"
-     "that has the port instead, until it ends. Links in mode direct stay so.\n",
+    {"link", "add NAME VM VM [KEY VALUE]... | del [--yes] LINK | mode LINK open|gated",
+     "add or delete a link, or change its mode",
+     "  add   between two VMs, each of which is off, crashed or absent. The keys are those of a "
+     "link in\n"
+     "        a configuration: mode, window, queues, doorbells, pool. Each VM has its NIC when it "
+     "starts\n"
+     "        next. The link is there until the hypervisor starts anew: the configuration does not "
+     "get it\n"
+     "  del   of such VMs, too. All of its memory is free then. Other NICs keep their places on "
+     "the bus.\n"
+     "        --yes does not ask whether it is meant\n"
+     "  mode  while its VMs run: each end's driver closes its rings, takes up the mode and opens "
+     "them\n"
+     "        again, so that for its peer the link goes down and comes up. 'links' shows which "
+     "mode "
+     "each\n"
+     "        end has. An end whose driver does not know of it keeps its mode until its VM starts "
+     "anew;\n"
+     "        so does a program that has the port instead, until it ends. Links in mode direct "
+     "stay "
+     "so\n",
      run_link, VERB_TABLES, link_words},
     {"networks", "", "list the networks and their members",
      "What each member sent by the switch, and what of it was flooded or dropped.\n",
