@@ -104,7 +104,7 @@ static size_t console_write(void *context, unsigned index, const char *bytes, si
     if (!vm_is_up(vm)) {
         return size; /* nobody is there to type to */
     }
-    if (atomic_load(&vm->snapshot.frozen)) {
+    if (vm_is_frozen(vm)) {
         return 0; /* later */
     }
     spin_lock(&vm->lock);

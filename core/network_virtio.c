@@ -83,17 +83,13 @@ static bool put_locked(struct network *network, const struct switch_output *outp
            virtio_net_receive(net, shaped.bytes, &shaped.meta);
 }
 
-/* A VM that is being saved gets nothing more: its memory is on its way. */
-static bool is_frozen(const struct network *network, uint32_t member)
-{
-    return atomic_load(&network->ports[member].vm->snapshot.frozen);
-}
-
 void network_net_put(struct network *network, const struct switch_output *output,
                      struct network_frame *frame, uint32_t member)
 {
+    const struct vm *vm = network->ports[member].vm;
+
     spin_lock(lock_of(network, member));
-    bool done = !is_frozen(network, member) && put_locked(network, output, frame, member);
+    bool done = !vm_is_frozen(vm) && put_locked(network, output, frame, member);
     spin_unlock(lock_of(network, member));
     network->untold |= BIT32(member);
     network->full[member] += done ? 0 : 1;

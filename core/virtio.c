@@ -279,7 +279,7 @@ size_t virtio_console_input(struct vm *vm, const char *bytes, size_t size)
     if (!vm_is_up(vm)) {
         return size; /* nobody is there to type to */
     }
-    if (atomic_load(&vm->snapshot.frozen)) {
+    if (vm_is_frozen(vm)) {
         return 0; /* later */
     }
     spin_lock(&vm->lock);

@@ -137,7 +137,7 @@ struct vm_snapshot {
     uint8_t *state;           /* room for SNAPSHOT_STATE_MAX bytes of records; NULL: none yet */
     size_t size;              /* of the records; 0: there are none */
     _Atomic uint32_t waiting; /* vCPUs that have not put theirs there, or taken it from there */
-    /* The state that it has, or its RAM, is being fetched: nobody sends it anything. */
+    /* The state that it has, or its RAM, is being fetched. */
     _Atomic(bool) frozen;
 };
 
@@ -251,6 +251,11 @@ status_t vm_destroy(struct vm *vm) MUST_CHECK;
 
 /* Whether it runs, or is paused: others may send it something. */
 bool vm_is_up(const struct vm *vm);
+
+/* Whether one that is up is sent nothing all the same: its state is being saved, or its vCPUs are
+ * still to load what was restored, which would take an interrupt of before with it. Any CPU; it
+ * counts with the VM's lock, under which what is sent is put into the VM. */
+bool vm_is_frozen(const struct vm *vm);
 
 /* Whether it has ended or never began, and holds nothing up. */
 bool vm_is_down(const struct vm *vm);

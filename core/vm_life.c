@@ -117,6 +117,13 @@ bool vm_is_up(const struct vm *vm)
     return state == VM_RUNNING || state == VM_PAUSED;
 }
 
+bool vm_is_frozen(const struct vm *vm)
+{
+    const struct vm_snapshot *snapshot = &vm->snapshot;
+
+    return atomic_load(&snapshot->frozen) || atomic_load(&snapshot->waiting) != 0;
+}
+
 bool vm_is_down(const struct vm *vm)
 {
     enum vm_state state = atomic_load(&vm->state);

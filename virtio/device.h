@@ -29,6 +29,9 @@ struct virtio_device;
 struct virtio_model {
     const char *name;
     uint16_t id; /* VIRTIO 1.2, "Device Types" */
+    /* Bytes at the front of the configuration that change while there is a driver; what is behind
+     * them is as the device was made. */
+    uint16_t config_changes;
     /* Whether the queue's chains wait until the device has data for them, so that nothing is to be
      * done when the driver makes some available. The features are fixed. NULL: no queue's do. */
     bool (*waits)(const struct virtio_device *device, uint32_t queue);

@@ -108,12 +108,22 @@ static bool status_is_valid(const struct virtio_device *device, const struct vir
                          (image->accepted & VIRTIO_F_VERSION_1) != 0);
 }
 
+/* Whether its driver finds the device that it knows: a disk as large, a NIC of the same MTU. */
+static bool is_alike(const struct virtio_device *device, const struct virtio_image *image)
+{
+    uint32_t changes = device->model->config_changes;
+
+    return image->id == device->model->id && image->queue_count == device->queue_count &&
+           image->offered == device->offered &&
+           memcmp(image->config + changes, device->config + changes, VIRTIO_CONFIG_MAX - changes) ==
+               0;
+}
+
 bool virtio_image_put(struct virtio_pci *pci, const struct virtio_image *image)
 {
     struct virtio_device *device = pci->device;
 
-    if (image->id != device->model->id || image->queue_count != device->queue_count ||
-        image->offered != device->offered || !status_is_valid(device, image) ||
+    if (!is_alike(device, image) || !status_is_valid(device, image) ||
         !vector_is_valid(device, image->config_vector)) {
         return false;
     }
@@ -121,7 +131,7 @@ bool virtio_image_put(struct virtio_pci *pci, const struct virtio_image *image)
     device->isr = image->isr;
     device->generation = image->generation;
     device->config_vector = image->config_vector;
-    memcpy(device->config, image->config, sizeof(device->config));
+    memcpy(device->config, image->config, device->model->config_changes);
     pci->device_feature_select = image->device_feature_select;
     pci->driver_feature_select = image->driver_feature_select;
     pci->queue_select = image->queue_select;

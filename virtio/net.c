@@ -398,8 +398,12 @@ static void reset(struct virtio_device *device)
 void virtio_net_init(struct virtio_net *net, const struct virtio_owner *owner, uint64_t features,
                      uint32_t pairs, uint64_t mac, uint16_t mtu, struct virtio_net_batch *batch)
 {
-    static const struct virtio_model model = {
-        .name = "net", .id = NET_ID, .waits = waits, .handle = handle, .reset = reset};
+    static const struct virtio_model model = {.name = "net",
+                                              .id = NET_ID,
+                                              .config_changes = CONFIG_PAIRS,
+                                              .waits = waits,
+                                              .handle = handle,
+                                              .reset = reset};
 
     features |= NET_F_CSUM | NET_F_CTRL_GUEST_OFFLOADS | NET_F_MTU | NET_F_MAC | NET_F_OFFLOADS |
                 NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_HOST_ECN | NET_F_MRG_RXBUF |

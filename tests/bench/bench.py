@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "boot"))
 # pylint: disable-next=wrong-import-position
 import bench_csv
 # pylint: disable-next=wrong-import-position
-from kit_machine import KitMachine
+from kit_machine import KitMachine, running as kit_running
 # pylint: disable-next=wrong-import-position
 from postern_machine import BUILD, Machine, platform_probe, table
 # pylint: disable-next=wrong-import-position
@@ -39,6 +39,7 @@ BUSY_POLL_US = 100000  # longer than any wait there
 IDLE_SECONDS = 20  # emulated
 DIRECT_SECONDS = 900
 DEBIAN_IMAGE = os.path.join(BUILD, "postern-debian.img")
+SAVED_PAGES = 500  # that a guest writes to all the time while it is saved, 16 of them each 5 ms
 BLOCKS = (100, 228)  # of 4 KiB: the difference is what one costs. The disk has 256; a line typed has the same length
 
 # Name: the most that is wanted, and what others take.
@@ -398,6 +399,31 @@ def boot_directly(entry, step, options):
         machine.stop()
 
 
+def measure_saving(machine, results, vm, row):
+    """What hvctl prints of a snapshot of the VM, which runs. Its pause lasts for some of hvctl's requests: how many
+    ticks go by while one is under way depends on how fast the emulator is."""
+    with tempfile.TemporaryDirectory() as directory:
+        printed = machine.hvctl("snapshot", vm, os.path.join(directory, "snapshot"))
+    report = re.search(r"(\d+) rounds, (\d+) bytes on the line, paused for (\d+) ticks", printed)
+    for name, value, unit in zip(("rounds", "bytes", "pause"), report.groups(), ("rounds", "bytes", "ticks")):
+        results.add(f"snapshot.{row}.{name}", int(value), unit)
+
+
+def measure_snapshot(results):
+    """Of guests of 16 MiB: one that only ticks, the same while it writes to pages, and one with traffic."""
+    with tempfile.TemporaryDirectory() as directory, \
+            kit_running(KitMachine("snapshot", directory, guests=("life",))) as machine:
+        machine.wait_until("talker is ready", lambda: "talker: ready" in machine.console("talker"))
+        measure_saving(machine, results, "talker", "idle")
+        machine.hvctl("console", "--quiet", "1", "--no-scrollback", "talker", stdin=f"b 2000 {SAVED_PAGES}\n")
+        machine.wait_until("it is busy", lambda: f"busy with {SAVED_PAGES} pages" in machine.console("talker"))
+        measure_saving(machine, results, "talker", "busy")
+        for vm in ("answerer", "asker"):
+            machine.hvctl("start", vm)
+        machine.wait_until("traffic begins", lambda: "traffic: begins" in machine.console("asker"))
+        measure_saving(machine, results, "asker", "traffic")
+
+
 def measure_boot(results):
     text = boot_directly("direct", "init", ["--memory", "256"])  # of memory about what the guest has
     start = re.search(r"the TSC before the kernel:\D*?(0x[0-9a-fA-F]+)", text)
@@ -448,7 +474,8 @@ def measure_debian(results):
 
 PARTS = {"two_guests": measure_two_guests, "gated": measure_gated, "fallback": measure_fallback,
          "virtio": measure_virtio, "one_cpu": measure_one_cpu, "disk": measure_disk, "lwip": measure_lwip,
-         "views": measure_views, "latency": measure_latency, "boot": measure_boot}
+         "views": measure_views, "latency": measure_latency, "snapshot": measure_snapshot,
+         "boot": measure_boot}
 APART = {"debian": measure_debian}  # its image is `make debian-root`'s
 
 

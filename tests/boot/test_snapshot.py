@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Snapshots of a guest of tests/life, restored into the same VM and into another; files that are damaged; the
-way from one machine to another."""
+"""Snapshots of a guest of tests/life, restored into the same VM and into another, and of one of tests/snapshot with
+traffic on its virtio NIC; files that are damaged; the way from one machine to another."""
 
 import hashlib
 import os
@@ -14,18 +14,28 @@ import zlib
 import pytest
 
 from kit_machine import KitMachine, running
+from postern_machine import table
 
 TALKED = re.compile(r"talker: (\d+) ms, (\d+) ticks")
-REPORT = re.compile(r"talker: (\d+) rounds, (\d+) bytes on the line, paused for (\d+) ticks")
+COUNTED = re.compile(r"^counted: (.*); wrong: (.*)$", re.MULTILINE)
+REPORT = re.compile(r"\w+: (\d+) rounds, (\d+) bytes on the line, paused for (\d+) ticks")
 MEMORY = 16 << 20
 
 
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
-    with running(KitMachine("life", tmp_path_factory.mktemp("life"))) as machine:
+    with running(KitMachine("snapshot", tmp_path_factory.mktemp("here"), guests=("life",))) as machine:
         machine.wait_until("the talker is ready", lambda: "talker: ready" in machine.console("talker"))
         yield machine
+
+
+@pytest.fixture(scope="module", name="other")
+def fixture_other(machine, tmp_path_factory):
+    assert machine
+    other = KitMachine("snapshot", tmp_path_factory.mktemp("other"), guests=("life",), label="snapshot-other")
+    with running(other):
+        yield other
 
 
 def interrupted(machine, path):
@@ -184,14 +194,90 @@ def test_states_that_lie(machine, saved, tmp_path):
     machine.hvctl("destroy", "--yes", "churn")
 
 
-def test_migration(machine, saved, tmp_path_factory):
+def counts(machine, vm):
+    """What a guest of tests/snapshot has counted; nothing of it may be wrong."""
+    found = COUNTED.findall(say(machine, "c", vm))
+    assert found, machine.console(vm)
+    good, wrong = ({name: int(value) for value, name in re.findall(r"(\d+) (\w+)", text)} for text in found[-1])
+    assert not any(wrong.values()), found
+    return good
+
+
+def assert_traffic(machine, since=None):
+    """Answers and remarks come, from `since` on if that is given; the asker's counts."""
+    seen = [counts(machine, "asker")]
+    if since is not None:
+        assert seen[0]["sent"] >= since["sent"] and seen[0]["answered"] >= since["answered"], (since, seen)
+
+    def come():
+        seen.append(counts(machine, "asker"))
+        return all(seen[-1][what] > seen[0][what] + 20 for what in ("answered", "remarks"))
+
+    machine.wait_until("answers and remarks come", come, 60)
+    return seen[-1]
+
+
+def assert_nobody_failed(machine):
+    assert counts(machine, "answerer")["answered"] > 20
+    for row in table(machine.hvctl("devices").split("\n\n", 1)[0]):
+        assert (row["device"], row["failures"]) == ("net", "0"), row
+
+
+def assert_few_are_lost(before, after):
+    """Those that were on their way in a pause, or were sent before it goes on elsewhere."""
+    lost = [count["sent"] - count["answered"] for count in (before, after)]
+    print(f"{before} {after}: {lost[1] - lost[0]} lost")
+    assert lost[1] - lost[0] < (after["sent"] - before["sent"]) // 2, (before, after)
+
+
+@pytest.fixture(scope="module", name="asked")
+def fixture_asked(machine, tmp_path_factory):
+    """A snapshot of the asker in the middle of its traffic; its counts before and after."""
+    machine.hvctl("start", "answerer")
+    machine.hvctl("start", "asker")
+    before = assert_traffic(machine)
+    path = str(tmp_path_factory.mktemp("snapshot") / "asker.snapshot")
+    rounds, sent, pause = map(int, REPORT.search(machine.hvctl("snapshot", "asker", path)).groups())
+    print(f"{rounds} rounds, {sent} bytes for {MEMORY}, {pause} ticks")
+    return path, before, assert_traffic(machine, before)
+
+
+def test_traffic_goes_on_behind_a_snapshot(machine, asked):
+    _, before, after = asked
+    assert_nobody_failed(machine)
+    assert_few_are_lost(before, after)
+
+
+def test_traffic_goes_on_behind_a_restore(machine, asked):
+    """It goes on where it was when it was saved; remarks come all the time, also while it is put together."""
+    path, before, after = asked
+    machine.hvctl("shutdown", "asker")
+    machine.wait_for_state("asker", "off")
+    machine.hvctl("restore", "--paused", path)
+    machine.hvctl("resume", "asker")
+    seen = assert_traffic(machine, before)
+    assert_few_are_lost(before, seen)
+    assert machine.vms()["asker"]["starts"] == "2" and after["sent"] > before["sent"]
+    assert_nobody_failed(machine)
+
+
+def test_migration(machine, saved, other):
     """The talker moves to another machine, and is gone here."""
-    other = KitMachine("life", tmp_path_factory.mktemp("other"), label="life-other")
     before = talked(machine, "talker")
     assert saved
-    with running(other):
-        assert "runs there as twin" in machine.hvctl("migrate", "talker", other.line, "twin")
-        machine.wait_for_state("talker", "absent")
-        after = talked(other, "twin")
-        assert after[0] > before[0] and after[1] > before[1]
-        assert_no_page_is_lost(other, "twin")
+    assert "runs there as twin" in machine.hvctl("migrate", "talker", other.line, "twin")
+    machine.wait_for_state("talker", "absent")
+    after = talked(other, "twin")
+    assert after[0] > before[0] and after[1] > before[1]
+    assert_no_page_is_lost(other, "twin")
+
+
+def test_migration_with_traffic(machine, asked, other):
+    """Another one answers there, who knows nothing of what was before."""
+    assert asked
+    other.hvctl("start", "answerer")
+    before = assert_traffic(machine)
+    machine.hvctl("migrate", "asker", other.line)
+    machine.wait_for_state("asker", "absent")
+    assert_few_are_lost(before, assert_traffic(other, before))
+    assert_nobody_failed(other)

@@ -3,7 +3,7 @@
 # tests/claims becomes build/kit/claims.elf.
 
 KIT := $(BUILD)/kit
-KIT_GUESTS := attack claims crossings latency life neighbours network victim views
+KIT_GUESTS := attack claims crossings latency life neighbours network snapshot victim views
 # Parts of the product, and of other tests, that a guest runs itself.
 KIT_network := net/fdb.c net/switch.c lib/token_bucket.c
 KIT_neighbours := tests/soak/misbehave.c

@@ -95,6 +95,7 @@ static void images_that_lie_are_refused(void **state)
     refused(status, 0xff);
     refused(status, VIRTIO_DRIVER_OK);
     refused(config_vector, 2);
+    refused(config[0], 1);
     refused(queues[0].vector, 2);
     refused(queues[0].enabled, 2);
     refused(queues[0].size, 0);
@@ -174,13 +175,39 @@ static void nics_go_over(void **state)
     free(nets);
 }
 
+/* The MAC goes over; a NIC of another MTU, or with more pairs, is another one. */
+static void nics_keep_their_shape(void **state)
+{
+    struct virtio_net *net = calloc(1, sizeof(*net));
+    struct virtio_net_batch batch = {.bytes = malloc(VIRTIO_NET_BATCH_BYTES)};
+    struct virtio_driver driver;
+    struct virtio_image image;
+
+    (void)state;
+    virtio_driver_start(&driver, &net->device, 6);
+    virtio_net_init(net, &driver.owner, VIRTIO_FEATURES, 2, 1, 1500, &batch);
+    virtio_image_take(&driver.pci, &image);
+    image.config[0] = 0x66;
+    assert_true(virtio_image_put(&driver.pci, &image));
+    assert_int_equal(net->device.config[0], 0x66);
+    for (unsigned i = 8; i < VIRTIO_CONFIG_MAX; i++) {
+        image.config[i] ^= 1;
+        assert_false(virtio_image_put(&driver.pci, &image));
+        image.config[i] ^= 1;
+    }
+    virtio_pci_reset(&driver.pci);
+    assert_int_equal(net->device.config[0], 1);
+    virtio_driver_stop(&driver);
+    free(batch.bytes);
+    free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(drivers_notice_nothing),
-        cmocka_unit_test(images_that_lie_are_refused),
-        cmocka_unit_test(random_images_do_no_harm),
-        cmocka_unit_test(nics_go_over),
+        cmocka_unit_test(drivers_notice_nothing),   cmocka_unit_test(images_that_lie_are_refused),
+        cmocka_unit_test(random_images_do_no_harm), cmocka_unit_test(nics_go_over),
+        cmocka_unit_test(nics_keep_their_shape),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guests that have traffic while they are saved, restored and moved. One, with the word "ask",
+ * sends numbered frames all the time; the other one answers each, and sends frames of its own that
+ * want no answer. Both check each byte that comes. What comes back must have a number that was
+ * sent, higher than the last one: frames may be lost, nothing else.
+ *
+ * A line typed, "c", has it print what it has counted.
+ */
+#include "tests/snapshot/nic.h"
+
+#define UART_DATA        0x3f8u
+#define UART_LINE_STATUS 0x3fdu
+#define UART_RECEIVED    1u
+#define TICK_VECTOR      0x60u
+#define NIC_VECTOR       0x61u
+#define TICK_US          10000u
+#define QUESTIONS        2u      /* at each tick */
+#define ETHERTYPE        0xb588u /* of local experiments, as it is on the wire */
+#define ADDRESS          6u
+#define PAYLOAD          40u /* where it begins; the least that a frame has is 60 bytes */
+#define LENGTH_MIN       60u
+#define LENGTHS          200u
+
+enum kind { QUESTION = 1, ANSWER, REMARK };
+
+struct PACKED message {
+    uint8_t to[ADDRESS], from[ADDRESS];
+    uint16_t ethertype;
+    uint16_t kind;
+    uint64_t number;
+    uint8_t zero[16];
+};
+_Static_assert(sizeof(struct message) == PAYLOAD, "the payload is behind it");
+
+static uint8_t own[ADDRESS], other[ADDRESS];
+static bool asks;
+static struct {
+    uint64_t sent;     /* questions or remarks: the number of the last one */
+    uint64_t answered; /* questions, by the other one or by this one */
+    uint64_t remarks;  /* of the other one */
+    uint64_t last;     /* number of an answer */
+    uint64_t order;    /* answers of a number that is none, or was there already */
+    uint64_t content;  /* frames with a wrong byte, kind or length */
+} counted;
+
+static uint32_t length_of(uint64_t number)
+{
+    return LENGTH_MIN + (uint32_t)(number * 37 % LENGTHS);
+}
+
+static uint8_t byte_of(uint64_t number, uint64_t kind, uint32_t at)
+{
+    return (uint8_t)(number * 7 + kind * 101 + at * 13 + (at >> 8));
+}
+
+static void send(enum kind kind, uint64_t number)
+{
+    uint8_t *frame = nic_room();
+    uint32_t length = length_of(number);
+    struct message message = {.ethertype = ETHERTYPE, .kind = (uint16_t)kind, .number = number};
+
+    if (frame == NULL) {
+        return;
+    }
+    memcpy(message.to, other, ADDRESS);
+    memcpy(message.from, own, ADDRESS);
+    memcpy(frame, &message, sizeof(message));
+    for (uint32_t i = PAYLOAD; i < length; i++) {
+        frame[i] = byte_of(number, kind, i);
+    }
+    nic_send(length);
+}
+
+static bool is_right(const struct message *message, const uint8_t *frame, uint32_t length)
+{
+    bool right = length == length_of(message->number) && message->ethertype == ETHERTYPE &&
+                 memcmp(message->to, own, ADDRESS) == 0 &&
+                 memcmp(message->from, other, ADDRESS) == 0;
+
+    for (uint32_t i = PAYLOAD; i < length && right; i++) {
+        right = frame[i] == byte_of(message->number, message->kind, i);
+    }
+    return right;
+}
+
+static void take_answer(uint64_t number)
+{
+    if (number <= counted.last || number > counted.sent) {
+        counted.order++;
+        return;
+    }
+    counted.last = number;
+    counted.answered++;
+}
+
+static void received(const uint8_t *frame, uint32_t length)
+{
+    struct message message;
+
+    memcpy(&message, frame, sizeof(message));
+    if (length < LENGTH_MIN || !is_right(&message, frame, length)) {
+        counted.content++;
+    } else if (message.kind == REMARK) {
+        counted.remarks++;
+    } else if (message.kind == ANSWER && asks) {
+        take_answer(message.number);
+    } else if (message.kind == QUESTION && !asks) {
+        counted.answered++;
+        send(ANSWER, message.number);
+    } else {
+        counted.content++;
+    }
+}
+
+static void tick(struct frame *frame)
+{
+    (void)frame;
+    for (unsigned i = 0; i < (asks ? QUESTIONS : 1); i++) {
+        send(asks ? QUESTION : REMARK, ++counted.sent);
+    }
+    end_of_interrupt();
+    wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + TICK_US * tsc_per_ms() / 1000);
+}
+
+static void print_counts(void)
+{
+    __asm__ volatile("cli");
+    unsigned long long values[] = {counted.sent,     counted.answered, counted.remarks,
+                                   nic_faults.full,  counted.order,    counted.content,
+                                   nic_faults.index, nic_faults.chain};
+    __asm__ volatile("sti");
+    print("counted: %llu sent, %llu answered, %llu remarks, %llu full; wrong: %llu order, "
+          "%llu content, %llu index, %llu chain\n",
+          values[0], values[1], values[2], values[3], values[4], values[5], values[6], values[7]);
+}
+
+void guest_role(void)
+{
+    asks = has_word("ask");
+    vector_handle(TICK_VECTOR, tick);
+    nic_start(NIC_VECTOR, received);
+    nic_address(own);
+    /* The addresses of members 1 and 2 of one network. */
+    memcpy(other, own, ADDRESS);
+    other[ADDRESS - 1] ^= 3;
+    wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_DEADLINE | TICK_VECTOR);
+    wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + TICK_US * tsc_per_ms() / 1000);
+    print("traffic: begins\n");
+    for (;;) {
+        __asm__ volatile("sti; hlt");
+        if ((inb(UART_LINE_STATUS) & UART_RECEIVED) != 0 && inb(UART_DATA) == 'c') {
+            print_counts();
+        }
+    }
+}
