@@ -239,18 +239,37 @@ def fixture_asked(machine, tmp_path_factory):
     path = str(tmp_path_factory.mktemp("snapshot") / "asker.snapshot")
     rounds, sent, pause = map(int, REPORT.search(machine.hvctl("snapshot", "asker", path)).groups())
     print(f"{rounds} rounds, {sent} bytes for {MEMORY}, {pause} ticks")
-    return path, before, assert_traffic(machine, before)
+    after = assert_traffic(machine, before)
+    pause_traffic(machine)
+    return path, before, after
 
 
-def test_traffic_goes_on_behind_a_snapshot(machine, asked):
-    _, before, after = asked
+def pause_traffic(machine):
+    """It costs the emulator what other tests need."""
+    for vm in ("asker", "answerer"):
+        if machine.vms()[vm]["state"] == "running":
+            machine.hvctl("pause", vm)
+            machine.wait_for_state(vm, "paused")
+
+
+@pytest.fixture(name="traffic")
+def fixture_traffic(machine, asked):
+    """What `asked` is, with the traffic going on again until the test's end."""
+    for vm in ("answerer", "asker"):
+        machine.hvctl("resume", vm)
+    yield asked
+    pause_traffic(machine)
+
+
+def test_traffic_goes_on_behind_a_snapshot(machine, traffic):
+    _, before, after = traffic
     assert_nobody_failed(machine)
     assert_few_are_lost(before, after)
 
 
-def test_traffic_goes_on_behind_a_restore(machine, asked):
+def test_traffic_goes_on_behind_a_restore(machine, traffic):
     """It goes on where it was when it was saved; remarks come all the time, also while it is put together."""
-    path, before, after = asked
+    path, before, after = traffic
     machine.hvctl("shutdown", "asker")
     machine.wait_for_state("asker", "off")
     machine.hvctl("restore", "--paused", path)
@@ -272,9 +291,9 @@ def test_migration(machine, saved, other):
     assert_no_page_is_lost(other, "twin")
 
 
-def test_migration_with_traffic(machine, asked, other):
+def test_migration_with_traffic(machine, traffic, other):
     """Another one answers there, who knows nothing of what was before."""
-    assert asked
+    assert traffic
     other.hvctl("start", "answerer")
     before = assert_traffic(machine)
     machine.hvctl("migrate", "asker", other.line)

@@ -271,9 +271,18 @@ def ready(machine, *names):
                            lambda name=name, before=before: machine.console(name).count("talker: ready") > before)
 
 
+def answer(machine, line, last, vm="talker"):
+    """Types a line; what the guest has answered once a line that begins with `last` is there."""
+    before = len(machine.console(vm))
+    say(machine, line, vm)
+    machine.wait_until(f"{vm} has answered {line}",
+                       lambda: re.search(f"^{last}.*\n", machine.console(vm)[before:], re.MULTILINE))
+    return machine.console(vm)[before:]
+
+
 def nics(machine, vm, number):
     """What the guest has on its bus: device number, port, end, mode, section, LINK, and its peer's number."""
-    text = say(machine, f"n {number}", vm)
+    text = answer(machine, f"n {number}", "nics: ", vm)
     found = [tuple(int(field) if field else None for field in match) for match in NIC.findall(text)]
     assert f"nics: {len(found)}\n" in text
     return found
@@ -334,7 +343,7 @@ def test_links_come_and_go(machine):
                                                               (1, 2, 262144, 1, None)]
     assert nics(machine, "talker", 5)[0][6] == 77
     # A table of its RAM comes out of what came with the links: it has to move before they go.
-    assert "gate: 0" in say(machine, "g 3328")
+    assert "gate: 0" in answer(machine, "g 3328", "gate: ")
     assert "talker is running" in machine.hvctl("link", "add", "four", *PAIR, code=1)
     off(machine, "talker")
     assert "twin is running" in machine.hvctl("link", "del", "one", "--yes", code=1)
@@ -354,7 +363,7 @@ def test_links_come_and_go(machine):
     assert memory(machine) == before
     ready(machine, *PAIR)
     assert nics(machine, "talker", 1) == nics(machine, "twin", 1) == []
-    assert "wrote 9 pages" in say(machine, "w 3324 9")
+    assert "wrote 9 pages" in answer(machine, "w 3324 9", "wrote ")
     off(machine, *PAIR)
     script(machine, *["link add l talker twin mode direct window 64K", "link del l --yes"] * LINK_ROUNDS)
     assert memory(machine) == before
