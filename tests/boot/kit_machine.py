@@ -30,14 +30,14 @@ def claims_in(name):
     return names
 
 
-def menu(name, options=""):
-    """The boot menu's entry for the guest's configuration."""
+def menu(name, options="", kit=True):
+    """The boot menu's entry for the configuration, of guests of tests/kit or of others."""
     if FALLBACK:
         options += " fallback=on"
     options += "".join(f" append=only={word}" for word in os.environ.get("ONLY", "").split())
     if platform() == "bochs":
         # Options of one's own come last: of two of a kind the last one counts.
-        options = " max_stay=20 append=bochs" + options
+        options = " max_stay=20" + (" append=bochs" if kit else "") + options
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
             f"    chainloader /EFI/postern/postern.efi config={name}{options}\n}}\n")
 

@@ -10,7 +10,7 @@ import struct
 import pexpect
 import pytest
 
-from conftest import boot, changed_config
+from conftest import boot_fast, changed_config
 from postern_machine import ESCAPE, table
 from traffic import assert_ping
 
@@ -33,7 +33,7 @@ TO_BREAK = ((0x14, 1, 0), (0x14, 1, 3), (0x08, 4, 1), (0x0c, 4, 1), (0x14, 1, 0x
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
     options = changed_config(tmp_path_factory.mktemp("virtio"), "virtio", CHANGES)
-    yield from boot("virtio", "virtio", ["alpha", "beta"], options=options)
+    yield from boot_fast("virtio", ["alpha", "beta"], tmp_path_factory, options=options)
 
 
 def devices(machine):
