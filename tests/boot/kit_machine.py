@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from postern_machine import BUILD, FALLBACK, ROOT, Machine, platform
+from postern_machine import BUILD, FALLBACK, PATIENCE, ROOT, Machine, platform
 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
@@ -62,7 +62,7 @@ class KitMachine(Machine):
         """Until the guest's closing line. One that ended its VM for good, or makes no progress, is
         started again: its runner goes on with the next claim. What it printed. `meanwhile` is called again
         and again."""
-        text, changed, end = "", time.monotonic(), time.monotonic() + seconds
+        text, changed, end = "", time.monotonic(), time.monotonic() + PATIENCE * seconds
         while time.monotonic() < end and not CLOSING.search(text):
             time.sleep(0.5)
             meanwhile()

@@ -21,6 +21,8 @@ import platform_probe
 FALLBACK = bool(os.environ.get("FORCE_FALLBACK"))
 ESCAPE = "\x1d"  # Ctrl-]
 BOOT_SECONDS = 400
+# All limits are for a machine that has nothing else to do. Another may be slower, and only a failure waits for them.
+PATIENCE = 3
 # What the echo of a command to Guest.run_any() ends with: the shell breaks its lines, wherever that is.
 ECHO_END = re.compile(r":\n?\$\n?\?\n?:\n?\"\n")
 
@@ -54,7 +56,7 @@ class Machine:
 
     def start(self, wait=BOOT_SECONDS):
         self.stop()  # one that an interrupted run left
-        done = subprocess.run([*self.command, "--wait", str(wait)], check=False,
+        done = subprocess.run([*self.command, "--wait", str(PATIENCE * wait)], check=False,
                               capture_output=True, text=True)
         assert done.returncode == 0, f"the machine does not start:\n{done.stdout}{done.stderr}"
         return self
@@ -78,7 +80,7 @@ class Machine:
     def hvctl(self, *words, code=0, stdin=None):
         """Runs hvctl and returns what it printed."""
         done = subprocess.run(self.hvctl_command(*words), check=False, capture_output=True,
-                              text=True, input=stdin, timeout=300)
+                              text=True, input=stdin, timeout=PATIENCE * 300)
         assert done.returncode == code, (
             f"hvctl {' '.join(words)}: code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout + (done.stderr if code else "")
@@ -88,12 +90,12 @@ class Machine:
 
     def wait_until(self, what, predicate, seconds=180):
         """Polls until `predicate` holds; fails with the log's end otherwise."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE * seconds
         while time.monotonic() < end:
             if predicate():
                 return
             time.sleep(0.5)
-        raise AssertionError(f"{what}: not within {seconds} s\n{self.hvctl('log')[-3000:]}")
+        raise AssertionError(f"{what}: not within {PATIENCE * seconds} s\n{self.hvctl('log')[-3000:]}")
 
     def wait_for_state(self, name, state, seconds=180):
         self.wait_until(f"{name} is {state}", lambda: self.vms()[name]["state"] == state, seconds)
@@ -124,7 +126,7 @@ class Guest:
     def spawn(self):
         words = self.machine.hvctl_command("console", "--no-scrollback", self.name)
         return pexpect.spawn(words[0], words[1:], encoding="utf-8", codec_errors="replace",
-                             timeout=120, echo=False)
+                             timeout=PATIENCE * 120, echo=False)
 
     def type(self, text):
         """Types a line and does not wait for anything."""
@@ -150,7 +152,7 @@ class Guest:
             # Quoted in two halves, so that the echo of the command is not taken for its end.
             end = "" if command.endswith("&") else ";"
             child.send(f" {command}{end} echo \"done:\"\"{mark}:$?:\"\r")
-            child.expect(f"done:{mark}:([0-9]+):", timeout=timeout)
+            child.expect(f"done:{mark}:([0-9]+):", timeout=PATIENCE * timeout)
             output, code = child.before, int(child.match.group(1))
             child.send(ESCAPE + ".")
             child.expect(pexpect.EOF)
