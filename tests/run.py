@@ -29,9 +29,9 @@ SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
 # Those that take longest first, so that none is left alone on one CPU at the end.
 GROUPS = [
     ("life", ["tests/boot/test_life_cycle.py"]),
+    ("virtio", ["tests/boot/test_virtio.py"]),
     ("newcomer", ["tests/boot/test_newcomer.py"]),
     ("vswitch", ["tests/boot/test_vswitch.py"]),
-    ("virtio", ["tests/boot/test_virtio.py"]),
     ("members", ["tests/boot/test_members.py"]),
     ("gated", ["tests/boot/test_gated.py"]),
     ("two", ["tests/boot/test_two_guests.py"]),
