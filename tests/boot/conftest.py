@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kit_machine import menu, verdicts
-from postern_machine import BOOT_SECONDS, ROOT, Machine, platform, platform_probe
+from postern_machine import BOOT_SECONDS, ROOT, Machine, platform, platform_probe, small_firmware
 
 # What a configuration's own entry has, in Bochs, and what makes boots and copies shorter still there: no REP MOVSB and
 # STOSB in guests' kernels, with an instruction's time for each byte, and nothing prepared for tracing, which was a
@@ -47,11 +47,11 @@ def boot(name, config, guests, *, wait=BOOT_SECONDS, **more):
 
 
 def own_entry(directory, config, options=LINUX_OPTIONS):
-    """Options of the launcher for an entry of one's own, which starts the configuration."""
+    """Options of the launcher for an entry of one's own, which starts the configuration, and for its firmware."""
     script = os.path.join(directory, "entry.cfg")
     with open(script, "w", encoding="ascii") as file:
         file.write(menu(config, options, kit=False))
-    return ["--put", script]
+    return ["--put", script, *small_firmware()]
 
 
 def boot_fast(name, guests, tmp_path_factory, *, options=(), **more):

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from postern_machine import BUILD, FALLBACK, PATIENCE, ROOT, Machine, platform
+from postern_machine import BUILD, FALLBACK, PATIENCE, ROOT, Machine, platform, small_firmware
 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
@@ -53,7 +53,7 @@ class KitMachine(Machine):
         files = [script, os.path.join(ROOT, "tests/configs", f"{name}.conf")]
         files += [os.path.join(BUILD, "kit", f"{guest}.elf") for guest in (name, *guests)]
         puts = [word for path in files for word in ("--put", path)]
-        super().__init__(label or name, options=[*puts, *more])
+        super().__init__(label or name, options=[*puts, *small_firmware(), *more])
 
     def console(self, vm):
         return self.hvctl("console", "--quiet", "0", vm, stdin="").replace("\r", "")

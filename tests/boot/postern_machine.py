@@ -9,13 +9,18 @@ import time
 
 import pexpect
 
+import firmware
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 RUN = [sys.executable, os.path.join(ROOT, "tools/run/run.py")]
 
 sys.path.insert(0, os.path.join(ROOT, "tools/run"))
-# pylint: disable-next=wrong-import-position
+# pylint: disable=wrong-import-position
+import machine as launcher
 import platform_probe
+
+# pylint: enable=wrong-import-position
 
 # Views by exits, as on a CPU without VMFUNC. Such a run may go on beside another.
 FALLBACK = bool(os.environ.get("FORCE_FALLBACK"))
@@ -31,6 +36,12 @@ def platform():
     """What the system tests run on: PLATFORM, else what `make run` would choose."""
     asked = os.environ.get("PLATFORM", "auto")
     return platform_probe.choose()[0] if asked == "auto" else asked
+
+
+def small_firmware():
+    """Options of the launcher for OVMF with less to decompress, in Bochs."""
+    path = firmware.small(launcher.OVMF_BOCHS, os.path.join(BUILD, "test", "firmware.fd"))
+    return ["--bochs-line", f"romimage: file={path}"] if path and platform() == "bochs" else []
 
 
 def table(text):
