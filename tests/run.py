@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs all tests and adds up their results: host unit tests, the checks of the sources, the models, the
-ring's soak, fuzzers, hvctl on a monitor without a machine, whole machines in emulators.
+"""Runs all tests and adds up their results: host unit tests, the checks of the sources, hvctl on a monitor
+without a machine, whole machines in emulators, the models, the ring's soak, fuzzers. Two jobs run at a time; each
+line of their output begins with the job's name.
 
 The last line is "N passed, M failed", with ", K skipped" where some were; each skip's reason is
 above it. Exit code 0 only if none failed and some passed.
@@ -13,12 +14,14 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", "build")
 FUZZ_SECONDS = 15  # of each; `make fuzz` takes longer
+PRINTING = threading.Lock()
 START = time.monotonic()
 SLOWEST = 25  # tests that are named with their times
 SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
@@ -26,9 +29,9 @@ SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
 # Those that take longest first, so that none is left alone on one CPU at the end.
 GROUPS = [
     ("life", ["tests/boot/test_life_cycle.py"]),
+    ("virtio", ["tests/boot/test_virtio.py"]),
     ("newcomer", ["tests/boot/test_newcomer.py"]),
     ("vswitch", ["tests/boot/test_vswitch.py"]),
-    ("virtio", ["tests/boot/test_virtio.py"]),
     ("members", ["tests/boot/test_members.py"]),
     ("gated", ["tests/boot/test_gated.py"]),
     ("two", ["tests/boot/test_two_guests.py"]),
@@ -62,22 +65,47 @@ ALSO_BY_FALLBACK = {
 
 
 class Totals:
+    """Jobs add to it side by side."""
+
     def __init__(self):
+        self.lock = threading.Lock()
         self.passed = self.failed = 0
         self.skips = []
         self.failures = []
-        self.times = []  # (seconds, name)
+        self.times = []  # (seconds, name) of pytest's tests
+        self.job_times = []  # the same of jobs
 
     def add(self, name, passed, failed, skips=()):
-        self.passed += passed
-        self.failed += failed
-        self.skips += skips
-        if failed:
-            self.failures.append(name)
+        with self.lock:
+            self.passed += passed
+            self.failed += failed
+            self.skips += skips
+            if failed:
+                self.failures.append(name)
+
+
+def show(name, text):
+    """Whole lines, with the job's name before each."""
+    lines = "".join(f"[{name}] {line}".rstrip() + "\n" for line in text.splitlines())
+    with PRINTING:
+        sys.stdout.write(lines)
+        sys.stdout.flush()
 
 
 def title(text):
-    print(f"== {time.monotonic() - START:.0f} s: {text}", flush=True)
+    with PRINTING:
+        print(f"== {time.monotonic() - START:.0f} s: {text}", flush=True)
+
+
+def show_run(name, command, environment=None):
+    """Runs a command, whose lines are shown as they come; its exit code and the lines."""
+    lines = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, **(environment or {})}, text=True, errors="replace") as process:
+        for line in process.stdout:
+            show(name, line)
+            lines.append(line)
+    return process.returncode, lines
 
 
 def run_unit(program, totals):
@@ -90,37 +118,30 @@ def run_unit(program, totals):
     skips = re.findall(r"\[  SKIPPED \] (?!\d+ test)(.*)", text)
     if done.returncode != 0 and failed == 0 or passed + failed == 0:
         failed += 1
-    print(f"{name}: {passed} passed, {failed} failed", flush=True)
-    if failed:
-        print(text)
+    show("units", f"{name}: {passed} passed, {failed} failed\n" + (text if failed else ""))
     totals.add(name, passed, failed, [f"{name}: {skip}" for skip in skips])
 
 
+def run_units(totals):
+    for source in sorted(glob.glob("tests/unit/test_*.c")):
+        run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
+
+
 def run_check(totals):
-    title("the checks of the sources")
-    done = subprocess.run(["make", "--no-print-directory", "check"], check=False)
-    totals.add("make check", int(done.returncode == 0), int(done.returncode != 0))
-    done = subprocess.run(["make", "--no-print-directory", "check-driver"], check=False,
-                          stdout=subprocess.PIPE, text=True, errors="replace")
-    print(done.stdout, end="", flush=True)
-    skips = re.findall(r"SKIPPED (.*)", done.stdout)
-    totals.add("make check-driver", int(done.returncode == 0), int(done.returncode != 0), skips)
+    for target in ("check", "check-driver"):
+        code, lines = show_run("check", ["make", "--no-print-directory", target])
+        skips = re.findall(r"SKIPPED (.*)", "".join(lines))
+        totals.add(f"make {target}", int(code == 0), int(code != 0), skips)
 
 
-def run_script(name, command, totals):
-    """A script that ends with "...: N passed, M failed"; its lines are shown as they come."""
-    title(name)
-    lines = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace") as process:
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            lines.append(line)
+def run_script(name, text, command, totals):
+    """A script that ends with "...: N passed, M failed"."""
+    code, lines = show_run(name, command)
     counts = re.search(r": (\d+) passed, (\d+) failed$", lines[-1].rstrip() if lines else "")
     passed, failed = map(int, counts.groups()) if counts else (0, 1)
-    if process.returncode != 0 and failed == 0:
+    if code != 0 and failed == 0:
         failed = 1
-    totals.add(name, passed, failed)
+    totals.add(text, passed, failed)
 
 
 def count_report(name, report, totals):
@@ -141,17 +162,13 @@ def count_report(name, report, totals):
 
 
 def run_group(name, options, environment, totals):
-    """pytest with `options`; its lines are shown as they come."""
+    """pytest with `options`."""
     report = os.path.join(BUILD, f"test-{name}.xml")
     if os.path.exists(report):
         os.unlink(report)
     # Debian's, whatever else is in PATH.
     command = ["/usr/bin/pytest-3", "-v", "-rs", "-p", "no:cacheprovider", "--junitxml", report]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env={**os.environ, **environment}, text=True,
-                          errors="replace") as process:
-        for line in process.stdout:
-            print(f"[{name}] {line.rstrip()}", flush=True)
+    show_run(name, [*command, *options], environment)
     count_report(name, report, totals)
 
 
@@ -164,10 +181,37 @@ def all_runs():
     return [(name, paths, {}) for name, paths in GROUPS] + fallback
 
 
-def run_groups(totals):
+def host_jobs():
+    """What needs no machine, and is short: it fills the gaps at the end."""
+    fuzzers = [os.path.basename(source)[5:-2] for source in sorted(glob.glob("tests/fuzz/fuzz_*.c"))]
+    scripts = [
+        ("models", "the models of the ring and of the forwarding database", ["tests/model/check.py"]),
+        ("soak", "the soak", [os.path.join(BUILD, "soak", "soak")]),
+        ("soak", "the soak, with sanitizers", [os.path.join(BUILD, "soak", "soak-sanitized"), *SOAK_SANITIZED]),
+        *[("fuzzers", f"the fuzzer of {name}", ["tests/fuzz/run.py", "--seconds", str(FUZZ_SECONDS), name])
+          for name in fuzzers]]
+    return [(words[1], lambda totals, words=words: run_script(*words, totals)) for words in scripts]
+
+
+def machine_jobs():
+    return [(f"machines: {run[0]}", lambda totals, run=run: run_group(*run, totals)) for run in all_runs()]
+
+
+def run_jobs(totals):
     """Two at a time: an emulator keeps one CPU busy."""
+    def run(job):
+        name, function = job
+        title(name)
+        start = time.monotonic()
+        function(totals)
+        with totals.lock:
+            totals.job_times.append((time.monotonic() - start, name))
+
+    jobs = [("the checks of the sources", run_check),
+            ("host unit tests, with the address and undefined-behaviour sanitizers", run_units),
+            *machine_jobs(), *host_jobs()]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda run: run_group(*run, totals), all_runs()))
+        list(pool.map(run, jobs))
 
 
 def check_groups():
@@ -182,18 +226,11 @@ def main():
     os.chdir(ROOT)
     check_groups()
     totals = Totals()
-    title("host unit tests, with the address and undefined-behaviour sanitizers")
-    for source in sorted(glob.glob("tests/unit/test_*.c")):
-        run_unit(os.path.join(BUILD, "unit", os.path.basename(source)[:-2]), totals)
-    run_check(totals)
-    run_script("the models of the ring and of the forwarding database", ["tests/model/check.py"], totals)
-    run_script("the soak", [os.path.join(BUILD, "soak", "soak")], totals)
-    run_script("the soak, with sanitizers",
-               [os.path.join(BUILD, "soak", "soak-sanitized"), *SOAK_SANITIZED], totals)
-    run_script("the fuzzers", ["tests/fuzz/run.py", "--seconds", str(FUZZ_SECONDS)], totals)
-    title("whole machines in emulators, and hvctl on a monitor without one")
-    run_groups(totals)
+    run_jobs(totals)
     print(f"\n{time.monotonic() - START:.0f} s, of which (two run at a time):")
+    for seconds, name in sorted(totals.job_times, reverse=True):
+        print(f"{seconds:6.0f} s  {name}")
+    print("the slowest tests of machines:")
     for seconds, name in sorted(totals.times, reverse=True)[:SLOWEST]:
         print(f"{seconds:6.0f} s  {name}")
     for skip in totals.skips:

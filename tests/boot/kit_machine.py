@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from postern_machine import BUILD, FALLBACK, ROOT, Machine, platform
+from postern_machine import BUILD, FALLBACK, PATIENCE, ROOT, Machine, platform, small_firmware
 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
@@ -30,14 +30,14 @@ def claims_in(name):
     return names
 
 
-def menu(name, options=""):
-    """The boot menu's entry for the guest's configuration."""
+def menu(name, options="", kit=True):
+    """The boot menu's entry for the configuration, of guests of tests/kit or of others."""
     if FALLBACK:
         options += " fallback=on"
     options += "".join(f" append=only={word}" for word in os.environ.get("ONLY", "").split())
     if platform() == "bochs":
         # Options of one's own come last: of two of a kind the last one counts.
-        options = " max_stay=20 append=bochs" + options
+        options = " max_stay=20" + (" append=bochs" if kit else "") + options
     return (f'set default="{name}"\nset timeout=0\nmenuentry "{name}" {{\n'
             f"    chainloader /EFI/postern/postern.efi config={name}{options}\n}}\n")
 
@@ -53,7 +53,7 @@ class KitMachine(Machine):
         files = [script, os.path.join(ROOT, "tests/configs", f"{name}.conf")]
         files += [os.path.join(BUILD, "kit", f"{guest}.elf") for guest in (name, *guests)]
         puts = [word for path in files for word in ("--put", path)]
-        super().__init__(label or name, options=[*puts, *more])
+        super().__init__(label or name, options=[*puts, *small_firmware(), *more])
 
     def console(self, vm):
         return self.hvctl("console", "--quiet", "0", vm, stdin="").replace("\r", "")
@@ -62,7 +62,7 @@ class KitMachine(Machine):
         """Until the guest's closing line. One that ended its VM for good, or makes no progress, is
         started again: its runner goes on with the next claim. What it printed. `meanwhile` is called again
         and again."""
-        text, changed, end = "", time.monotonic(), time.monotonic() + seconds
+        text, changed, end = "", time.monotonic(), time.monotonic() + PATIENCE * seconds
         while time.monotonic() < end and not CLOSING.search(text):
             time.sleep(0.5)
             meanwhile()

@@ -9,18 +9,25 @@ import time
 
 import pexpect
 
+import firmware
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 RUN = [sys.executable, os.path.join(ROOT, "tools/run/run.py")]
 
 sys.path.insert(0, os.path.join(ROOT, "tools/run"))
-# pylint: disable-next=wrong-import-position
+# pylint: disable=wrong-import-position
+import machine as launcher
 import platform_probe
+
+# pylint: enable=wrong-import-position
 
 # Views by exits, as on a CPU without VMFUNC. Such a run may go on beside another.
 FALLBACK = bool(os.environ.get("FORCE_FALLBACK"))
 ESCAPE = "\x1d"  # Ctrl-]
 BOOT_SECONDS = 400
+# All limits are for a machine that has nothing else to do. Another may be slower, and only a failure waits for them.
+PATIENCE = 3
 # What the echo of a command to Guest.run_any() ends with: the shell breaks its lines, wherever that is.
 ECHO_END = re.compile(r":\n?\$\n?\?\n?:\n?\"\n")
 
@@ -29,6 +36,12 @@ def platform():
     """What the system tests run on: PLATFORM, else what `make run` would choose."""
     asked = os.environ.get("PLATFORM", "auto")
     return platform_probe.choose()[0] if asked == "auto" else asked
+
+
+def small_firmware():
+    """Options of the launcher for OVMF with less to decompress, in Bochs."""
+    path = firmware.small(launcher.OVMF_BOCHS, os.path.join(BUILD, "test", "firmware.fd"))
+    return ["--bochs-line", f"romimage: file={path}"] if path and platform() == "bochs" else []
 
 
 def table(text):
@@ -54,7 +67,7 @@ class Machine:
 
     def start(self, wait=BOOT_SECONDS):
         self.stop()  # one that an interrupted run left
-        done = subprocess.run([*self.command, "--wait", str(wait)], check=False,
+        done = subprocess.run([*self.command, "--wait", str(PATIENCE * wait)], check=False,
                               capture_output=True, text=True)
         assert done.returncode == 0, f"the machine does not start:\n{done.stdout}{done.stderr}"
         return self
@@ -78,7 +91,7 @@ class Machine:
     def hvctl(self, *words, code=0, stdin=None):
         """Runs hvctl and returns what it printed."""
         done = subprocess.run(self.hvctl_command(*words), check=False, capture_output=True,
-                              text=True, input=stdin, timeout=300)
+                              text=True, input=stdin, timeout=PATIENCE * 300)
         assert done.returncode == code, (
             f"hvctl {' '.join(words)}: code {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout + (done.stderr if code else "")
@@ -88,12 +101,12 @@ class Machine:
 
     def wait_until(self, what, predicate, seconds=180):
         """Polls until `predicate` holds; fails with the log's end otherwise."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE * seconds
         while time.monotonic() < end:
             if predicate():
                 return
             time.sleep(0.5)
-        raise AssertionError(f"{what}: not within {seconds} s\n{self.hvctl('log')[-3000:]}")
+        raise AssertionError(f"{what}: not within {PATIENCE * seconds} s\n{self.hvctl('log')[-3000:]}")
 
     def wait_for_state(self, name, state, seconds=180):
         self.wait_until(f"{name} is {state}", lambda: self.vms()[name]["state"] == state, seconds)
@@ -124,7 +137,7 @@ class Guest:
     def spawn(self):
         words = self.machine.hvctl_command("console", "--no-scrollback", self.name)
         return pexpect.spawn(words[0], words[1:], encoding="utf-8", codec_errors="replace",
-                             timeout=120, echo=False)
+                             timeout=PATIENCE * 120, echo=False)
 
     def type(self, text):
         """Types a line and does not wait for anything."""
@@ -150,7 +163,7 @@ class Guest:
             # Quoted in two halves, so that the echo of the command is not taken for its end.
             end = "" if command.endswith("&") else ";"
             child.send(f" {command}{end} echo \"done:\"\"{mark}:$?:\"\r")
-            child.expect(f"done:{mark}:([0-9]+):", timeout=timeout)
+            child.expect(f"done:{mark}:([0-9]+):", timeout=PATIENCE * timeout)
             output, code = child.before, int(child.match.group(1))
             child.send(ESCAPE + ".")
             child.expect(pexpect.EOF)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import boot
+from conftest import boot_fast
 from traffic import crossing_exits
 
 EAL = ("-d librte_net_postern.so --lcores 0@0,1@0 --no-huge --no-pci -m 64 --no-telemetry --no-shconf"
@@ -15,9 +15,9 @@ OPTIONS = "-i --auto-start --nb-cores=1 --no-mlockall --total-num-mbufs=2048"
 
 
 @pytest.fixture(scope="module", name="dpdk")
-def fixture_dpdk(can_run):
+def fixture_dpdk(can_run, tmp_path_factory):
     assert can_run is None
-    yield from boot("dpdk", "dpdk", ["alpha", "beta"])
+    yield from boot_fast("dpdk", ["alpha", "beta"], tmp_path_factory)
 
 
 class Testpmd:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The examples of guests/examples that no other test boots: what each is for."""
 
-from conftest import boot
+from conftest import boot_fast
 from postern_machine import table
 from traffic import assert_ping
 
 
-def test_pairs_have_nothing_of_each_other(can_run):
+def test_pairs_have_nothing_of_each_other(can_run, tmp_path_factory):
     """Both links come up, between guests with the same addresses; what is in any guest's reach is its own, or
     its partner's."""
     assert can_run is None
-    for machine in boot("pairs", "pairs", []):
+    for machine in boot_fast("pairs", [], tmp_path_factory):
         names = ("red1", "red2", "blue1", "blue2")
         for name in names:
             machine.wait_until(f"{name}'s link is up",
@@ -26,18 +26,18 @@ def test_pairs_have_nothing_of_each_other(can_run):
         assert {row["state"] for row in rows} == {"running"}
 
 
-def test_hub_reaches_its_spokes(can_run):
+def test_hub_reaches_its_spokes(can_run, tmp_path_factory):
     assert can_run is None
-    for machine in boot("hub", "hub", ["hub", "spoke1", "spoke2", "spoke3"]):
+    for machine in boot_fast("hub", ["hub", "spoke1", "spoke2", "spoke3"], tmp_path_factory):
         hub = machine.guest("hub")
         for number in (1, 2, 3):
             assert_ping(hub, f"10.0.{number}.2")
         assert hub.run("cat /proc/sys/net/ipv4/ip_forward").strip() == "1"
 
 
-def test_one_vm_with_everything(can_run):
+def test_one_vm_with_everything(can_run, tmp_path_factory):
     assert can_run is None
-    for machine in boot("everything", "everything", ["web", "alpha"]):
+    for machine in boot_fast("everything", ["web", "alpha"], tmp_path_factory):
         alpha = machine.guest("alpha")
         assert_ping(alpha, "10.0.0.2")
         for number in range(4):

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import driver_checks
-from conftest import boot
+from conftest import boot_fast
 from driver_checks import assert_ping
 from postern_machine import FALLBACK, table
 from traffic import assert_data_arrives, megabytes
@@ -16,9 +16,9 @@ BENCH = "insmod /lib/modules/postern_bench.ko what={}; rmmod postern_bench 2> /d
 
 
 @pytest.fixture(scope="module", name="gated")
-def fixture_gated(can_run):
+def fixture_gated(can_run, tmp_path_factory):
     assert can_run is None
-    yield from boot("gated", "gated", ["alpha", "beta"])
+    yield from boot_fast("gated", ["alpha", "beta"], tmp_path_factory)
 
 
 def exits(machine, name, *reasons):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import lwip_guest
-from conftest import boot
+from conftest import boot_fast
 from postern_machine import table
 from traffic import assert_data_arrives, assert_ping, assert_silence, megabytes, statistics
 
@@ -21,9 +21,9 @@ BENCH = "insmod /lib/modules/postern_bench.ko what={}; rmmod postern_bench 2> /d
 
 
 @pytest.fixture(scope="module", name="members")
-def fixture_members(can_run):
+def fixture_members(can_run, tmp_path_factory):
     assert can_run is None
-    yield from boot("lan", "lan", ["web", "alpha", "beta"])
+    yield from boot_fast("lan", ["web", "alpha", "beta"], tmp_path_factory)
 
 
 def in_network(machine, network, column):

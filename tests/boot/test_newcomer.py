@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from conftest import boot
-from postern_machine import BUILD, table
+from postern_machine import BUILD, PATIENCE, table
 
 ACPI = 0xe0000  # where a guest finds its tables
 ADDRESSES = {"left": "10.0.1.1", "right": "10.0.2.1"}
@@ -27,7 +27,7 @@ def fixture_chain(can_run):
 
 def terminal(machine, *words, columns=110):
     command = machine.hvctl_command(*words)
-    return pexpect.spawn(command[0], command[1:], encoding="utf-8", codec_errors="replace", timeout=120,
+    return pexpect.spawn(command[0], command[1:], encoding="utf-8", codec_errors="replace", timeout=PATIENCE * 120,
                          dimensions=(30, columns), env={**os.environ, "TERM": "xterm"})
 
 

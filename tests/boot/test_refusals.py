@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from postern_machine import Machine, platform_probe
+from postern_machine import PATIENCE, Machine, platform_probe
 
 GOOD_VM = """vm alpha
     kernel /postern/vmlinuz-cloud
@@ -64,7 +64,7 @@ def test_bad_configurations(tmp_path):
     machine = Machine("refusals", on="bochs", options=[*options, "--put", str(script)])
     try:
         machine.start(wait=0)
-        end = time.monotonic() + 400
+        end = time.monotonic() + PATIENCE * 400
         while "refusals-done" not in machine.serial() and time.monotonic() < end:
             time.sleep(1)
         text = machine.serial()
@@ -84,7 +84,7 @@ def test_cpu_without_vmx():
     machine = Machine("novmx", entry="two", on="qemu", options=["--memory", "1024"])
     try:
         machine.start(wait=0)
-        end = time.monotonic() + 200
+        end = time.monotonic() + PATIENCE * 200
         while "has not started" not in machine.serial() and time.monotonic() < end:
             time.sleep(0.5)
         text = machine.serial()

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import lwip_guest
-from conftest import boot, changed_config
+from conftest import boot_fast, changed_config
 from postern_machine import table
 from traffic import assert_data_arrives, assert_ping, assert_silence
 
@@ -29,7 +29,7 @@ CHANGES = {"vm alpha\n": "vm alpha\n    rng on\n    hvc on\n",
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
     options = changed_config(tmp_path_factory.mktemp("vswitch"), "vswitch", CHANGES)
-    yield from boot("vswitch", "vswitch", ["web", "alpha", "beta"], options=options)
+    yield from boot_fast("vswitch", ["web", "alpha", "beta"], tmp_path_factory, options=options)
 
 
 def member(machine, network, name):
