@@ -56,16 +56,13 @@ static status_t list(const char *argument, const struct output *out)
 
 static bool parse(const char *text, uint32_t count, uint32_t *value)
 {
-    uint32_t number = 0;
+    uint64_t number = 0;
 
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at < '0' || *at > '9' || number >= count) {
-            return false;
-        }
-        number = number * 10 + (uint32_t)(*at - '0');
+    if (!string_to_u64(text, &number) || number >= count) {
+        return false;
     }
-    *value = number;
-    return text[0] != '\0' && number < count;
+    *value = (uint32_t)number;
+    return true;
 }
 
 static bool parse_vcpu(const char *text, const struct vm *vm, uint32_t *id,

@@ -288,14 +288,13 @@ static bool open_pty(struct console *console)
 static int parse_console(struct console *console, int argc, char **argv, bool *scrollback)
 {
     for (int i = 1; i < argc; i++) {
-        char *end = NULL;
+        double seconds;
         if (strcmp(argv[i], "--no-scrollback") == 0) {
             *scrollback = false;
         } else if (strcmp(argv[i], "--pty") == 0) {
             console->out = -1;
         } else if (strcmp(argv[i], "--quiet") == 0) {
-            double seconds = i + 1 < argc ? strtod(argv[++i], &end) : -1;
-            if (end == NULL || *end != '\0' || !(seconds >= 0 && seconds <= 86400)) {
+            if (i + 1 == argc || !number_within(argv[++i], 0, 86400, &seconds)) {
                 return wrong_usage(argv[0], "--quiet takes seconds");
             }
             console->quiet_ms = (unsigned)(seconds * 1000);
