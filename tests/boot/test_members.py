@@ -151,7 +151,8 @@ def test_vlans_are_kept_apart(members):
     counted = Counted(alpha, "eth2")
     assert "receiver" in alpha.run("iperf3 -c 10.20.0.2 -n 4M", timeout=300)
     counts = counted()
-    assert counts["direct1_tx_bytes"] > 4 << 20
+    # One frame in five minutes, of up to 64 KiB, goes by the switch, so that it knows the address still.
+    assert counts["direct1_tx_bytes"] > (4 << 20) - (64 << 10)
     assert counts["direct1_tx_bytes"] / counts["direct1_tx_packets"] > 3000
 
 
