@@ -48,6 +48,15 @@ def test_list(line):
     assert out == "name\tstate\tvcpus\nalpha\trunning\t1\nbeta\toff\t12\n"
 
 
+def test_list_on_a_narrow_terminal(line):
+    """Each row in parts, none of them broken by the terminal."""
+    output, code = pexpect.run(f"{HVCTL} --line {line.name} list", encoding="utf-8", withexitstatus=True,
+                               dimensions=(24, 16), timeout=20)
+    assert code == 0
+    assert output.replace("\r", "") == ("name   state\nalpha  running\nbeta   off\n\n"
+                                        "name   vcpus\nalpha      1\nbeta      12\n")
+
+
 def test_failure_goes_to_stderr(line):
     out, err = line.run("stats", "beta", code=1)
     assert out == "" and "beta is off" in err

@@ -67,7 +67,8 @@ static void print_help(void)
            "them.\n\n");
     print_verbs();
     printf("\n'hvctl VERB --help' tells more of one; 'hvctl manual | man -l -' tells all.\n\n%s\n"
-           "Tables are aligned if they go to a terminal; else a TAB separates their fields.\n"
+           "Tables are aligned if they go to a terminal, and folded if it is narrower; else a\n"
+           "TAB separates their fields.\n"
            "Exit code: %s",
            option_help, exit_help);
 }

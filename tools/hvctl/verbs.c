@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/table.h"
 #include "tools/hvctl/json.h"
 
 #define INTERVAL_MIN_MS 1u
@@ -100,27 +99,6 @@ void report_gap(uint64_t expected, uint64_t offset)
                             (unsigned long long)(offset - expected));
         (void)write_out(text, (size_t)size);
     }
-}
-
-void print_tables(const char *text, size_t size)
-{
-    struct table table;
-    int c;
-
-    if (json_wanted) {
-        json_print_output(stdout, text, size);
-    } else if (isatty(STDOUT_FILENO)) {
-        table_init(&table, text, size);
-        while ((c = table_next(&table)) >= 0) {
-            putchar(c);
-        }
-    } else {
-        fwrite(text, 1, size, stdout);
-    }
-    if (!json_wanted && size > 0 && text[size - 1] != '\n') {
-        putchar('\n');
-    }
-    fflush(stdout);
 }
 
 static void print_output(const struct client_output *output)
