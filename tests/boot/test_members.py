@@ -151,8 +151,10 @@ def test_vlans_are_kept_apart(members):
     counted = Counted(alpha, "eth2")
     assert "receiver" in alpha.run("iperf3 -c 10.20.0.2 -n 4M", timeout=300)
     counts = counted()
-    # One frame in five minutes, of up to 64 KiB, goes by the switch, so that it knows the address still.
-    assert counts["direct1_tx_bytes"] > (4 << 20) - (64 << 10)
+    # iperf3 may end before all of its 4 MiB are sent. Of what is, a frame that keeps the address known, one in five
+    # minutes, goes by the switch.
+    assert counts["direct1_tx_bytes"] > 2 << 20, counts
+    assert counts.get("switch_tx_bytes", 0) <= 64 << 10, counts
     assert counts["direct1_tx_bytes"] / counts["direct1_tx_packets"] > 3000
 
 
