@@ -175,7 +175,7 @@ def rebind(guest, device, driver, load):
 
 
 def check_entropy(guest):
-    # By one read and one write; the shell runs head in itself, with what went wrong with its own output before.
+    # By one read and one write, with no buffer of the C library in between.
     assert guest.run("dd if=/dev/hwrng bs=16 count=1 2> /dev/null | wc -c").strip() == "16"
 
 
