@@ -24,6 +24,7 @@ FUZZ_SECONDS = 12  # of each, some two minutes in all; `make fuzz` takes longer
 PRINTING = threading.Lock()
 START = time.monotonic()
 SLOWEST = 25  # tests that are named with their times
+REASON_CHARACTERS = 400  # of a failed test's message beside its name
 SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
 
 # Those that take longest first, so that none is left alone on one CPU at the end.
@@ -145,6 +146,11 @@ def run_script(name, text, command, totals):
     totals.add(text, passed, failed)
 
 
+def first_of(case, *tags):
+    """The first element of `case` that has one of the tags, or None."""
+    return next((found for tag in tags if (found := case.find(tag)) is not None), None)
+
+
 def count_report(name, report, totals):
     """Adds what pytest has written about its tests."""
     if not os.path.exists(report):
@@ -153,11 +159,11 @@ def count_report(name, report, totals):
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         test = f"{case.get('classname')}.{case.get('name')}"
         totals.times.append((float(case.get("time")), f"{name}: {case.get('name')}"))
-        skip = case.find("skipped")
+        skip, bad = case.find("skipped"), first_of(case, "failure", "error")
         if skip is not None:
             totals.add(test, 0, 0, [f"{name}: {test}: {skip.get('message')}"])
-        elif case.find("failure") is not None or case.find("error") is not None:
-            totals.add(f"{name}: {test}", 0, 1)
+        elif bad is not None:
+            totals.add(f"{name}: {test}: {' '.join((bad.get('message') or '').split())[:REASON_CHARACTERS]}", 0, 1)
         else:
             totals.add(test, 1, 0)
 
