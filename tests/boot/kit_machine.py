@@ -17,7 +17,7 @@ from postern_machine import BUILD, FALLBACK, PATIENCE, ROOT, Machine, platform, 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
 CLOSING = re.compile(r"^claims: \d+ success, ", re.MULTILINE)
-STALLED_SECONDS = 60
+STALLED_SECONDS = 60 * PATIENCE
 STARTS_MAX = 200  # of a guest that crashes again and again
 
 
