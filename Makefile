@@ -13,6 +13,9 @@ say = @:
 endif
 
 CC := gcc
+# Debian's, for what comes in its packages: the first ones in PATH may be others.
+PYTHON := /usr/bin/python3
+PYTEST := /usr/bin/pytest-3
 WARNINGS := -std=c11 -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wundef
 

@@ -13,12 +13,12 @@ model: ## check the models of ring and fdb, and that they notice missing barrier
 	$(Q)tests/model/check.py
 
 system: image hvctl kit ## run the tests of whole machines only (TESTS=tests/boot/FILE)
-	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) pytest-3 -q -rs $(TESTS)
+	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) $(PYTEST) -q -rs $(TESTS)
 
 bench: bench-bochs bench-host ## measure all of it; each part writes its rows of build/bench.csv
 
 bench-bochs: deps ## measure the hypervisor in Bochs
 	$(Q)$(MAKE) image hvctl kit
-	$(Q)BUILD=$(BUILD) tests/bench/bench.py
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
 
 .PHONY: test model system bench bench-bochs

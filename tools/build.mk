@@ -52,6 +52,6 @@ $(BUILD)/monitor-server: $(MONITOR_SERVER_SOURCES:%.c=$(BUILD)/unit/%.o)
 	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $^
 
 hvctl-test: hvctl $(BUILD)/monitor-server ## try hvctl on a monitor without a machine
-	$(Q)BUILD=$(BUILD) pytest-3 -q tests/hvctl
+	$(Q)BUILD=$(BUILD) $(PYTEST) -q tests/hvctl
 
 .PHONY: hvctl-test

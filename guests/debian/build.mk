@@ -34,10 +34,10 @@ debian: debian-deps ## start a guest with that, and one that is its DHCP server,
 
 debian-test: debian-deps ## test it: some minutes in an emulator, and no part of `make test`
 	$(Q)$(MAKE) $(DEBIAN_IMAGE) hvctl
-	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) pytest-3 -v -rs -p no:cacheprovider tests/boot/test_debian.py
+	$(Q)BUILD=$(BUILD) PLATFORM=$(PLATFORM) $(PYTEST) -v -rs -p no:cacheprovider tests/boot/test_debian.py
 
 debian-bench: debian-deps ## measure its boot, with and without the hypervisor
 	$(Q)$(MAKE) $(DEBIAN_IMAGE) hvctl
-	$(Q)BUILD=$(BUILD) tests/bench/bench.py debian
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py debian
 
 .PHONY: debian debian-bench debian-deps debian-root debian-test
