@@ -222,8 +222,12 @@ void scheduler_take_timer(struct scheduler *scheduler)
     if (scheduler->lent) {
         struct vcpu *vcpu = scheduler->vcpus[0];
         scheduler->lent = false;
-        /* What the guest set goes on as the model's; so does an expiry that is on its way. */
-        uint64_t deadline = apic_timer_pending() ? rdtsc() : apic_get_timer();
+        /* What the guest set goes on as the model's; so does an expiry that is on its way. Looked
+         * for behind the deadline, which reads 0 from the expiry on: one in between is seen. */
+        uint64_t deadline = apic_get_timer();
+        if (apic_timer_pending()) {
+            deadline = rdtsc();
+        }
         lapic_write_tsc_deadline(&vcpu->lapic, deadline);
         scheduler->timer = deadline == 0 ? NO_TIMER : deadline;
         vcpu_pass_timer(vcpu, false);
@@ -236,8 +240,10 @@ static void lent_timer_expired(struct scheduler *scheduler, uint64_t now)
     struct vcpu *vcpu = scheduler->vcpus[0];
 
     /* Else it was set anew meanwhile, and this expiry is an older one. One that has passed reads 0;
-     * in Bochs 2.7 it still reads as it was set. */
+     * in Bochs 2.7 it still reads as it was set, and scheduler_take_timer() would take it for one
+     * that is to come. */
     if (apic_get_timer() <= now) {
+        apic_set_timer(0);
         lapic_write_tsc_deadline(&vcpu->lapic, now);
         if (lapic_timer_expire(&vcpu->lapic, now)) {
             vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
