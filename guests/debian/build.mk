@@ -21,9 +21,9 @@ $(DEBIAN)/grub.cfg: tools/image/make_menu.sh $(DEBIAN_CONFIG) guests/debian/dire
 
 DEBIAN_FILES := $(DEBIAN)/debian.img $(DEBIAN_CONFIG) $(GUESTS)/vmlinuz-cloud $(GUESTS)/initrd-cloud.img
 
-$(DEBIAN_IMAGE): tools/image/make_image.sh $(BUILD)/grub.efi $(POSTERN_EFI) $(DEBIAN)/grub.cfg $(DEBIAN_FILES)
+$(DEBIAN_IMAGE): tools/image/make_image.sh $(BUILD)/grub.efi $(BUILD)/postern.efi $(DEBIAN)/grub.cfg $(DEBIAN_FILES)
 	$(call say,IMAGE,$@)
-	$(Q)$< $@ $(BUILD)/grub.efi $(POSTERN_EFI) $(DEBIAN)/grub.cfg $(DEBIAN_FILES)
+	$(Q)$< $@ $(BUILD)/grub.efi $(BUILD)/postern.efi $(DEBIAN)/grub.cfg $(DEBIAN_FILES)
 
 debian-root: debian-deps ## build a root file system of Debian 12, for a disk
 	$(Q)$(MAKE) $(DEBIAN)/debian.img
