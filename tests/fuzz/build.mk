@@ -47,6 +47,6 @@ FUZZ_OPERATIONS ?= 1000000
 FUZZ_SEED ?= 21
 
 fuzz-guest: image hvctl kit ## have a guest write random values to its virtio devices, a million to each
-	$(Q)BUILD=$(BUILD) tests/fuzz/guest.py --operations $(FUZZ_OPERATIONS) --seed $(FUZZ_SEED)
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/fuzz/guest.py --operations $(FUZZ_OPERATIONS) --seed $(FUZZ_SEED)
 
 .PHONY: fuzz fuzzers fuzz-guest
