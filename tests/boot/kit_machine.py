@@ -18,7 +18,7 @@ CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
 CLOSING = re.compile(r"^claims: \d+ success, ", re.MULTILINE)
 STALLED_SECONDS = 60
-LOOK_SECONDS = 2
+LOOK_SECONDS = 4
 STARTS_MAX = 200  # of a guest that crashes again and again
 
 
