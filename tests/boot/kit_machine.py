@@ -12,12 +12,13 @@ import time
 
 import pytest
 
-from postern_machine import BUILD, FALLBACK, PATIENCE, ROOT, Machine, platform, small_firmware
+from postern_machine import BUILD, FALLBACK, PATIENCE, POLL_SECONDS, ROOT, Machine, platform, small_firmware
 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
 CLOSING = re.compile(r"^claims: \d+ success, ", re.MULTILINE)
 STALLED_SECONDS = 60 * PATIENCE
+LOOK_SECONDS = 4
 STARTS_MAX = 200  # of a guest that crashes again and again
 
 
@@ -60,24 +61,31 @@ class KitMachine(Machine):
 
     def run_claims(self, vm, seconds=600, meanwhile=lambda: None):
         """Until the guest's closing line. One that ended its VM for good, or makes no progress, is
-        started again: its runner goes on with the next claim. What it printed. `meanwhile` is called again
-        and again."""
-        text, changed, end = "", time.monotonic(), time.monotonic() + PATIENCE * seconds
-        while time.monotonic() < end and not CLOSING.search(text):
-            time.sleep(0.5)
-            meanwhile()
-            new = self.console(vm)
-            if new != text:
-                text, changed = new, time.monotonic()
-            elif time.monotonic() - changed > STALLED_SECONDS:
+        started again: its runner goes on with the next claim. What it printed, which is looked at when its VM is
+        down, and every now and then, for it takes the line a while. While it runs `meanwhile` is called as often."""
+        now = time.monotonic()
+        text, changed, looked, end = "", now, now, now + PATIENCE * seconds
+        while now < end:
+            time.sleep(POLL_SECONDS)
+            row = self.vms()[vm]
+            is_down, now = row["state"] in ("off", "crashed"), time.monotonic()
+            if not is_down and now - looked < LOOK_SECONDS:
+                continue
+            if not is_down:
+                meanwhile()
+            looked, new = now, self.console(vm)
+            if CLOSING.search(new):
+                return new
+            assert int(row["starts"]) < STARTS_MAX, f"{vm} does not come up:\n{new[-2000:]}"
+            if is_down:
+                self.hvctl("start", vm)
+            elif new == text and now - changed > STALLED_SECONDS:
                 self.hvctl("shutdown", vm)
                 self.wait_for_state(vm, "off")
-                changed = time.monotonic()
-            row = self.vms()[vm]
-            assert int(row["starts"]) < STARTS_MAX, f"{vm} does not come up:\n{text[-2000:]}"
-            if row["state"] in ("off", "crashed") and not CLOSING.search(self.console(vm)):
-                self.hvctl("start", vm)
-        return self.console(vm)
+                changed = now
+            if new != text:
+                text, changed = new, now
+        return text
 
 
 def verdicts(text):

@@ -26,6 +26,7 @@ import platform_probe
 FALLBACK = bool(os.environ.get("FORCE_FALLBACK"))
 ESCAPE = "\x1d"  # Ctrl-]
 BOOT_SECONDS = 400
+POLL_SECONDS = 0.3
 # All limits are for a machine that has nothing else to do. Another may be slower, and only a failure waits for them.
 PATIENCE = 3
 # What the echo of a command to Guest.run_any() ends with: the shell breaks its lines, wherever that is.
@@ -105,7 +106,7 @@ class Machine:
         while time.monotonic() < end:
             if predicate():
                 return
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
         raise AssertionError(f"{what}: not within {PATIENCE * seconds} s\n{self.hvctl('log')[-3000:]}")
 
     def wait_for_state(self, name, state, seconds=180):
@@ -136,8 +137,12 @@ class Guest:
 
     def spawn(self):
         words = self.machine.hvctl_command("console", "--no-scrollback", self.name)
-        return pexpect.spawn(words[0], words[1:], encoding="utf-8", codec_errors="replace",
-                             timeout=PATIENCE * 120, echo=False)
+        child = pexpect.spawn(words[0], words[1:], encoding="utf-8", codec_errors="replace",
+                              timeout=PATIENCE * 120, echo=False)
+        # hvctl is ready for what is typed when it says so, and has ended when it is closed.
+        child.delaybeforesend = None
+        child.ptyproc.delayafterclose = 0
+        return child
 
     def type(self, text):
         """Types a line and does not wait for anything."""

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import boot
+from conftest import boot_fast
 from lwip_guest import READY, assert_echo, seconds_to_ready, statistics
 from postern_machine import FALLBACK, table
 from traffic import assert_ping, megabytes
@@ -16,9 +16,9 @@ BENCH = "insmod /lib/modules/postern_bench.ko what={}; rmmod postern_bench 2> /d
 
 
 @pytest.fixture(scope="module", name="lwip")
-def fixture_lwip(can_run):
+def fixture_lwip(can_run, tmp_path_factory):
     assert can_run is None
-    yield from boot("lwip", "lwip", ["web", "alpha"])
+    yield from boot_fast("lwip", ["web", "alpha"], tmp_path_factory)
 
 
 def console_has(lwip, pattern, times=1):

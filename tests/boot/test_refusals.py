@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from postern_machine import PATIENCE, Machine, platform_probe
+from postern_machine import PATIENCE, Machine, platform_probe, small_firmware
 
 GOOD_VM = """vm alpha
     kernel /postern/vmlinuz-cloud
@@ -61,7 +61,7 @@ def test_bad_configurations(tmp_path):
         options += ["--put", str(tmp_path / name)]
     script = tmp_path / "entry.cfg"
     script.write_text(menu_script(name for name, _, _ in BAD_CONFIGS))
-    machine = Machine("refusals", on="bochs", options=[*options, "--put", str(script)])
+    machine = Machine("refusals", on="bochs", options=[*options, "--put", str(script), *small_firmware()])
     try:
         machine.start(wait=0)
         end = time.monotonic() + PATIENCE * 400

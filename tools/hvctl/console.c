@@ -331,8 +331,9 @@ int run_console(struct client *client, int argc, char **argv)
     enum client_result result = join(&console, scrollback);
     if (result == CLIENT_OK) {
         if (console.terminal) {
-            fprintf(stderr, "[the console of %s; Ctrl-] then '.' leaves it]\n", console.name);
             make_terminal_raw();
+            /* Whoever has read this may type. */
+            fprintf(stderr, "[the console of %s; Ctrl-] then '.' leaves it]\r\n", console.name);
         }
         result = serve(&console);
     }

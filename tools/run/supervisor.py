@@ -145,6 +145,9 @@ class Relay:
         if events & selectors.EVENT_READ:
             try:
                 data = self.machine.recv(CHUNK)
+                # Bochs sends byte by byte, and Linux holds the second back until the first is acknowledged, 40 ms
+                # later: in each answer. The kernel forgets this option by itself.
+                self.machine.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             except BlockingIOError:
                 data = None
             if data == b"":
