@@ -7,6 +7,7 @@
  *
  * A line typed, "c", has it print what it has counted.
  */
+#include "tests/snapshot/disk.h"
 #include "tests/snapshot/nic.h"
 
 #define UART_DATA        0x3f8u
@@ -137,6 +138,9 @@ static void print_counts(void)
 
 void guest_role(void)
 {
+    if (has_word("disk")) {
+        disk_role();
+    }
     asks = has_word("ask");
     vector_handle(TICK_VECTOR, tick);
     nic_start(NIC_VECTOR, received);
