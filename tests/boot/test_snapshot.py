@@ -223,7 +223,7 @@ def assert_traffic(machine, since=None):
 def assert_nobody_failed(machine):
     assert counts(machine, "answerer")["answered"] > 20
     for row in table(machine.hvctl("devices").split("\n\n", 1)[0]):
-        assert (row["device"], row["failures"]) == ("net", "0"), row
+        assert row["failures"] == "0", row
 
 
 def assert_few_are_lost(before, after):

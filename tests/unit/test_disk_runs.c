@@ -284,6 +284,7 @@ static void what_lies_is_refused(void **state)
     const uint32_t most[] = {(uint32_t)WORD_RUNS_ZEROS << 30 | WORD_RUNS_COUNT_MAX};
     const uint32_t skip[] = {(uint32_t)WORD_RUNS_SKIP << 30 | WORD_RUNS_COUNT_MAX};
     const uint32_t two[] = {(uint32_t)WORD_RUNS_ZEROS << 30 | 2};
+    const uint32_t behind[] = {(uint32_t)WORD_RUNS_SKIP << 30 | SIZE / 8, two[0]};
     const uint32_t none[] = {(uint32_t)WORD_RUNS_ZEROS << 30};
     const uint32_t repeat[] = {(uint32_t)WORD_RUNS_REPEAT << 30 | SIZE / 8, 1, 2};
     const uint32_t literal[] = {1, 1, 2};
@@ -298,6 +299,8 @@ static void what_lies_is_refused(void **state)
     assert_int_equal(take(&f->target, 0, literal, 8, &covered), STATUS_INVALID);
     assert_int_equal(take(&f->target, 0, literal, 3, &covered), STATUS_INVALID);
     assert_true(f->target.overlay.held == 0 && covered == 0);
+    assert_int_equal(take(&f->target, 0, behind, 8, &covered), STATUS_INVALID);
+    assert_true(f->target.overlay.held == 0 && covered == SIZE);
     /* More than the pool has; what was taken is given back by disk_empty(). */
     assert_int_equal(take(&f->target, 0, repeat, 12, &covered), STATUS_NO_MEMORY);
     assert_int_equal(f->target.overlay.used, POOL);
