@@ -27,6 +27,7 @@ struct queue {
 struct nic_faults nic_faults;
 
 static registers_t registers;
+static bool packed;
 static struct queue queues[QUEUES];
 static void (*take_frame)(const uint8_t *frame, uint32_t length);
 
@@ -35,51 +36,98 @@ static void full_barrier(void)
     __asm__ volatile("mfence" : : : "memory");
 }
 
-/* Behind the ring: from which chain on the device is to interrupt. */
+/* Of a packed ring: 1 in the laps in which bits 7 and 15 of a descriptor's flags are set. */
+static uint16_t wrap_of(uint16_t index)
+{
+    return (index / QUEUE_SIZE & 1) == 0;
+}
+
+/* From which chain on the device is to interrupt. Split: behind the ring. */
 static void want_interrupt_at(struct queue *q, uint16_t index)
 {
-    q->areas.available[2 + QUEUE_SIZE] = index;
+    if (packed) {
+        *(volatile uint32_t *)q->areas.available =
+            (index % QUEUE_SIZE) | (uint32_t)wrap_of(index) << 15 | VIRTQ_EVENT_DESC << 16;
+    } else {
+        q->areas.available[2 + QUEUE_SIZE] = index;
+    }
 }
 
-/* Behind the ring: from which chain on it is to be notified. */
-static uint16_t wants_notification_at(const struct queue *q)
+/* Where a packed ring's device wants to be notified: in this lap, or in the last one. */
+static uint16_t packed_event(const struct queue *q, uint32_t event)
 {
-    return q->areas.used[2 + 4 * QUEUE_SIZE];
+    uint16_t lap = (uint16_t)(q->next - q->next % QUEUE_SIZE);
+    bool last = (event >> 15 & 1) != wrap_of(q->next);
+
+    return (uint16_t)(lap + (event & 0x7fff) - (last ? QUEUE_SIZE : 0));
 }
 
-/* Makes the next chain available; the device is not told yet. */
-static void make_available(struct queue *q)
+/* Whether the device wants to be notified of one of the last `count` chains. */
+static bool wants_notification(const struct queue *q, uint16_t count)
 {
-    q->areas.available[2 + q->next % QUEUE_SIZE] = q->next % QUEUE_SIZE;
-    __asm__ volatile("" : : : "memory"); /* x86 stores in order */
-    q->areas.available[1] = ++q->next;
+    uint32_t event = packed ? *(volatile uint32_t *)q->areas.used : VIRTQ_EVENT_DESC << 16;
+
+    if (event >> 16 != VIRTQ_EVENT_DESC) {
+        return event >> 16 == VIRTQ_EVENT_ENABLE;
+    }
+    uint16_t from = packed ? packed_event(q, event) : q->areas.used[2 + 4 * QUEUE_SIZE];
+    return (uint16_t)(q->next - from - 1) < count;
+}
+
+/* Makes the next chain available, of so many bytes; the device is not told yet. */
+static void make_available(struct queue *q, uint32_t length)
+{
+    uint16_t slot = q->next % QUEUE_SIZE;
+    uint64_t flags = q->number == RECEIVES ? VIRTQ_DESC_WRITE : 0;
+    volatile uint64_t *descriptor = q->areas.descriptors + 2 * slot;
+
+    descriptor[0] = (uint64_t)(q->buffers + BUFFER * slot);
+    if (packed) {
+        flags |= wrap_of(q->next) != 0 ? VIRTQ_DESC_AVAIL : VIRTQ_DESC_USED;
+        descriptor[1] = length | (uint64_t)slot << 32 | flags << 48;
+        q->next++;
+    } else {
+        descriptor[1] = length | flags << 32;
+        q->areas.available[2 + slot] = slot;
+        __asm__ volatile("" : : : "memory"); /* x86 stores in order */
+        q->areas.available[1] = ++q->next;
+    }
 }
 
 /* After `count` chains; only if it wants to know of one of them. */
 static void notify(const struct queue *q, uint16_t count)
 {
     full_barrier();
-    if ((uint16_t)(q->next - wants_notification_at(q) - 1) < count) {
+    if (wants_notification(q, count)) {
         set16(registers, VIRTIO_PCI_NOTIFY + 4 * q->number, q->number);
     }
+}
+
+static bool has_used(const struct queue *q)
+{
+    uint16_t flags = (uint16_t)(q->areas.descriptors[2 * (q->seen % QUEUE_SIZE) + 1] >> 48);
+    bool available = (flags & VIRTQ_DESC_AVAIL) != 0, used = (flags & VIRTQ_DESC_USED) != 0;
+
+    return packed ? available == used && used == wrap_of(q->seen) : q->areas.used[1] != q->seen;
 }
 
 /* Whether the device has used one more; its length. */
 static bool take_used(struct queue *q, uint32_t *length)
 {
-    uint16_t index = q->areas.used[1];
+    uint16_t slot = q->seen % QUEUE_SIZE;
 
-    if (index == q->seen) {
+    if (!has_used(q)) {
         return false;
     }
-    if ((uint16_t)(index - q->seen) > (uint16_t)(q->next - q->seen)) {
+    uint16_t used = packed ? 1 : (uint16_t)(q->areas.used[1] - q->seen);
+    if (used > (uint16_t)(q->next - q->seen)) {
         nic_faults.index++;
         return false;
     }
-    const volatile uint32_t *entry =
-        (const volatile uint32_t *)(q->areas.used + 2) + 2 * (q->seen % QUEUE_SIZE);
-    nic_faults.chain += entry[0] != q->seen % QUEUE_SIZE;
-    *length = entry[1];
+    const volatile uint32_t *entry = (const volatile uint32_t *)(q->areas.used + 2) + 2 * slot;
+    uint64_t descriptor = q->areas.descriptors[2 * slot + 1];
+    nic_faults.chain += (packed ? (descriptor >> 32 & 0xffff) : entry[0]) != slot;
+    *length = packed ? (uint32_t)descriptor : entry[1];
     q->seen++;
     return true;
 }
@@ -100,12 +148,12 @@ static void receive(struct frame *frame)
             } else {
                 take_frame(q->buffers + BUFFER * chain + HEADER, length - HEADER);
             }
-            make_available(q);
+            make_available(q, BUFFER);
             given++;
         }
         want_interrupt_at(q, q->seen);
         full_barrier();
-    } while (q->areas.used[1] != q->seen && nic_faults.index == 0);
+    } while (has_used(q) && nic_faults.index == 0);
     notify(q, given);
     end_of_interrupt();
 }
@@ -128,8 +176,7 @@ void nic_send(uint32_t length)
 {
     struct queue *q = &queues[SENDS];
 
-    q->areas.descriptors[2 * (q->next % QUEUE_SIZE) + 1] = HEADER + length;
-    make_available(q);
+    make_available(q, HEADER + length);
     notify(q, 1);
 }
 
@@ -155,26 +202,27 @@ static void enable_msix(uint32_t address, unsigned vector)
 static void start_queue(uint32_t number, uint32_t vector)
 {
     struct queue *q = &queues[number];
-    uint64_t flags = number == RECEIVES ? (uint64_t)VIRTQ_DESC_WRITE << 32 : 0;
 
     *q = (struct queue){.number = number,
                         .areas = registers_start_queue(registers, number, QUEUE_SIZE, vector),
                         .buffers = ram_alloc(QUEUE_SIZE * BUFFER, SIZE_4K)};
-    for (uint32_t i = 0; i < QUEUE_SIZE; i++) {
-        q->areas.descriptors[2 * i] = (uint64_t)(q->buffers + BUFFER * i);
-        q->areas.descriptors[2 * i + 1] = BUFFER | flags;
+    if (packed) {
+        *(volatile uint32_t *)q->areas.available =
+            (number == RECEIVES ? VIRTQ_EVENT_ENABLE : VIRTQ_EVENT_DISABLE) << 16;
     }
 }
 
-void nic_start(unsigned vector, void (*received)(const uint8_t *frame, uint32_t length))
+void nic_start(unsigned vector, bool in_packed_rings,
+               void (*received)(const uint8_t *frame, uint32_t length))
 {
     uint32_t address;
 
+    packed = in_packed_rings;
     take_frame = received;
     vector_handle(vector, receive);
     registers = registers_find(NET_ID, &address);
     enable_msix(address, vector);
-    registers_negotiate(registers, FEATURES);
+    registers_negotiate(registers, FEATURES | (packed ? VIRTIO_F_RING_PACKED : 0));
     start_queue(RECEIVES, 0);
     start_queue(SENDS, 0xffff); /* VIRTIO_NO_VECTOR */
     set8(registers, VIRTIO_COMMON_STATUS, REGISTERS_READY);
@@ -182,7 +230,7 @@ void nic_start(unsigned vector, void (*received)(const uint8_t *frame, uint32_t 
         error("the virtio NIC does not become ready");
     }
     for (uint32_t i = 0; i < QUEUE_SIZE; i++) {
-        make_available(&queues[RECEIVES]);
+        make_available(&queues[RECEIVES], BUFFER);
     }
     notify(&queues[RECEIVES], QUEUE_SIZE);
 }
