@@ -105,9 +105,16 @@
 #define MONITOR_FETCH_DONE 32u /* without the tokens */
 
 /* Writes a piece of a VM that is being restored. All that its tokens tell is taken, or the answer
- * is not MONITOR_OK. request:  8 u16 stream     the VM's console 10 u8  section 11 u8  zero 12 u64
- * offset 20 ...            tokens answer:   8 u16 stream 10 u8  section 11 u8  zero 12 u64 offset
- * behind what is taken */
+ * is not MONITOR_OK.
+ *   request:  8 u16 stream     the VM's console
+ *            10 u8  section
+ *            11 u8  zero
+ *            12 u64 offset
+ *            20 ...            tokens
+ *   answer:   8 u16 stream
+ *            10 u8  section
+ *            11 u8  zero
+ *            12 u64 offset     behind what is taken */
 #define MONITOR_STORE      8u
 #define MONITOR_STORE_SIZE 20u /* without the tokens */
 #define MONITOR_STORE_DONE 20u
@@ -121,7 +128,8 @@ enum monitor_status {
     MONITOR_BAD_REQUEST, /* too short, or of an unknown type */
     MONITOR_NO_SESSION,  /* not the current one: the hypervisor restarted, or another host came */
     MONITOR_NO_STREAM,   /* there is none of that number, or it cannot be written */
-    MONITOR_NOT_NOW      /* of FETCH and STORE: the VM has no such thing now */
+    MONITOR_NOT_NOW,     /* of FETCH and STORE: the VM has no such thing now */
+    MONITOR_NO_ROOM      /* of STORE: the disk's overlay has no block for it */
 };
 
 static inline void monitor_put16(uint8_t *bytes, uint16_t value)

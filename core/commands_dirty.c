@@ -55,11 +55,11 @@ static void print_harvest(struct vm *vm, bool map, const struct output *out)
     if (vm->dirty.on) {
         const struct dirty *dirty = &vm->dirty;
         uint64_t pages = count_set(dirty->harvest, 0, dirty->pages);
-        print(out, "vm\tharvest\tpages\tof\tkib\tby\n");
-        print(out, "%s\t%llu\t%llu\t%llu\t%llu\t%s\n", vm->config->name,
+        print(out, "vm\tharvest\tpages\tof\tkib\tby\tblocks\n");
+        print(out, "%s\t%llu\t%llu\t%llu\t%llu\t%s\t%llu\n", vm->config->name,
               (unsigned long long)dirty->harvests, (unsigned long long)pages,
               (unsigned long long)dirty->pages, (unsigned long long)(pages * (PAGE_SIZE >> 10)),
-              dirty_means(vm));
+              dirty_means(vm), (unsigned long long)dirty->blocks);
         if (map) {
             print_map(dirty, out);
         }

@@ -3,17 +3,56 @@
 #include "core/commands_parts.h"
 #include "core/machine.h"
 #include "core/snapshot.h"
+#include "core/virtio.h"
+#include "core/virtio_disk.h"
 #include "lib/string.h"
+
+/* Bytes of images that one command sums up at most: the monitor, and vCPUs on its CPU, wait. */
+#define SUM_STEP MIB(8)
 
 /* What hvctl goes by. `tracking` is 0, or tells one tracking of dirty pages from another. */
 static void print_status(const struct vm *vm, const struct output *out)
 {
-    print(out, "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\n");
-    print(out, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", vm->config->name, vm_state_name(vm),
-          (unsigned long long)vm->ram_size, (unsigned long long)vm->snapshot.size,
+    print(out, "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\n");
+    print(out, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%u\n", vm->config->name,
+          vm_state_name(vm), (unsigned long long)vm->ram_size,
+          (unsigned long long)vm->snapshot.size,
           (unsigned long long)(vm->dirty.on ? vm->dirty.began : 0),
           (unsigned long long)vm->dirty.harvests, (unsigned long long)vm->paused_ticks,
-          (unsigned long long)machine_get()->info->tsc_hz);
+          (unsigned long long)machine_get()->info->tsc_hz, vm->config->disk_count);
+}
+
+/* A disk, with its image's sum as far as the budget goes. */
+static void print_disk(struct vm *vm, uint32_t index, uint64_t *budget, const struct output *out)
+{
+    static const char *const modes[] = {
+        [DISK_READ_ONLY] = "ro", [DISK_READ_WRITE] = "rw", [DISK_OVERLAY] = "overlay"};
+    const struct disk *disk = virtio_disk_of(vm, index);
+    char text[20] = "-";
+    uint64_t sum;
+
+    if (virtio_disk_sum(disk, budget, &sum)) {
+        (void)format_string(text, sizeof(text), "%016llx", (unsigned long long)sum);
+    }
+    spin_lock(&vm->lock);
+    uint64_t held = disk->overlay.held;
+    spin_unlock(&vm->lock);
+    print(out, "%u\t%s\t%s\t%llu\t%llu\t%s\t%llu\n", index,
+          virtio_disk_name(&vm->config->disks[index]), modes[disk->mode],
+          (unsigned long long)disk->size, (unsigned long long)held, text,
+          (unsigned long long)virtio_disk_sum_left(disk));
+}
+
+/* Its disks; the same command again goes on with their images' sums, until `left` is 0. */
+static status_t print_disks(struct vm *vm, const struct output *out)
+{
+    uint64_t budget = SUM_STEP;
+
+    print(out, "disk\timage\tmode\tsize\theld\tsum\tleft\n");
+    for (uint32_t i = 0; virtio_disk_of(vm, i) != NULL; i++) {
+        print_disk(vm, i, &budget, out);
+    }
+    return STATUS_OK;
 }
 
 static status_t report(const struct vm *vm, status_t status, const char *error,
@@ -41,11 +80,15 @@ status_t command_snapshot(const char *argument, const struct output *out)
     if (vm == NULL) {
         return STATUS_INVALID;
     }
-    if (strcmp(argument, "save") == 0) {
-        return report(vm, snapshot_save(vm, error), error, out);
+    if (strcmp(argument, "save") == 0 || strcmp(argument, "save disks") == 0) {
+        bool disks = argument[4] != '\0';
+        return report(vm, snapshot_save(vm, disks, error), error, out);
+    }
+    if (strcmp(argument, "disks") == 0) {
+        return print_disks(vm, out);
     }
     if (argument[0] != '\0') {
-        return refuse(argument, "save or nothing", out);
+        return refuse(argument, "disks, save, \"save disks\" or nothing", out);
     }
     print_status(vm, out);
     return STATUS_OK;

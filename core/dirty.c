@@ -6,6 +6,7 @@
 #include "core/link.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
+#include "core/virtio_disk.h"
 #include "ept/dirty.h"
 #include "lib/bits.h"
 #include "lib/string.h"
@@ -190,6 +191,7 @@ static void forget_all(struct vm *vm)
         memset(vm->dirty.logged, 0, words_of(vm) * sizeof(uint64_t));
         collect_from_tables(vm);
         memset(vm->dirty.harvest, 0, words_of(vm) * sizeof(uint64_t));
+        virtio_disks_track(vm);
     }
 }
 
@@ -265,6 +267,7 @@ static void collect(struct vm *vm)
         collect_from_tables(vm);
     }
     collect_notes(vm);
+    vm->dirty.blocks = virtio_disks_harvest(vm);
     vm->dirty.harvests++;
 }
 

@@ -335,6 +335,7 @@ static enum monitor_status piece_status(status_t status)
     return status == STATUS_OK          ? MONITOR_OK
            : status == STATUS_BUSY      ? MONITOR_NOT_NOW
            : status == STATUS_NOT_FOUND ? MONITOR_NO_STREAM
+           : status == STATUS_NO_MEMORY ? MONITOR_NO_ROOM
                                         : MONITOR_BAD_REQUEST;
 }
 

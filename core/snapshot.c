@@ -5,12 +5,14 @@
 #include "core/network.h"
 #include "core/port.h"
 #include "core/scheduler.h"
+#include "core/snapshot_disk.h"
 #include "core/snapshot_state.h"
 #include "core/virtio.h"
 #include "lib/bits.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "lib/word_runs.h"
+#include "virtio/disk_runs.h"
 
 /* A page is copied before it is looked at: its guest may be writing to it. */
 #define WORDS_OF_PAGE (PAGE_SIZE / WORD_RUNS_WORD)
@@ -57,7 +59,25 @@ static bool uses_views(const struct vm *vm)
     return uses;
 }
 
-static status_t save_locked(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+/* Whether what its disks hold can be carried; `disks`: the host does. */
+static status_t check_disks(const struct vm *vm, bool disks, char error[SNAPSHOT_ERROR_SIZE])
+{
+    int disk = virtio_written_disk(vm);
+
+    if (disks) {
+        return snapshot_disks_check(vm, error);
+    }
+    if (disk >= 0) {
+        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
+                            "%s has written to its disk %d, which a save without disks does not "
+                            "carry",
+                            vm->config->name, disk);
+        return STATUS_UNSUPPORTED;
+    }
+    return STATUS_OK;
+}
+
+static status_t save_locked(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR_SIZE])
 {
     struct snapshot_writer writer = {.bytes = vm->snapshot.state, .room = SNAPSHOT_STATE_MAX};
     const struct port *port = port_in_use(vm);
@@ -73,14 +93,14 @@ static status_t save_locked(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         refuse(error, vm, "uses the gate or handles #VE, which no snapshot carries");
         return STATUS_UNSUPPORTED;
     }
-    int disk = virtio_written_disk(vm);
-    if (disk >= 0) {
-        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
-                            "%s has written to its disk %d, which no snapshot carries",
-                            vm->config->name, disk);
-        return STATUS_UNSUPPORTED;
+    status_t status = check_disks(vm, disks, error);
+    if (status != STATUS_OK) {
+        return status;
     }
-    status_t status = snapshot_state_save(vm, &writer);
+    status = snapshot_state_save(vm, &writer);
+    if (status == STATUS_OK && disks) {
+        status = snapshot_disks_save(vm, &writer);
+    }
     if (status != STATUS_OK) {
         refuse(error, vm, "has more state than there is room for");
         return status;
@@ -89,7 +109,7 @@ static status_t save_locked(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
     return STATUS_OK;
 }
 
-status_t snapshot_save(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+status_t snapshot_save(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR_SIZE])
 {
     if (atomic_load(&vm->state) != VM_PAUSED || !vm_is_still(vm)) {
         refuse(error, vm, "is not paused");
@@ -109,7 +129,7 @@ status_t snapshot_save(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
      * is saved with both, or with neither. */
     network_wait_all();
     spin_lock(&vm->lock);
-    status = save_locked(vm, error);
+    status = save_locked(vm, disks, error);
     atomic_store(&vm->snapshot.frozen, status == STATUS_OK);
     spin_unlock(&vm->lock);
     if (status != STATUS_OK) {
@@ -159,10 +179,10 @@ status_t snapshot_restore(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         return STATUS_BUSY;
     }
     spin_lock(&vm->lock);
-    status_t status =
-        snapshot_is_valid(state, size, error) && snapshot_state_fits(vm, state, size, error)
-            ? snapshot_state_load(vm, state, size, error)
-            : STATUS_INVALID;
+    bool fits = snapshot_is_valid(state, size, error) &&
+                snapshot_state_fits(vm, state, size, error) &&
+                snapshot_disks_fit(vm, state, size, error);
+    status_t status = fits ? snapshot_state_load(vm, state, size, error) : STATUS_INVALID;
     spin_unlock(&vm->lock);
     vm_end_restore(vm, status == STATUS_OK);
     return status;
@@ -192,9 +212,11 @@ static void fetch_ram(const struct vm *vm, const struct snapshot_piece *piece,
     bool only_dirty = (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0;
     uint64_t at = piece->offset, looked = 0;
 
-    while (at < piece->size && looked < POSTERN_SNAPSHOT_PIECE_MAX &&
-           at - piece->offset < POSTERN_SNAPSHOT_SKIP_MAX) {
+    while (at < piece->size && looked < POSTERN_SNAPSHOT_PIECE_MAX) {
         size_t wanted = (PAGE_SIZE - at % PAGE_SIZE) / WORD_RUNS_WORD, put;
+        if (at - piece->offset + wanted * WORD_RUNS_WORD > POSTERN_SNAPSHOT_SKIP_MAX) {
+            break;
+        }
         if (only_dirty && !is_dirty(vm, at / PAGE_SIZE)) {
             put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
         } else {
@@ -208,34 +230,49 @@ static void fetch_ram(const struct vm *vm, const struct snapshot_piece *piece,
     }
 }
 
+static void fetch_disk(const struct disk *disk, const struct snapshot_piece *piece,
+                       struct word_runs_writer *writer)
+{
+    static const struct disk_runs_limits limits = {.looked = POSTERN_SNAPSHOT_PIECE_MAX,
+                                                   .told = POSTERN_SNAPSHOT_SKIP_MAX};
+
+    disk_runs_tell(disk, piece->offset, (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0, &limits,
+                   writer);
+}
+
 static status_t fetch_locked(struct vm *vm, struct snapshot_piece *piece,
                              struct word_runs_writer *writer)
 {
-    bool ram = piece->section == POSTERN_SNAPSHOT_RAM;
+    const struct disk *disk = snapshot_disk(vm, piece->section);
+    bool state = piece->section == POSTERN_SNAPSHOT_STATE;
 
-    if (vm->vcpu_count == 0 || (!ram && !snapshot_is_saved(vm)) ||
+    if (vm->vcpu_count == 0 || (state && !snapshot_is_saved(vm)) ||
         ((piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0 && !vm->dirty.on)) {
         return STATUS_BUSY;
     }
-    piece->size = ram ? vm->ram_size : vm->snapshot.size;
+    piece->size = disk != NULL ? disk->size : state ? vm->snapshot.size : vm->ram_size;
     if (piece->offset > piece->size || !is_aligned(piece->offset, WORD_RUNS_WORD)) {
         return STATUS_INVALID;
     }
-    if (ram) {
-        fetch_ram(vm, piece, writer);
-    } else {
+    if (disk != NULL) {
+        fetch_disk(disk, piece, writer);
+    } else if (state) {
         (void)word_runs_put(writer, vm->snapshot.state + piece->offset,
                             (piece->size - piece->offset) / WORD_RUNS_WORD);
+    } else {
+        fetch_ram(vm, piece, writer);
     }
     return STATUS_OK;
 }
 
 /* What there is, and no flag that means nothing. */
-static bool is_known(const struct snapshot_piece *piece)
+static bool is_known(const struct vm *vm, const struct snapshot_piece *piece)
 {
-    return piece->section == POSTERN_SNAPSHOT_RAM
-               ? (piece->flags & ~POSTERN_SNAPSHOT_DIRTY) == 0
-               : piece->section == POSTERN_SNAPSHOT_STATE && piece->flags == 0;
+    return piece->section == POSTERN_SNAPSHOT_STATE
+               ? piece->flags == 0
+               : (piece->flags & ~POSTERN_SNAPSHOT_DIRTY) == 0 &&
+                     (piece->section == POSTERN_SNAPSHOT_RAM ||
+                      snapshot_disk(vm, piece->section) != NULL);
 }
 
 status_t snapshot_fetch(struct vm *vm, struct snapshot_piece *piece, uint8_t *tokens, size_t room,
@@ -243,7 +280,7 @@ status_t snapshot_fetch(struct vm *vm, struct snapshot_piece *piece, uint8_t *to
 {
     struct word_runs_writer writer;
 
-    if (!is_known(piece)) {
+    if (!is_known(vm, piece)) {
         return STATUS_INVALID;
     }
     word_runs_begin(&writer, tokens, room);
@@ -257,11 +294,46 @@ status_t snapshot_fetch(struct vm *vm, struct snapshot_piece *piece, uint8_t *to
 
 /* Storing. The VM is being restored: nobody but this CPU changes that. */
 
-static status_t store_at(uint8_t *to, struct snapshot_piece *piece, const uint8_t *tokens,
-                         size_t size)
+static status_t store_words(uint8_t *to, struct snapshot_piece *piece, uint64_t room,
+                            const uint8_t *tokens, size_t size)
 {
     size_t told = 0;
+    bool read = word_runs_read(tokens, size, to + piece->offset, room / WORD_RUNS_WORD, &told);
 
+    piece->covered = told * WORD_RUNS_WORD;
+    return read ? STATUS_OK : STATUS_INVALID;
+}
+
+static status_t store_ram(struct vm *vm, struct snapshot_piece *piece, uint64_t room,
+                          const uint8_t *tokens, size_t size)
+{
+    status_t status = store_words(vm->ram, piece, room, tokens, size);
+
+    if (piece->covered != 0) {
+        dirty_note(vm, vm->ram + piece->offset, piece->covered);
+    }
+    return status;
+}
+
+static status_t store_state(struct vm *vm, struct snapshot_piece *piece, uint64_t room,
+                            const uint8_t *tokens, size_t size)
+{
+    status_t status = store_words(vm->snapshot.state, piece, room, tokens, size);
+
+    if (status == STATUS_OK) {
+        vm->snapshot.size = piece->offset + piece->covered;
+    }
+    return status;
+}
+
+/* Under the VM's lock. */
+static status_t store_locked(struct vm *vm, struct snapshot_piece *piece, const uint8_t *tokens,
+                             size_t size)
+{
+    struct disk *disk = snapshot_disk(vm, piece->section);
+    bool ram = piece->section == POSTERN_SNAPSHOT_RAM;
+
+    piece->size = disk != NULL ? disk->size : ram ? vm->ram_size : SNAPSHOT_STATE_MAX;
     if (piece->offset > piece->size || !is_aligned(piece->offset, WORD_RUNS_WORD)) {
         return STATUS_INVALID;
     }
@@ -269,30 +341,24 @@ static status_t store_at(uint8_t *to, struct snapshot_piece *piece, const uint8_
     if (room > POSTERN_SNAPSHOT_SKIP_MAX) {
         room = POSTERN_SNAPSHOT_SKIP_MAX;
     }
-    bool read = word_runs_read(tokens, size, to + piece->offset, room / WORD_RUNS_WORD, &told);
-    piece->covered = told * WORD_RUNS_WORD;
-    return read ? STATUS_OK : STATUS_INVALID;
+    if (disk != NULL) {
+        return disk_runs_take(disk, piece->offset, room, tokens, size, &piece->covered);
+    }
+    return ram ? store_ram(vm, piece, room, tokens, size)
+               : store_state(vm, piece, room, tokens, size);
 }
 
 status_t snapshot_store(struct vm *vm, struct snapshot_piece *piece, const uint8_t *tokens,
                         size_t size)
 {
-    bool ram = piece->section == POSTERN_SNAPSHOT_RAM;
-
     if (atomic_load(&vm->state) != VM_RESTORING) {
         return STATUS_BUSY;
     }
-    if (!is_known(piece) || piece->flags != 0) {
+    if (!is_known(vm, piece) || piece->flags != 0) {
         return STATUS_INVALID;
     }
-    piece->size = ram ? vm->ram_size : SNAPSHOT_STATE_MAX;
     spin_lock(&vm->lock);
-    status_t status = store_at(ram ? vm->ram : vm->snapshot.state, piece, tokens, size);
-    if (ram && piece->covered != 0) {
-        dirty_note(vm, vm->ram + piece->offset, piece->covered);
-    } else if (status == STATUS_OK) {
-        vm->snapshot.size = piece->offset + piece->covered;
-    }
+    status_t status = store_locked(vm, piece, tokens, size);
     spin_unlock(&vm->lock);
     return status;
 }

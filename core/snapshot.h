@@ -2,8 +2,8 @@
 /*
  * Snapshots of VMs: what the host fetches of one, and stores into another, a piece at a time. The
  * host decides on the order (docs/snapshot.md): RAM while the VM runs, by dirty tracking; then the
- * VM is paused, snapshot_save(), what is left of RAM, and the state. All of this runs on the
- * monitor's CPU, and what comes from the host may be anything.
+ * VM is paused, snapshot_save(), what is left of RAM, and the state. What disks' overlays hold goes
+ * with RAM. All of this runs on the monitor's CPU, and what comes from the host may be anything.
  */
 #ifndef POSTERN_CORE_SNAPSHOT_H
 #define POSTERN_CORE_SNAPSHOT_H
@@ -13,10 +13,10 @@
 #include "core/vm.h"
 
 /* Has a VM that is paused and still put its state into records, of which its vCPUs write theirs
- * soon after: snapshot_is_saved(). Until it goes on nobody sends it anything. STATUS_BUSY: it is in
- * no state for it; STATUS_UNSUPPORTED: it has something that no snapshot carries. `error` says what
- * it is. */
-status_t snapshot_save(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
+ * soon after: snapshot_is_saved(). Until it goes on nobody sends it anything. `disks`: the host
+ * carries what they hold. STATUS_BUSY: it is in no state for it; STATUS_UNSUPPORTED: it has
+ * something that no snapshot carries. `error` says what it is. */
+status_t snapshot_save(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
 bool snapshot_is_saved(const struct vm *vm);
 
 /* Begins to restore a VM that is down; as vm_begin_restore(). */
@@ -41,7 +41,8 @@ status_t snapshot_fetch(struct vm *vm, struct snapshot_piece *piece, uint8_t *to
                         size_t *used) MUST_CHECK;
 
 /* Decodes tokens to where the piece belongs. STATUS_BUSY: the VM is not being restored;
- * STATUS_INVALID: they are malformed, or more than fits. */
+ * STATUS_INVALID: they are malformed, or more than fits; STATUS_DENIED: the disk has no overlay;
+ * STATUS_NO_MEMORY: its overlay has no room. */
 status_t snapshot_store(struct vm *vm, struct snapshot_piece *piece, const uint8_t *tokens,
                         size_t size) MUST_CHECK;
 

@@ -23,6 +23,7 @@ enum snapshot_type {
     SNAPSHOT_PCI,
     SNAPSHOT_VIRTIO,
     SNAPSHOT_NET,
+    SNAPSHOT_DISK,
     SNAPSHOT_TYPES
 };
 

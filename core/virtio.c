@@ -308,11 +308,16 @@ int virtio_written_disk(const struct vm *vm)
 {
     for (uint32_t i = 0; vm->virtio != NULL && i < vm->config->disk_count; i++) {
         const struct disk *disk = &vm->virtio->disks[i];
-        if (disk->mode == DISK_READ_WRITE || disk->overlay.used != 0) {
+        if (disk->mode == DISK_READ_WRITE || disk->overlay.held != 0) {
             return (int)i;
         }
     }
     return -1;
+}
+
+struct disk *virtio_disk_of(const struct vm *vm, uint32_t index)
+{
+    return vm->virtio != NULL && index < vm->config->disk_count ? &vm->virtio->disks[index] : NULL;
 }
 
 bool virtio_summarize(struct vm *vm, uint32_t index, struct virtio_summary *summary)

@@ -44,6 +44,11 @@ struct virtio_function *virtio_function_of(const struct vm *vm, uint32_t index);
 /* A disk of the VM's that was written to, by its number in the configuration; -1: none. */
 int virtio_written_disk(const struct vm *vm);
 
+/* Disk `index` of the VM's configuration; NULL if it has none of that number. What its overlay
+ * holds is there while the VM is, and is read under its lock. */
+struct disk;
+struct disk *virtio_disk_of(const struct vm *vm, uint32_t index);
+
 /* What `hvctl devices` shows of a device. */
 struct virtio_summary {
     const char *name;

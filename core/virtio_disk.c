@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/virtio_disk.h"
 
+#include "core/virtio.h"
 #include "lib/log.h"
 #include "lib/pages.h"
+#include "lib/word_hash.h"
+
+/* Of each image of an overlay or read-only disk: how far it was summed up. VMs may share it. */
+struct image_sum {
+    const uint8_t *image; /* NULL: the place is free */
+    uint64_t done, hash;
+};
+
+static struct image_sum sums[CONFIG_MAX_VMS * CONFIG_MAX_DISKS];
 
 const char *virtio_disk_name(const struct config_disk *config)
 {
@@ -50,4 +60,67 @@ status_t virtio_disk_create(struct disk *disk, const struct config_disk *config)
     }
     *disk = (struct disk){.mode = modes[config->mode], .image = file->data, .size = file->size};
     return STATUS_OK;
+}
+
+void virtio_disks_empty(struct vm *vm)
+{
+    struct disk *disk;
+
+    for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
+        disk_empty(disk);
+    }
+}
+
+void virtio_disks_track(struct vm *vm)
+{
+    struct disk *disk;
+
+    for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
+        disk_track(disk);
+    }
+}
+
+uint64_t virtio_disks_harvest(struct vm *vm)
+{
+    struct disk *disk;
+    uint64_t blocks = 0;
+
+    for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
+        blocks += disk_harvest(disk);
+    }
+    return blocks;
+}
+
+/* There is a place for each disk of the configuration. */
+static struct image_sum *find_sum(const struct disk *disk)
+{
+    struct image_sum *sum = sums;
+
+    while (sum->image != NULL && sum->image != disk->image) {
+        sum++;
+    }
+    if (sum->image == NULL) {
+        *sum = (struct image_sum){.image = disk->image, .hash = WORD_HASH_BEGIN};
+    }
+    return sum;
+}
+
+uint64_t virtio_disk_sum_left(const struct disk *disk)
+{
+    return disk->mode == DISK_READ_WRITE ? 0 : disk->size - find_sum(disk)->done;
+}
+
+bool virtio_disk_sum(const struct disk *disk, uint64_t *budget, uint64_t *sum)
+{
+    uint64_t left = virtio_disk_sum_left(disk), part = left < *budget ? left : *budget;
+
+    if (disk->mode == DISK_READ_WRITE) {
+        return false;
+    }
+    struct image_sum *known = find_sum(disk);
+    known->hash = word_hash(known->hash, disk->image + known->done, part);
+    known->done += part;
+    *budget -= part;
+    *sum = known->hash;
+    return known->done == disk->size;
 }

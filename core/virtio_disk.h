@@ -14,6 +14,19 @@ status_t virtio_disk_create(struct disk *disk, const struct config_disk *config)
 status_t virtio_disk_create_overlay(struct disk *disk, const struct config_disk *config,
                                     struct page_runs *runs) MUST_CHECK;
 
+/* All disks of a VM; under its lock. Their overlays are empty again; what has changed in them is
+ * forgotten, or is a harvest (virtio/disk.h) of so many blocks. */
+void virtio_disks_empty(struct vm *vm);
+void virtio_disks_track(struct vm *vm);
+uint64_t virtio_disks_harvest(struct vm *vm);
+
+/* The sum of a disk's image (lib/word_hash.h), by which it is told from others. What is left of it
+ * is summed up first, `*budget` bytes at most, which become fewer by that. False: it is not known
+ * yet, or the disk is one that writes to its image. On the monitor's CPU alone. */
+bool virtio_disk_sum(const struct disk *disk, uint64_t *budget, uint64_t *sum);
+/* How many bytes of the image are not summed up yet. */
+uint64_t virtio_disk_sum_left(const struct disk *disk);
+
 /* The image's name without its folders: the disk's id. */
 const char *virtio_disk_name(const struct config_disk *config);
 

@@ -128,6 +128,7 @@ struct dirty {
     uint64_t *logged;      /* by vCPUs, likewise */
     uint64_t *harvest;     /* the last one */
     uint64_t harvests;
+    uint64_t blocks; /* of disks' overlays, in the last harvest */
     void **leftover; /* room for the addresses of tables that are to be freed */
     uint32_t leftover_max;
 };

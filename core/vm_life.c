@@ -9,6 +9,7 @@
 #include "core/scheduler.h"
 #include "core/vcpu.h"
 #include "core/virtio.h"
+#include "core/virtio_disk.h"
 #include "core/window.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -348,6 +349,13 @@ status_t vm_pin(struct vm *vm, uint32_t id, uint32_t pcpu)
     return move.status;
 }
 
+static void empty_disks(struct vm *vm)
+{
+    spin_lock(&vm->lock);
+    virtio_disks_empty(vm);
+    spin_unlock(&vm->lock);
+}
+
 status_t vm_begin_restore(struct vm *vm)
 {
     status_t status = vm_create(vm);
@@ -359,6 +367,7 @@ status_t vm_begin_restore(struct vm *vm)
         return STATUS_BUSY;
     }
     reset_all(vm);
+    empty_disks(vm);
     return STATUS_OK;
 }
 
@@ -367,6 +376,8 @@ void vm_end_restore(struct vm *vm, bool restored)
     if (restored) {
         run(vm, VM_PAUSED, VCPU_WORK_LOAD);
     } else {
+        /* A part of what was to come is nothing to start with. */
+        empty_disks(vm);
         atomic_store(&vm->state, VM_OFF);
     }
 }

@@ -156,7 +156,7 @@ static void fill(uint8_t *to, const uint8_t *word, uint32_t count)
 }
 
 /* Bytes behind a token. */
-static size_t extra_of(uint32_t kind, uint32_t count)
+static size_t extra_of(enum word_runs_kind kind, uint32_t count)
 {
     switch (kind) {
     case WORD_RUNS_LITERAL:
@@ -168,32 +168,42 @@ static size_t extra_of(uint32_t kind, uint32_t count)
     }
 }
 
+bool word_runs_next(const uint8_t *tokens, size_t size, size_t *at, struct word_runs_token *token)
+{
+    if (size - *at < WORD_RUNS_TOKEN) {
+        return false;
+    }
+    uint32_t value = get32(tokens + *at);
+    *token = (struct word_runs_token){.kind = (enum word_runs_kind)(value >> KIND_SHIFT),
+                                      .count = value & WORD_RUNS_COUNT_MAX,
+                                      .words = tokens + *at + WORD_RUNS_TOKEN};
+    size_t extra = extra_of(token->kind, token->count);
+    if (token->count == 0 || extra > size - *at - WORD_RUNS_TOKEN) {
+        return false;
+    }
+    *at += WORD_RUNS_TOKEN + extra;
+    return true;
+}
+
 bool word_runs_read(const uint8_t *tokens, size_t size, void *to, size_t room, size_t *told)
 {
+    struct word_runs_token token;
     size_t at = 0;
 
     *told = 0;
-    while (at < size) {
-        if (size - at < WORD_RUNS_TOKEN) {
-            return false;
-        }
-        uint32_t kind = get32(tokens + at) >> KIND_SHIFT;
-        uint32_t count = get32(tokens + at) & WORD_RUNS_COUNT_MAX;
+    while (word_runs_next(tokens, size, &at, &token)) {
         uint8_t *place = (uint8_t *)to + *told * WORD_RUNS_WORD;
-        size_t extra = extra_of(kind, count);
-        at += WORD_RUNS_TOKEN;
-        if (count == 0 || count > room - *told || extra > size - at) {
+        if (token.count > room - *told) {
             return false;
         }
-        if (kind == WORD_RUNS_LITERAL) {
-            memcpy(place, tokens + at, extra);
-        } else if (kind == WORD_RUNS_REPEAT) {
-            fill(place, tokens + at, count);
-        } else if (kind == WORD_RUNS_ZEROS) {
-            memset(place, 0, (size_t)count * WORD_RUNS_WORD);
+        if (token.kind == WORD_RUNS_LITERAL) {
+            memcpy(place, token.words, (size_t)token.count * WORD_RUNS_WORD);
+        } else if (token.kind == WORD_RUNS_REPEAT) {
+            fill(place, token.words, token.count);
+        } else if (token.kind == WORD_RUNS_ZEROS) {
+            memset(place, 0, (size_t)token.count * WORD_RUNS_WORD);
         }
-        at += extra;
-        *told += count;
+        *told += token.count;
     }
-    return true;
+    return at == size;
 }

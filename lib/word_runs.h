@@ -39,6 +39,17 @@ size_t word_runs_put(struct word_runs_writer *writer, const void *words, size_t 
 /* Adds words that are skipped, all or none. */
 bool word_runs_skip(struct word_runs_writer *writer, uint32_t count);
 
+/* One token that was read. */
+struct word_runs_token {
+    enum word_runs_kind kind;
+    uint32_t count;       /* words, not 0 */
+    const uint8_t *words; /* literal: `count` of them; repeat: one; unaligned */
+};
+
+/* Takes the token at `*at`. False at the end, where `*at` is `size`; and where what is left is no
+ * token: then `*at` is less. */
+bool word_runs_next(const uint8_t *tokens, size_t size, size_t *at, struct word_runs_token *token);
+
 /* Carries tokens out on [to, to + 8 * room). False, if they are malformed or say more than there is
  * room for; what came before that has been written then. `*told`: words. Skipped ones are not
  * touched. */

@@ -43,8 +43,9 @@ all: hvctl
 
 .PHONY: hvctl
 
-# The monitor with nothing behind it, to try hvctl on.
-MONITOR_SERVER_SOURCES := tests/hvctl/server.c tests/hvctl/fake_core.c tests/hvctl/fake_vm.c lib/word_runs.c lib/trace_ring.c core/monitor.c \
+# The monitor with nothing behind it, to try hvctl on. Its disk is a real one.
+FAKE_DISK := virtio/disk.c virtio/disk_runs.c lib/word_runs.c lib/word_hash.c
+MONITOR_SERVER_SOURCES := tests/hvctl/server.c tests/hvctl/fake_core.c tests/hvctl/fake_vm.c $(FAKE_DISK) lib/trace_ring.c core/monitor.c \
 	core/monitor_text.c lib/hdlc.c lib/table.c lib/format.c lib/status.c lib/string.c
 
 $(BUILD)/monitor-server: $(MONITOR_SERVER_SOURCES:%.c=$(BUILD)/unit/%.o)

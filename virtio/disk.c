@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "virtio/disk.h"
 
+#include "lib/bits.h"
 #include "lib/string.h"
 
 /* An entry of the map: the block is the image's, reads as zeros, or is in the pool. */
 #define IMAGE 0u
 #define ZEROS 1u
 #define POOL  2u /* and more: its number there, plus this */
+/* Above that: it was changed since the last harvest, and before that. */
+#define CHANGED   BIT32(31)
+#define HARVESTED BIT32(30)
+#define PLACE     (HARVESTED - 1)
+
+_Static_assert(DISK_POOL_MAX + POOL <= PLACE, "a place for each block of a pool");
 
 static uint8_t *pool_block(const struct disk_overlay *overlay, uint32_t number)
 {
@@ -27,15 +34,29 @@ static uint64_t image_bytes(const struct disk *disk, uint64_t block)
     return part_of_block(block * DISK_BLOCK, disk->size - block * DISK_BLOCK);
 }
 
+static uint32_t entry_of(const struct disk *disk, uint64_t at)
+{
+    return disk->mode == DISK_OVERLAY ? disk->overlay.map[at / DISK_BLOCK] : IMAGE;
+}
+
 /* Where a part of a block is now; NULL: it reads as zeros. */
 static const uint8_t *find(const struct disk *disk, uint64_t at)
 {
-    uint32_t entry = disk->mode == DISK_OVERLAY ? disk->overlay.map[at / DISK_BLOCK] : IMAGE;
+    uint32_t place = entry_of(disk, at) & PLACE;
 
-    if (entry == IMAGE) {
+    if (place == IMAGE) {
         return disk->image + at;
     }
-    return entry == ZEROS ? NULL : pool_block(&disk->overlay, entry - POOL) + at % DISK_BLOCK;
+    return place == ZEROS ? NULL : pool_block(&disk->overlay, place - POOL) + at % DISK_BLOCK;
+}
+
+/* A block's place is another, or what is there is about to be. */
+static void change(struct disk_overlay *overlay, uint64_t block, uint32_t place)
+{
+    uint32_t *entry = &overlay->map[block];
+
+    overlay->held += (*entry & PLACE) == IMAGE;
+    *entry = (*entry & HARVESTED) | CHANGED | place;
 }
 
 void disk_read(const struct disk *disk, uint64_t at, void *to, uint64_t size)
@@ -83,11 +104,11 @@ static void free_block(struct disk_overlay *overlay, uint32_t number)
 static uint8_t *own_block(struct disk *disk, uint64_t block, bool whole)
 {
     struct disk_overlay *overlay = &disk->overlay;
-    uint32_t *entry = &overlay->map[block];
-    uint32_t number;
+    uint32_t place = overlay->map[block] & PLACE, number;
 
-    if (*entry >= POOL) {
-        return pool_block(overlay, *entry - POOL);
+    if (place >= POOL) {
+        change(overlay, block, place);
+        return pool_block(overlay, place - POOL);
     }
     if (!take_block(overlay, &number)) {
         disk->refused++;
@@ -97,7 +118,7 @@ static uint8_t *own_block(struct disk *disk, uint64_t block, bool whole)
     if (!whole) {
         disk_read(disk, block * DISK_BLOCK, bytes, image_bytes(disk, block));
     }
-    *entry = number + POOL;
+    change(overlay, block, number + POOL);
     return bytes;
 }
 
@@ -135,12 +156,12 @@ status_t disk_write(struct disk *disk, uint64_t at, const void *from, uint64_t s
 /* A whole block of an overlay. */
 static void zero_block(struct disk *disk, uint64_t block)
 {
-    uint32_t *entry = &disk->overlay.map[block];
+    uint32_t place = disk->overlay.map[block] & PLACE;
 
-    if (*entry >= POOL) {
-        free_block(&disk->overlay, *entry - POOL);
+    if (place >= POOL) {
+        free_block(&disk->overlay, place - POOL);
     }
-    *entry = ZEROS;
+    change(&disk->overlay, block, ZEROS);
 }
 
 status_t disk_zero(struct disk *disk, uint64_t at, uint64_t size)
@@ -163,4 +184,57 @@ status_t disk_zero(struct disk *disk, uint64_t at, uint64_t size)
         size -= part;
     }
     return STATUS_OK;
+}
+
+/* None where there is no overlay, or none any more: its VM was destroyed. */
+static uint64_t map_entries(const struct disk *disk)
+{
+    return disk->overlay.map != NULL ? disk_blocks(disk->size) : 0;
+}
+
+void disk_empty(struct disk *disk)
+{
+    struct disk_overlay *overlay = &disk->overlay;
+
+    if (overlay->map != NULL) {
+        memset(overlay->map, 0, map_entries(disk) * sizeof(*overlay->map));
+    }
+    overlay->fresh = 0;
+    overlay->freed = 0;
+    overlay->used = 0;
+    overlay->held = 0;
+}
+
+void disk_track(struct disk *disk)
+{
+    for (uint64_t i = 0; i < map_entries(disk); i++) {
+        disk->overlay.map[i] &= PLACE;
+    }
+}
+
+uint64_t disk_harvest(struct disk *disk)
+{
+    uint64_t count = 0;
+
+    for (uint64_t i = 0; i < map_entries(disk); i++) {
+        uint32_t entry = disk->overlay.map[i], changed = entry & CHANGED;
+        disk->overlay.map[i] = (entry & PLACE) | (changed != 0 ? HARVESTED : 0);
+        count += changed != 0;
+    }
+    return count;
+}
+
+uint64_t disk_part(const struct disk *disk, uint64_t at)
+{
+    return part_of_block(at, disk->size - at);
+}
+
+bool disk_holds(const struct disk *disk, uint64_t at, bool harvested, const uint8_t **bytes)
+{
+    static const uint8_t zeros[DISK_BLOCK];
+    uint32_t entry = entry_of(disk, at);
+    const uint8_t *found = find(disk, at);
+
+    *bytes = found != NULL ? found : zeros;
+    return (entry & PLACE) != IMAGE && (!harvested || (entry & HARVESTED) != 0);
 }

@@ -10,6 +10,8 @@
 
 #define DISK_SECTOR 512u
 #define DISK_BLOCK  4096u /* what an overlay keeps apart */
+/* Blocks of a pool: the rest of an entry of the map is taken. */
+#define DISK_POOL_MAX 0x3ffffff0u
 
 enum disk_mode {
     DISK_READ_ONLY,
@@ -21,10 +23,11 @@ enum disk_mode {
 struct disk_overlay {
     uint32_t *map;   /* an entry for each block of the image, zeros */
     uint8_t *pool;   /* blocks */
-    uint32_t blocks; /* how many; less than UINT32_MAX - 2 */
+    uint32_t blocks; /* how many; DISK_POOL_MAX at most */
     uint32_t fresh;  /* of them were used at some time */
     uint32_t freed;  /* the first that is free again, plus 1; its first word leads to the next */
     uint32_t used;   /* at present */
+    uint64_t held;   /* blocks of the disk that are not the image's: in the pool, or zeros */
 };
 
 struct disk {
@@ -49,5 +52,23 @@ status_t disk_write(struct disk *disk, uint64_t at, const void *from, uint64_t s
 
 /* Has a range read as zeros; whole blocks of an overlay go back to the pool. As disk_write(). */
 status_t disk_zero(struct disk *disk, uint64_t at, uint64_t size) MUST_CHECK;
+
+/* For copies of a disk that is in use. An overlay knows which of its blocks have changed; other
+ * disks have none. */
+
+/* Gives all blocks of the overlay back: the disk reads as its image. */
+void disk_empty(struct disk *disk);
+
+/* Has no block count as changed; and moves what was changed since then, or since the last harvest,
+ * to a harvest that stays until the next one. How many blocks there are in it. */
+void disk_track(struct disk *disk);
+uint64_t disk_harvest(struct disk *disk);
+
+/* Whether the overlay holds the block in which `at` is; with `harvested`, and it is in the last
+ * harvest. `*bytes` is what is there from `at` to the block's end, until the disk is written to. */
+bool disk_holds(const struct disk *disk, uint64_t at, bool harvested, const uint8_t **bytes);
+
+/* How many bytes from `at` on are in one block of the disk. */
+uint64_t disk_part(const struct disk *disk, uint64_t at);
 
 #endif

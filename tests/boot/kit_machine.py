@@ -88,6 +88,17 @@ class KitMachine(Machine):
         return text
 
 
+def other_disk(directory):
+    """Options of the launcher for `other.img` of tests/configs/snapshot.conf: disk.img with another last byte."""
+    with open(os.path.join(BUILD, "guests/disk.img"), "rb") as file:
+        data = bytearray(file.read())
+    data[-1] ^= 1
+    path = os.path.join(directory, "other.img")
+    with open(path, "wb") as file:
+        file.write(data)
+    return ["--put", path]
+
+
 def verdicts(text):
     """What was printed: name -> (verdict, reason)."""
     return {match.group(1): (match.group(2), match.group(3) or "")

@@ -10,16 +10,16 @@ FUZZ_CFLAGS := $(WARNINGS) -O1 -g -I. -DPOSTERN_HOST -fno-omit-frame-pointer \
 FUZZ_ring :=
 FUZZ_config := $(UNIT_config)
 FUZZ_hdlc := lib/hdlc.c
-FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c tests/hvctl/fake_vm.c lib/word_runs.c lib/trace_ring.c
+FUZZ_monitor := core/monitor.c core/monitor_text.c lib/hdlc.c lib/table.c tests/hvctl/fake_core.c tests/hvctl/fake_vm.c $(FAKE_DISK) lib/trace_ring.c
 FUZZ_multiboot := machine/multiboot.c machine/guest_kernel.c machine/linux_boot.c
 FUZZ_linux_boot := $(FUZZ_multiboot)
 FUZZ_mmio_insn := machine/mmio_insn.c
 FUZZ_trace := tools/hvctl/trace_file.c tools/hvctl/trace_export.c tools/hvctl/cells.c \
 	tools/hvctl/client.c lib/hdlc.c
-FUZZ_snapshot := core/snapshot_image.c lib/word_runs.c $(UNIT_vcpu_image)
+FUZZ_snapshot := core/snapshot_image.c virtio/disk.c virtio/disk_runs.c lib/word_runs.c $(UNIT_vcpu_image)
 FUZZ_switch := net/switch.c net/fdb.c lib/token_bucket.c
 FUZZ_virtq := $(VIRTQ_SOURCES)
-FUZZ_virtio := $(wildcard virtio/*.c) net/offload.c
+FUZZ_virtio := $(wildcard virtio/*.c) net/offload.c lib/word_runs.c
 
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a restore is given: tokens of memory, rows of records, and what is in a vCPU's. */
+/* What a restore is given: tokens of memory and of a disk, rows of records, and what is in a
+ * vCPU's. */
 #include "tests/fuzz/fuzz.h"
 
 #include "core/vcpu_image.h"
-#include "lib/word_runs.h"
+#include "virtio/disk_runs.h"
 
 #define WORDS_MAX 256u
+#define BLOCKS    4u
+#define DISK_SIZE ((BLOCKS - 1) * DISK_BLOCK + DISK_SECTOR)
 
 /* Tokens that are read say what they say, and again when they are written. */
 static void tokens(struct fuzz_input input)
@@ -27,6 +30,66 @@ static void tokens(struct fuzz_input input)
     free(words);
     free(bytes);
     free(out);
+}
+
+static void make_disk(struct disk *disk, uint32_t pool)
+{
+    static uint8_t image[DISK_SIZE];
+
+    memset(image, 0x77, sizeof(image));
+    *disk = (struct disk){.mode = DISK_OVERLAY, .image = image, .size = DISK_SIZE};
+    disk->overlay = (struct disk_overlay){.map = calloc(BLOCKS, sizeof(uint32_t)),
+                                          .pool = malloc((size_t)pool * DISK_BLOCK),
+                                          .blocks = pool};
+    FUZZ_CHECK(disk->overlay.map != NULL && (disk->overlay.pool != NULL || pool == 0));
+}
+
+static void free_disk(struct disk *disk)
+{
+    uint8_t bytes[DISK_SIZE];
+
+    disk_empty(disk);
+    disk_read(disk, 0, bytes, DISK_SIZE);
+    FUZZ_CHECK(disk->overlay.used == 0 && memcmp(bytes, disk->image, DISK_SIZE) == 0);
+    free(disk->overlay.map);
+    free(disk->overlay.pool);
+}
+
+/* What a disk takes reads as the tokens say, and is told to another one. */
+static void disk_tokens(struct fuzz_input input)
+{
+    static const struct disk_runs_limits limits = {DISK_SIZE, DISK_SIZE};
+    uint8_t *bytes, expected[DISK_SIZE], found[DISK_SIZE], tokens[2 * DISK_SIZE];
+    struct word_runs_writer writer;
+    struct disk disk, other;
+    uint64_t covered;
+    size_t told;
+
+    make_disk(&disk, fuzz_byte(&input) % (BLOCKS + 1));
+    make_disk(&other, BLOCKS);
+    uint64_t at = fuzz_number(&input, 2) * 8 % (DISK_SIZE + 8);
+    memcpy(expected, disk.image, DISK_SIZE);
+    bytes = fuzz_copy(input.at, input.left);
+    status_t status = disk_runs_take(&disk, at, DISK_SIZE - at, bytes, input.left, &covered);
+    FUZZ_CHECK(covered <= DISK_SIZE - at && disk.overlay.used <= disk.overlay.held &&
+               disk.overlay.held <= BLOCKS);
+    if (status == STATUS_OK) {
+        FUZZ_CHECK(word_runs_read(bytes, input.left, expected + at, (DISK_SIZE - at) / 8, &told));
+        disk_read(&disk, 0, found, DISK_SIZE);
+        FUZZ_CHECK(8 * told == covered && memcmp(found, expected, DISK_SIZE) == 0);
+        word_runs_begin(&writer, tokens, sizeof(tokens));
+        disk_runs_tell(&disk, 0, false, &limits, &writer);
+        FUZZ_CHECK(writer.words == DISK_SIZE / 8 &&
+                   disk_runs_take(&other, 0, DISK_SIZE, tokens, writer.used, &covered) ==
+                       STATUS_OK);
+        disk_read(&other, 0, found, DISK_SIZE);
+        FUZZ_CHECK(memcmp(found, expected, DISK_SIZE) == 0);
+        FUZZ_CHECK(other.overlay.held == disk.overlay.held &&
+                   other.overlay.used <= disk.overlay.used);
+    }
+    free(bytes);
+    free_disk(&disk);
+    free_disk(&other);
 }
 
 static void judge(const void *bytes, size_t size, uint32_t index)
@@ -63,6 +126,7 @@ static void records(struct fuzz_input input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     tokens((struct fuzz_input){data, size});
+    disk_tokens((struct fuzz_input){data, size});
     records((struct fuzz_input){data, size});
     return 0;
 }

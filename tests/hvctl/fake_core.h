@@ -4,6 +4,7 @@
 #define POSTERN_TESTS_HVCTL_FAKE_CORE_H
 
 #include "core/monitor.h"
+#include "virtio/disk.h"
 
 #define FAKE_VMS         2u
 #define FAKE_RING_SIZE   8192u
@@ -20,12 +21,19 @@ struct fake_stream {
     uint64_t end;
 };
 
-/* A VM with memory and state and nothing that runs. While it is tracked each harvest finds one page
- * that has changed. */
+#define FAKE_BLOCKS 24u
+#define FAKE_POOL   10u
+
+/* A VM with memory, a disk and state, and nothing that runs. While it is tracked each harvest finds
+ * one page and one block that have changed. */
 struct fake_vm {
     enum { FAKE_RUNNING, FAKE_PAUSED, FAKE_RESTORING, FAKE_ABSENT } state;
     uint64_t memory[FAKE_WORDS];
     uint64_t words[FAKE_STATE_WORDS]; /* of its state, while it is saved or stored */
+    struct disk disk;
+    uint8_t image[FAKE_BLOCKS * DISK_BLOCK], pool[FAKE_POOL * DISK_BLOCK];
+    uint32_t map[FAKE_BLOCKS];
+    uint64_t summed_up; /* bytes of the image, as if that took long */
     bool saved;
     uint64_t tracking, harvests;
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "abi/snapshot.h"
 #include "lib/string.h"
-#include "lib/word_runs.h"
+#include "lib/word_hash.h"
 #include "tests/hvctl/fake_core.h"
+#include "virtio/disk_runs.h"
 
 #define WORDS_OF_PAGE 512u
 #define PAGES         (FAKE_WORDS / WORDS_OF_PAGE)
@@ -12,10 +13,44 @@ static const char *const states[] = {"running", "paused", "restoring", "absent"}
 static void print_status(const struct fake_vm *vm, format_sink_t out, void *context)
 {
     format_to(out, context,
-              "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\n"
-              "alpha\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\n",
+              "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\n"
+              "alpha\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\n",
               states[vm->state], (unsigned long long)sizeof(vm->memory),
               (unsigned long long)vm->tracking, (unsigned long long)vm->harvests);
+}
+
+static struct disk *disk_of(struct fake_vm *vm)
+{
+    if (vm->disk.image == NULL) {
+        vm->disk = (struct disk){
+            .mode = DISK_OVERLAY,
+            .image = vm->image,
+            .size = sizeof(vm->image) - DISK_SECTOR,
+            .overlay = {.map = vm->map, .pool = vm->pool, .blocks = FAKE_POOL},
+        };
+    }
+    return &vm->disk;
+}
+
+static void write_word(struct fake_vm *vm, uint64_t block, uint64_t word)
+{
+    (void)!disk_write(disk_of(vm), block % FAKE_BLOCKS * DISK_BLOCK, &word, sizeof(word));
+}
+
+/* As often as it is asked it has summed a bit more of the image up. */
+static status_t print_disks(struct fake_vm *vm, format_sink_t out, void *context)
+{
+    const struct disk *disk = disk_of(vm);
+    uint64_t left = disk->size - vm->summed_up, part = left < 40000 ? left : 40000;
+
+    vm->summed_up += part;
+    format_to(out, context,
+              "disk\timage\tmode\tsize\theld\tsum\tleft\n0\tfake.img\toverlay\t%llu\t%llu\t%016llx"
+              "\t%llu\n",
+              (unsigned long long)disk->size, (unsigned long long)disk->overlay.held,
+              (unsigned long long)word_hash(WORD_HASH_BEGIN, vm->image, vm->summed_up),
+              (unsigned long long)(left - part));
+    return STATUS_OK;
 }
 
 static uint64_t dirty_page(const struct fake_vm *vm)
@@ -28,8 +63,11 @@ static void harvest(struct fake_vm *vm, format_sink_t out, void *context)
 {
     vm->harvests++;
     vm->memory[dirty_page(vm) * WORDS_OF_PAGE + 7] += vm->state == FAKE_RUNNING;
-    format_to(out, context, "vm\tharvest\tpages\nalpha\t%llu\t1\n",
-              (unsigned long long)vm->harvests);
+    if (vm->state == FAKE_RUNNING) {
+        write_word(vm, vm->harvests % 3, vm->harvests);
+    }
+    format_to(out, context, "vm\tharvest\tpages\tblocks\nalpha\t%llu\t1\t%llu\n",
+              (unsigned long long)vm->harvests, (unsigned long long)disk_harvest(disk_of(vm)));
 }
 
 /* Takes alpha from a state to another. */
@@ -50,6 +88,7 @@ static status_t save(struct fake_vm *vm)
     for (unsigned i = 0; i < FAKE_STATE_WORDS; i++) {
         vm->words[i] = i * vm->memory[3];
     }
+    vm->words[2] = disk_of(vm)->overlay.held;
     vm->saved = true;
     return STATUS_OK;
 }
@@ -57,11 +96,12 @@ static status_t save(struct fake_vm *vm)
 /* Its state tells something of its memory, by which they are seen to be each other's. */
 static status_t finish(struct fake_vm *vm, format_sink_t out, void *context)
 {
-    bool fits = vm->words[1] == vm->memory[3] && vm->words[255] == 255 * vm->memory[3];
+    bool fits = vm->words[1] == vm->memory[3] && vm->words[255] == 255 * vm->memory[3] &&
+                vm->words[2] == disk_of(vm)->overlay.held;
 
     vm->state = fits ? FAKE_PAUSED : FAKE_ABSENT;
     if (!fits) {
-        format_to(out, context, "the state is of another memory\n");
+        format_to(out, context, "the state is of another memory or disk\n");
     }
     return fits ? STATUS_OK : STATUS_INVALID;
 }
@@ -71,12 +111,23 @@ static status_t fill(struct fake_vm *vm)
     for (unsigned i = 0; i < FAKE_WORDS; i++) {
         vm->memory[i] = i % 3 == 0 ? (i + 1) * 0x123456789abcdefull : i / 100;
     }
-    return STATUS_OK;
+    memset(vm->image, 0x5a, sizeof(vm->image));
+    disk_empty(disk_of(vm));
+    for (unsigned i = 0; i < FAKE_POOL - 3; i++) {
+        write_word(vm, 5 + 3 * i, i);
+    }
+    return disk_zero(disk_of(vm), 5 * DISK_BLOCK, 2 * DISK_BLOCK);
 }
 
-static status_t print_sum(const struct fake_vm *vm, format_sink_t out, void *context)
+static status_t print_sum(struct fake_vm *vm, format_sink_t out, void *context)
 {
     uint64_t sum = 0;
+    uint8_t block[DISK_SECTOR];
+
+    for (uint64_t at = 0; at < disk_of(vm)->size; at += sizeof(block)) {
+        disk_read(disk_of(vm), at, block, sizeof(block));
+        sum = word_hash(sum, block, sizeof(block));
+    }
 
     for (unsigned i = 0; i < FAKE_WORDS; i++) {
         sum = sum * 31 + vm->memory[i];
@@ -93,7 +144,9 @@ bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out
     *status = STATUS_OK;
     if (strcmp(line, "snapshot alpha") == 0) {
         print_status(vm, out, out_context);
-    } else if (strcmp(line, "snapshot alpha save") == 0) {
+    } else if (strcmp(line, "snapshot alpha disks") == 0) {
+        *status = print_disks(vm, out, out_context);
+    } else if (strcmp(line, "snapshot alpha save disks") == 0) {
         *status = save(vm);
     } else if (strcmp(line, "dirty alpha start") == 0) {
         vm->tracking = core->executions;
@@ -110,6 +163,7 @@ bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out
         vm->state = FAKE_ABSENT;
     } else if (strcmp(line, "restore alpha begin") == 0) {
         *status = change(vm, FAKE_ABSENT, FAKE_RESTORING, out, out_context);
+        disk_empty(disk_of(vm));
         print_status(vm, out, out_context);
     } else if (strcmp(line, "restore alpha finish") == 0) {
         *status = finish(vm, out, out_context);
@@ -117,6 +171,12 @@ bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out
         *status = change(vm, FAKE_RESTORING, FAKE_ABSENT, out, out_context);
     } else if (strcmp(line, "fill") == 0) {
         *status = fill(vm);
+    } else if (strcmp(line, "other image") == 0) {
+        vm->image[FAKE_BLOCKS * DISK_BLOCK / 2] ^= 1;
+        vm->summed_up = 0;
+    } else if (strcmp(line, "small pool") == 0) {
+        disk_empty(disk_of(vm));
+        disk_of(vm)->overlay.blocks = 2;
     } else if (strcmp(line, "sum") == 0) {
         *status = print_sum(vm, out, out_context);
     } else {
@@ -125,57 +185,76 @@ bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out
     return true;
 }
 
-/* The section; NULL, and `*status` says why not. */
-static uint64_t *find_section(struct fake_vm *vm, unsigned index, bool store,
-                              struct monitor_piece *piece, status_t *status)
+static bool is_disk(const struct monitor_piece *piece)
 {
-    bool ram = piece->section == POSTERN_SNAPSHOT_RAM;
-
-    *status = STATUS_BUSY;
-    if (index != 0 ||
-        (store ? vm->state != FAKE_RESTORING : (!ram && !vm->saved) || vm->state == FAKE_ABSENT)) {
-        return NULL;
-    }
-    piece->size = ram ? sizeof(vm->memory) : sizeof(vm->words);
-    *status = STATUS_INVALID;
-    if (piece->section > POSTERN_SNAPSHOT_STATE || piece->offset % WORD_RUNS_WORD != 0 ||
-        piece->offset > piece->size) {
-        return NULL;
-    }
-    *status = STATUS_OK;
-    return ram ? vm->memory : vm->words;
+    return piece->section == POSTERN_SNAPSHOT_DISK;
 }
 
-status_t fake_vm_fetch(void *context, unsigned vm, struct monitor_piece *piece, uint8_t *bytes,
-                       size_t *size)
+/* Whether there is such a section now, with the piece in it. */
+static status_t check_piece(struct fake_vm *vm, unsigned index, bool store,
+                            struct monitor_piece *piece)
 {
-    struct fake_core *core = context;
-    struct word_runs_writer writer;
-    bool only_dirty = (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0;
-    status_t status;
-    const uint64_t *words = find_section(&core->vm, vm, false, piece, &status);
+    bool state = piece->section == POSTERN_SNAPSHOT_STATE;
 
-    if (words == NULL && piece->section > POSTERN_SNAPSHOT_STATE) {
+    if (piece->section > POSTERN_SNAPSHOT_DISK) {
         return STATUS_INVALID;
     }
-    if (words == NULL) {
-        return status;
+    if (index != 0 ||
+        (store ? vm->state != FAKE_RESTORING : (state && !vm->saved) || vm->state == FAKE_ABSENT)) {
+        return STATUS_BUSY;
     }
-    word_runs_begin(&writer, bytes, *size);
+    piece->size = state            ? sizeof(vm->words)
+                  : is_disk(piece) ? disk_of(vm)->size
+                                   : sizeof(vm->memory);
+    return piece->offset % WORD_RUNS_WORD != 0 || piece->offset > piece->size ? STATUS_INVALID
+                                                                              : STATUS_OK;
+}
+
+static uint64_t *words_of(struct fake_vm *vm, const struct monitor_piece *piece)
+{
+    return piece->section == POSTERN_SNAPSHOT_RAM ? vm->memory : vm->words;
+}
+
+static void tell_words(struct fake_vm *vm, const struct monitor_piece *piece,
+                       struct word_runs_writer *writer)
+{
+    bool only_dirty = (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0;
+
     for (size_t at = piece->offset / WORD_RUNS_WORD; at < piece->size / WORD_RUNS_WORD;) {
         size_t wanted = WORDS_OF_PAGE - at % WORDS_OF_PAGE, put;
         if (wanted > piece->size / WORD_RUNS_WORD - at) {
             wanted = piece->size / WORD_RUNS_WORD - at;
         }
-        if (only_dirty && at / WORDS_OF_PAGE != dirty_page(&core->vm)) {
-            put = word_runs_skip(&writer, (uint32_t)wanted) ? wanted : 0;
+        if (only_dirty && at / WORDS_OF_PAGE != dirty_page(vm)) {
+            put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
         } else {
-            put = word_runs_put(&writer, words + at, wanted);
+            put = word_runs_put(writer, words_of(vm, piece) + at, wanted);
         }
         if (put < wanted) {
             break;
         }
         at += wanted;
+    }
+}
+
+status_t fake_vm_fetch(void *context, unsigned vm, struct monitor_piece *piece, uint8_t *bytes,
+                       size_t *size)
+{
+    static const struct disk_runs_limits limits = {POSTERN_SNAPSHOT_PIECE_MAX,
+                                                   POSTERN_SNAPSHOT_SKIP_MAX};
+    struct fake_core *core = context;
+    struct word_runs_writer writer;
+    status_t status = check_piece(&core->vm, vm, false, piece);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    word_runs_begin(&writer, bytes, *size);
+    if (is_disk(piece)) {
+        disk_runs_tell(disk_of(&core->vm), piece->offset,
+                       (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0, &limits, &writer);
+    } else {
+        tell_words(&core->vm, piece, &writer);
     }
     *size = writer.used;
     piece->covered = writer.words * WORD_RUNS_WORD;
@@ -186,16 +265,19 @@ status_t fake_vm_store(void *context, unsigned vm, struct monitor_piece *piece,
                        const uint8_t *bytes, size_t size)
 {
     struct fake_core *core = context;
-    status_t status;
-    uint64_t *words = find_section(&core->vm, vm, true, piece, &status);
+    status_t status = check_piece(&core->vm, vm, true, piece);
     size_t told = 0;
 
-    if (words == NULL) {
+    if (status != STATUS_OK) {
         return status;
     }
+    if (is_disk(piece)) {
+        return disk_runs_take(disk_of(&core->vm), piece->offset, piece->size - piece->offset, bytes,
+                              size, &piece->covered);
+    }
     size_t first = (size_t)piece->offset / WORD_RUNS_WORD;
-    if (!word_runs_read(bytes, size, words + first, (size_t)piece->size / WORD_RUNS_WORD - first,
-                        &told)) {
+    if (!word_runs_read(bytes, size, words_of(&core->vm, piece) + first,
+                        (size_t)piece->size / WORD_RUNS_WORD - first, &told)) {
         return STATUS_INVALID;
     }
     piece->covered = told * WORD_RUNS_WORD;

@@ -106,11 +106,48 @@ def test_files_that_are_none(line, tmp_path):
     assert "--faster" in err
 
 
+def held(line):
+    header, row = line.run("exec", "snapshot alpha disks")[0].strip().split("\n")
+    return int(dict(zip(header.split("\t"), row.split("\t")))["held"])
+
+
+def test_disks_come_along(line, tmp_path):
+    """What the overlay holds, and no more: blocks that are zeros, too."""
+    path = str(tmp_path / "file")
+    before = held(line)
+    line.run("snapshot", "--stop", "alpha", path)
+    assert held(line) > before
+    seen = held(line), sum_of(line)
+    line.run("destroy", "--yes", "alpha")
+    line.run("restore", "--paused", path)
+    assert (held(line), sum_of(line)) == seen
+
+
+def test_disks_that_are_others(line, tmp_path):
+    """Over another image, which is told before anything is lost; and with less room."""
+    path = str(tmp_path / "file")
+    line.run("snapshot", "--stop", "alpha", path)
+    line.run("destroy", "--yes", "alpha")
+    line.run("exec", "small pool")
+    _, err = line.run("restore", path, code=1)
+    assert "alpha: its disk 0 has less room in its overlay than is held" in err
+    assert status(line)["state"] == "absent"
+    line.run("exec", "fill")
+    line.run("exec", "other image")
+    before = held(line)
+    _, err = line.run("restore", path, code=1)
+    assert "disk 0 of alpha (fake.img) is another one: its image's sum is" in err
+    assert status(line)["state"] == "absent" and held(line) == before > 0
+
+
 @pytest.mark.parametrize("options", [(), LOSSY], ids=["clean", "lossy"])
 def test_migration(line, tmp_path, options):
     other = start(tmp_path / "other", *options)
     try:
         other.run("destroy", "--yes", "alpha")
+        _, err = line.run("migrate", "alpha", other.name, code=1)
+        assert "(fake.img) is another one" in err and "alpha is restoring" not in err
+        other.run("exec", "fill")
         out, _ = line.run("migrate", "alpha", other.name)
         assert "alpha: runs there as alpha" in out
         assert status(line)["state"] == "absent" and status(other)["state"] == "running"

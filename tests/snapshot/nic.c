@@ -1,31 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/snapshot/nic.h"
 
-#include "virtio/pci.h"
-#include "virtio/spec.h"
+#include "tests/snapshot/registers.h"
 
-#define NET_ID        1u
-#define CFG_BAR0      0x10u
-#define CFG_MSIX      0x40u
-#define MSIX_ENABLE   BIT32(31)
-#define PCI_ALL       7u /* I/O, memory, bus master */
-#define MSI_TO_CPU    0xfee00000u
-#define HEADER        12u
-#define QUEUE_SIZE    32u
-#define BUFFER        2048u
-#define RECEIVES      0u
-#define SENDS         1u
-#define QUEUES        2u
-#define STATUS_READY  (VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK)
-#define FEATURES_HIGH ((uint32_t)(VIRTIO_F_VERSION_1 >> 32))
-#define FEATURES_LOW  ((uint32_t)VIRTIO_F_EVENT_IDX)
+#define NET_ID      1u
+#define CFG_MSIX    0x40u
+#define MSIX_ENABLE BIT32(31)
+#define MSI_TO_CPU  0xfee00000u
+#define HEADER      12u
+#define QUEUE_SIZE  32u
+#define BUFFER      2048u
+#define RECEIVES    0u
+#define SENDS       1u
+#define QUEUES      2u
+#define FEATURES    (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX)
 
 /* Chain n is descriptor n alone, and has buffer n. */
 struct queue {
     uint32_t number;
-    volatile uint64_t *descriptors;
-    volatile uint16_t *available; /* flags, index, ring, used_event */
-    volatile uint16_t *used;      /* flags, index, ring of {u32 id, u32 length}, avail_event */
+    struct queue_areas areas;
     uint8_t *buffers;
     uint16_t next; /* the index of the next chain that is made available */
     uint16_t seen; /* of the next one that the device uses */
@@ -33,80 +26,108 @@ struct queue {
 
 struct nic_faults nic_faults;
 
-static volatile uint8_t *registers; /* BAR 0 */
+static registers_t registers;
+static bool packed;
 static struct queue queues[QUEUES];
 static void (*take_frame)(const uint8_t *frame, uint32_t length);
-
-static void set8(uint32_t offset, uint32_t value)
-{
-    registers[offset] = (uint8_t)value;
-}
-
-static void set16(uint32_t offset, uint32_t value)
-{
-    *(volatile uint16_t *)(registers + offset) = (uint16_t)value;
-}
-
-static void set32(uint32_t offset, uint32_t value)
-{
-    *(volatile uint32_t *)(registers + offset) = value;
-}
-
-static void set64(uint32_t offset, const volatile void *address)
-{
-    *(volatile uint64_t *)(registers + offset) = (uint64_t)address;
-}
 
 static void full_barrier(void)
 {
     __asm__ volatile("mfence" : : : "memory");
 }
 
-/* Behind the ring: from which chain on the device is to interrupt. */
+/* Of a packed ring: 1 in the laps in which bits 7 and 15 of a descriptor's flags are set. */
+static uint16_t wrap_of(uint16_t index)
+{
+    return (index / QUEUE_SIZE & 1) == 0;
+}
+
+/* From which chain on the device is to interrupt. Split: behind the ring. */
 static void want_interrupt_at(struct queue *q, uint16_t index)
 {
-    q->available[2 + QUEUE_SIZE] = index;
+    if (packed) {
+        *(volatile uint32_t *)q->areas.available =
+            (index % QUEUE_SIZE) | (uint32_t)wrap_of(index) << 15 | VIRTQ_EVENT_DESC << 16;
+    } else {
+        q->areas.available[2 + QUEUE_SIZE] = index;
+    }
 }
 
-/* Behind the ring: from which chain on it is to be notified. */
-static uint16_t wants_notification_at(const struct queue *q)
+/* Where a packed ring's device wants to be notified: in this lap, or in the last one. */
+static uint16_t packed_event(const struct queue *q, uint32_t event)
 {
-    return q->used[2 + 4 * QUEUE_SIZE];
+    uint16_t lap = (uint16_t)(q->next - q->next % QUEUE_SIZE);
+    bool last = (event >> 15 & 1) != wrap_of(q->next);
+
+    return (uint16_t)(lap + (event & 0x7fff) - (last ? QUEUE_SIZE : 0));
 }
 
-/* Makes the next chain available; the device is not told yet. */
-static void make_available(struct queue *q)
+/* Whether the device wants to be notified of one of the last `count` chains. */
+static bool wants_notification(const struct queue *q, uint16_t count)
 {
-    q->available[2 + q->next % QUEUE_SIZE] = q->next % QUEUE_SIZE;
-    __asm__ volatile("" : : : "memory"); /* x86 stores in order */
-    q->available[1] = ++q->next;
+    uint32_t event = packed ? *(volatile uint32_t *)q->areas.used : VIRTQ_EVENT_DESC << 16;
+
+    if (event >> 16 != VIRTQ_EVENT_DESC) {
+        return event >> 16 == VIRTQ_EVENT_ENABLE;
+    }
+    uint16_t from = packed ? packed_event(q, event) : q->areas.used[2 + 4 * QUEUE_SIZE];
+    return (uint16_t)(q->next - from - 1) < count;
+}
+
+/* Makes the next chain available, of so many bytes; the device is not told yet. */
+static void make_available(struct queue *q, uint32_t length)
+{
+    uint16_t slot = q->next % QUEUE_SIZE;
+    uint64_t flags = q->number == RECEIVES ? VIRTQ_DESC_WRITE : 0;
+    volatile uint64_t *descriptor = q->areas.descriptors + 2 * slot;
+
+    descriptor[0] = (uint64_t)(q->buffers + BUFFER * slot);
+    if (packed) {
+        flags |= wrap_of(q->next) != 0 ? VIRTQ_DESC_AVAIL : VIRTQ_DESC_USED;
+        descriptor[1] = length | (uint64_t)slot << 32 | flags << 48;
+        q->next++;
+    } else {
+        descriptor[1] = length | flags << 32;
+        q->areas.available[2 + slot] = slot;
+        __asm__ volatile("" : : : "memory"); /* x86 stores in order */
+        q->areas.available[1] = ++q->next;
+    }
 }
 
 /* After `count` chains; only if it wants to know of one of them. */
 static void notify(const struct queue *q, uint16_t count)
 {
     full_barrier();
-    if ((uint16_t)(q->next - wants_notification_at(q) - 1) < count) {
-        set16(VIRTIO_PCI_NOTIFY + 4 * q->number, q->number);
+    if (wants_notification(q, count)) {
+        set16(registers, VIRTIO_PCI_NOTIFY + 4 * q->number, q->number);
     }
+}
+
+static bool has_used(const struct queue *q)
+{
+    uint16_t flags = (uint16_t)(q->areas.descriptors[2 * (q->seen % QUEUE_SIZE) + 1] >> 48);
+    bool available = (flags & VIRTQ_DESC_AVAIL) != 0, used = (flags & VIRTQ_DESC_USED) != 0;
+
+    return packed ? available == used && used == wrap_of(q->seen) : q->areas.used[1] != q->seen;
 }
 
 /* Whether the device has used one more; its length. */
 static bool take_used(struct queue *q, uint32_t *length)
 {
-    uint16_t index = q->used[1];
+    uint16_t slot = q->seen % QUEUE_SIZE;
 
-    if (index == q->seen) {
+    if (!has_used(q)) {
         return false;
     }
-    if ((uint16_t)(index - q->seen) > (uint16_t)(q->next - q->seen)) {
+    uint16_t used = packed ? 1 : (uint16_t)(q->areas.used[1] - q->seen);
+    if (used > (uint16_t)(q->next - q->seen)) {
         nic_faults.index++;
         return false;
     }
-    const volatile uint32_t *entry =
-        (const volatile uint32_t *)(q->used + 2) + 2 * (q->seen % QUEUE_SIZE);
-    nic_faults.chain += entry[0] != q->seen % QUEUE_SIZE;
-    *length = entry[1];
+    const volatile uint32_t *entry = (const volatile uint32_t *)(q->areas.used + 2) + 2 * slot;
+    uint64_t descriptor = q->areas.descriptors[2 * slot + 1];
+    nic_faults.chain += (packed ? (descriptor >> 32 & 0xffff) : entry[0]) != slot;
+    *length = packed ? (uint32_t)descriptor : entry[1];
     q->seen++;
     return true;
 }
@@ -127,12 +148,12 @@ static void receive(struct frame *frame)
             } else {
                 take_frame(q->buffers + BUFFER * chain + HEADER, length - HEADER);
             }
-            make_available(q);
+            make_available(q, BUFFER);
             given++;
         }
         want_interrupt_at(q, q->seen);
         full_barrier();
-    } while (q->used[1] != q->seen && nic_faults.index == 0);
+    } while (has_used(q) && nic_faults.index == 0);
     notify(q, given);
     end_of_interrupt();
 }
@@ -155,8 +176,7 @@ void nic_send(uint32_t length)
 {
     struct queue *q = &queues[SENDS];
 
-    q->descriptors[2 * (q->next % QUEUE_SIZE) + 1] = HEADER + length;
-    make_available(q);
+    make_available(q, HEADER + length);
     notify(q, 1);
 }
 
@@ -165,17 +185,6 @@ void nic_address(uint8_t *address)
     for (unsigned i = 0; i < 6; i++) {
         address[i] = registers[VIRTIO_PCI_DEVICE + i];
     }
-}
-
-static uint32_t find(void)
-{
-    for (uint32_t i = 0; i < 32; i++) {
-        if (pci_read(PCI_DEVICE(i), 0) ==
-            ((VIRTIO_PCI_DEVICE_BASE + NET_ID) << 16 | VIRTIO_PCI_VENDOR)) {
-            return PCI_DEVICE(i);
-        }
-    }
-    error("this VM has no virtio NIC");
 }
 
 /* Vector 0 of its table comes to this CPU. */
@@ -193,56 +202,35 @@ static void enable_msix(uint32_t address, unsigned vector)
 static void start_queue(uint32_t number, uint32_t vector)
 {
     struct queue *q = &queues[number];
-    uint8_t *ring = ram_alloc(3 * SIZE_4K, SIZE_4K);
-    uint64_t flags = number == RECEIVES ? (uint64_t)VIRTQ_DESC_WRITE << 32 : 0;
 
     *q = (struct queue){.number = number,
-                        .descriptors = (volatile uint64_t *)ring,
-                        .available = (volatile uint16_t *)(ring + SIZE_4K),
-                        .used = (volatile uint16_t *)(ring + 2 * SIZE_4K),
+                        .areas = registers_start_queue(registers, number, QUEUE_SIZE, vector),
                         .buffers = ram_alloc(QUEUE_SIZE * BUFFER, SIZE_4K)};
-    for (uint32_t i = 0; i < QUEUE_SIZE; i++) {
-        q->descriptors[2 * i] = (uint64_t)(q->buffers + BUFFER * i);
-        q->descriptors[2 * i + 1] = BUFFER | flags;
+    if (packed) {
+        *(volatile uint32_t *)q->areas.available =
+            (number == RECEIVES ? VIRTQ_EVENT_ENABLE : VIRTQ_EVENT_DISABLE) << 16;
     }
-    set16(VIRTIO_COMMON_QUEUE_SELECT, number);
-    set16(VIRTIO_COMMON_QUEUE_SIZE, QUEUE_SIZE);
-    set16(VIRTIO_COMMON_QUEUE_VECTOR, vector);
-    set64(VIRTIO_COMMON_QUEUE_DESCRIPTORS, q->descriptors);
-    set64(VIRTIO_COMMON_QUEUE_DRIVER, q->available);
-    set64(VIRTIO_COMMON_QUEUE_DEVICE, q->used);
-    set16(VIRTIO_COMMON_QUEUE_ENABLE, 1);
 }
 
-static void negotiate(void)
+void nic_start(unsigned vector, bool in_packed_rings,
+               void (*received)(const uint8_t *frame, uint32_t length))
 {
-    set8(VIRTIO_COMMON_STATUS, 0);
-    set8(VIRTIO_COMMON_STATUS, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
-    set32(VIRTIO_COMMON_DRIVER_FEATURE_SELECT, 0);
-    set32(VIRTIO_COMMON_DRIVER_FEATURE, FEATURES_LOW);
-    set32(VIRTIO_COMMON_DRIVER_FEATURE_SELECT, 1);
-    set32(VIRTIO_COMMON_DRIVER_FEATURE, FEATURES_HIGH);
-    set8(VIRTIO_COMMON_STATUS, STATUS_READY & ~VIRTIO_DRIVER_OK);
-}
+    uint32_t address;
 
-void nic_start(unsigned vector, void (*received)(const uint8_t *frame, uint32_t length))
-{
-    uint32_t address = find();
-
+    packed = in_packed_rings;
     take_frame = received;
     vector_handle(vector, receive);
-    pci_write(address, 4, PCI_ALL);
-    registers = (volatile uint8_t *)(uint64_t)(pci_read(address, CFG_BAR0) & ~0xfu);
+    registers = registers_find(NET_ID, &address);
     enable_msix(address, vector);
-    negotiate();
+    registers_negotiate(registers, FEATURES | (packed ? VIRTIO_F_RING_PACKED : 0));
     start_queue(RECEIVES, 0);
     start_queue(SENDS, 0xffff); /* VIRTIO_NO_VECTOR */
-    set8(VIRTIO_COMMON_STATUS, STATUS_READY);
-    if (registers[VIRTIO_COMMON_STATUS] != STATUS_READY) {
+    set8(registers, VIRTIO_COMMON_STATUS, REGISTERS_READY);
+    if (registers[VIRTIO_COMMON_STATUS] != REGISTERS_READY) {
         error("the virtio NIC does not become ready");
     }
     for (uint32_t i = 0; i < QUEUE_SIZE; i++) {
-        make_available(&queues[RECEIVES]);
+        make_available(&queues[RECEIVES], BUFFER);
     }
     notify(&queues[RECEIVES], QUEUE_SIZE);
 }

@@ -2,8 +2,8 @@
 /*
  * A driver of a virtio NIC, as small as one can be that has nothing looked after by a clock: it
  * sleeps until the device interrupts, and notifies when the device wants it (VIRTIO 1.2,
- * "Split Virtqueues", EVENT_IDX). An interrupt or a notification that is lost stops it for good,
- * and it looks whether the device uses each chain once, in their order.
+ * "Split Virtqueues" and "Packed Virtqueues", EVENT_IDX). An interrupt or a notification that is
+ * lost stops it for good, and it looks whether the device uses each chain once, in their order.
  */
 #ifndef POSTERN_TESTS_SNAPSHOT_NIC_H
 #define POSTERN_TESTS_SNAPSHOT_NIC_H
@@ -22,8 +22,10 @@ struct nic_faults {
 extern struct nic_faults nic_faults;
 
 /* Takes over the first virtio NIC, with `vector` for what it receives; from now on received() gets
- * each frame, in the interrupt's handler. */
-void nic_start(unsigned vector, void (*received)(const uint8_t *frame, uint32_t length));
+ * each frame, in the interrupt's handler. Also a second time, with interrupts off: what was in its
+ * rings is lost. */
+void nic_start(unsigned vector, bool in_packed_rings,
+               void (*received)(const uint8_t *frame, uint32_t length));
 
 /* Its address: 6 bytes. */
 void nic_address(uint8_t *address);

@@ -5,8 +5,10 @@
  * want no answer. Both check each byte that comes. What comes back must have a number that was
  * sent, higher than the last one: frames may be lost, nothing else.
  *
- * A line typed, "c", has it print what it has counted.
+ * What it takes, a line each: "c" has it print what it has counted; "p" has it take its NIC over
+ * again, with packed rings.
  */
+#include "tests/snapshot/disk.h"
 #include "tests/snapshot/nic.h"
 
 #define UART_DATA        0x3f8u
@@ -137,9 +139,12 @@ static void print_counts(void)
 
 void guest_role(void)
 {
+    if (has_word("disk")) {
+        disk_role();
+    }
     asks = has_word("ask");
     vector_handle(TICK_VECTOR, tick);
-    nic_start(NIC_VECTOR, received);
+    nic_start(NIC_VECTOR, false, received);
     nic_address(own);
     /* The addresses of members 1 and 2 of one network. */
     memcpy(other, own, ADDRESS);
@@ -149,8 +154,16 @@ void guest_role(void)
     print("traffic: begins\n");
     for (;;) {
         __asm__ volatile("sti; hlt");
-        if ((inb(UART_LINE_STATUS) & UART_RECEIVED) != 0 && inb(UART_DATA) == 'c') {
+        if ((inb(UART_LINE_STATUS) & UART_RECEIVED) == 0) {
+            continue;
+        }
+        uint8_t typed = inb(UART_DATA);
+        if (typed == 'c') {
             print_counts();
+        } else if (typed == 'p') {
+            __asm__ volatile("cli");
+            nic_start(NIC_VECTOR, true, received);
+            print("traffic: in packed rings\n");
         }
     }
 }

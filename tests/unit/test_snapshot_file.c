@@ -11,11 +11,14 @@
 
 #include <cmocka.h>
 
+#include "abi/snapshot.h"
 #include "lib/word_runs.h"
 #include "tests/unit/random.h"
 #include "tools/hvctl/snapshot_file.h"
 
 #define MEMORY     0x8000u
+#define DISK       0x2600u /* the second one's size; its last block is a short one */
+#define SECOND     (POSTERN_SNAPSHOT_DISK + 1)
 #define HEADER     16u
 #define CHUNK_HEAD 40u
 
@@ -35,7 +38,7 @@ static void put_ram(struct snapshot_file *out, const uint8_t *ram, size_t offset
     while (size > 0) {
         word_runs_begin(&writer, tokens, sizeof(tokens));
         size_t done = word_runs_put(&writer, ram + offset, size / 8) * 8;
-        snapshot_file_ram(out, offset, done, tokens, writer.used);
+        snapshot_file_piece(out, POSTERN_SNAPSHOT_RAM, offset, done, tokens, writer.used);
         offset += done;
         size -= done;
     }
@@ -45,6 +48,16 @@ static struct snapshot_file_head head_of(uint64_t tracking)
 {
     return (struct snapshot_file_head){
         .memory = MEMORY, .tracking = tracking, .was_running = true, .name = "one"};
+}
+
+static struct snapshot_file_head head_with_disks(void)
+{
+    struct snapshot_file_head head = head_of(7);
+
+    head.disk_count = 2;
+    head.disks[0] = (struct snapshot_file_disk){512, 1};
+    head.disks[1] = (struct snapshot_file_disk){DISK, 0x123456789abcdefull};
+    return head;
 }
 
 static void read_back(struct fixture *f)
@@ -141,9 +154,13 @@ static void no_byte_may_be_another(void **state)
     write_file(f, f->file, f->size);
     expect_bad(f, "no snapshot");
     f->file[0] = 'P';
-    f->file[8] = 2;
+    f->file[8] = 3;
     write_file(f, f->file, f->size);
     expect_bad(f, "another version");
+    /* Of the version with disks, and has none. */
+    f->file[8] = 2;
+    write_file(f, f->file, f->size);
+    expect_bad(f, "does not begin");
     f->file[8] = 1;
     f->file[HEADER + 16] ^= 1;
     write_file(f, f->file, f->size);
@@ -197,12 +214,13 @@ static void a_part_is_gone_on_with(void **state)
 
 /* Whose checksums are right all the same: what a malicious program may write. */
 static void write_raw(const struct fixture *f, const struct snapshot_file_head *head,
-                      uint64_t offset, uint64_t covered, const uint32_t *tokens, size_t size)
+                      uint8_t section, uint64_t offset, uint64_t covered, const uint32_t *tokens,
+                      size_t size)
 {
     struct snapshot_file out;
 
     assert_true(snapshot_file_create(&out, f->path, head));
-    snapshot_file_ram(&out, offset, covered, (const uint8_t *)tokens, size);
+    snapshot_file_piece(&out, section, offset, covered, (const uint8_t *)tokens, size);
     snapshot_file_state(&out, f->state, sizeof(f->state));
     assert_true(snapshot_file_close(&out, true));
 }
@@ -213,32 +231,124 @@ static void files_that_lie_are_refused(void **state)
     const uint32_t zeros[1] = {2u << 30 | 2}, most[1] = {2u << 30 | 0x3fffffff};
     struct snapshot_file_head head = head_of(0);
 
-    write_raw(f, &head, MEMORY - 16, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, MEMORY - 16, 16, zeros, 4);
     struct snapshot_image_in image;
     char error[SNAPSHOT_FILE_ERROR_SIZE];
     assert_true(snapshot_file_load(&image, f->path, error));
     snapshot_file_free(&image);
-    write_raw(f, &head, MEMORY - 8, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, MEMORY - 8, 16, zeros, 4);
     expect_bad(f, "tokens");
-    write_raw(f, &head, 0, 24, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, 0, 24, zeros, 4);
     expect_bad(f, "tokens");
-    write_raw(f, &head, MEMORY + 8, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, MEMORY + 8, 16, zeros, 4);
     expect_bad(f, "outside");
-    write_raw(f, &head, UINT64_MAX - 7, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, UINT64_MAX - 7, 16, zeros, 4);
     expect_bad(f, "outside");
-    write_raw(f, &head, 4, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, 4, 16, zeros, 4);
     expect_bad(f, "outside");
-    write_raw(f, &head, 0, MEMORY, most, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, 0, MEMORY, most, 4);
     expect_bad(f, "tokens");
     head.memory = 0;
-    write_raw(f, &head, 0, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, 0, 16, zeros, 4);
     expect_bad(f, "impossible size");
     head.memory = MEMORY + 1;
-    write_raw(f, &head, 0, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, 0, 16, zeros, 4);
     expect_bad(f, "impossible size");
     head.memory = UINT64_MAX & ~0xfffull;
-    write_raw(f, &head, 0, 16, zeros, 4);
+    write_raw(f, &head, POSTERN_SNAPSHOT_RAM, 0, 16, zeros, 4);
     expect_bad(f, "impossible size");
+}
+
+/* Blocks come in pieces, a skipped one among them; later ones count over earlier ones. */
+static void write_disk(struct snapshot_file *out)
+{
+    const uint32_t sevens[3] = {1u << 30 | 512, 7, 0}, first[2] = {3u << 30 | 512, 2u << 30 | 64};
+    const uint32_t rest[4] = {2u << 30 | 127, 1, 9, 0};
+
+    snapshot_file_piece(out, SECOND, 0, 4096, (const uint8_t *)sevens, 12);
+    snapshot_file_piece(out, SECOND, 0, 4096 + 512, (const uint8_t *)first, 8);
+    snapshot_file_piece(out, SECOND, 4096 + 512, 1024, (const uint8_t *)rest, 16);
+}
+
+static void disks_are_read(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot_file_head head = head_with_disks();
+    char error[SNAPSHOT_FILE_ERROR_SIZE] = "";
+    struct snapshot_image_in image;
+    struct snapshot_file out;
+
+    assert_true(snapshot_file_create(&out, f->path, &head));
+    snapshot_file_round(&out, 0);
+    put_ram(&out, f->ram, 0, MEMORY);
+    write_disk(&out);
+    snapshot_file_state(&out, f->state, sizeof(f->state));
+    assert_true(snapshot_file_close(&out, true));
+    assert_true(snapshot_file_load(&image, f->path, error));
+    assert_memory_equal(image.ram, f->ram, MEMORY);
+    assert_int_equal(image.head.disk_count, 2);
+    assert_memory_equal(image.head.disks, head.disks, sizeof(head.disks));
+    assert_int_equal(image.disks[0].told[0], 0);
+    assert_memory_equal(image.disks[1].told, "\1\1\0", 3);
+    const uint64_t *words = (const uint64_t *)(const void *)image.disks[1].bytes;
+    assert_true(words[0] == 7 && words[511] == 7 && words[512] == 0 && words[512 + 191] == 9);
+    snapshot_file_free(&image);
+    /* Version 1 has none. */
+    read_back(f);
+    assert_int_equal(f->file[8], 2);
+    f->file[8] = 1;
+    write_file(f, f->file, f->size);
+    expect_bad(f, "does not begin");
+}
+
+/* In the middle of a disk, behind RAM and another disk. */
+static void a_part_of_a_disk_is_gone_on_with(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot_file_head head = head_with_disks(), again = {0};
+    struct snapshot_file_place place;
+    struct snapshot_file out;
+
+    assert_true(snapshot_file_create(&out, f->path, &head));
+    snapshot_file_round(&out, 0);
+    put_ram(&out, f->ram, 0, MEMORY);
+    snapshot_file_round(&out, 1);
+    write_disk(&out);
+    assert_true(snapshot_file_close(&out, false));
+    assert_true(snapshot_file_reopen(&out, f->path, &again, &place));
+    assert_memory_equal(&again, &head, sizeof(head));
+    assert_true(place.round == 1 && place.section == SECOND && place.offset == 4096 + 1536);
+    snapshot_file_round(&out, 2);
+    assert_true(snapshot_file_close(&out, false));
+    assert_true(snapshot_file_reopen(&out, f->path, &again, &place));
+    assert_true(place.round == 2 && place.section == POSTERN_SNAPSHOT_RAM && place.offset == 0);
+    assert_true(snapshot_file_close(&out, false));
+}
+
+static void disks_that_lie_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t zeros[1] = {2u << 30 | 2}, skip[1] = {3u << 30 | 0x3fffffff};
+    struct snapshot_file_head head = head_with_disks();
+
+    write_raw(f, &head, SECOND, DISK - 8, 16, zeros, 4);
+    expect_bad(f, "tokens");
+    write_raw(f, &head, SECOND, 0, DISK, skip, 4);
+    expect_bad(f, "tokens");
+    write_raw(f, &head, SECOND, DISK + 8, 16, zeros, 4);
+    expect_bad(f, "outside");
+    write_raw(f, &head, SECOND, 4, 16, zeros, 4);
+    expect_bad(f, "outside");
+    write_raw(f, &head, SECOND + 1, 0, 16, zeros, 4);
+    expect_bad(f, "does not have");
+    write_raw(f, &head, 255, 0, 16, zeros, 4);
+    expect_bad(f, "does not have");
+    for (unsigned i = 0; i < 3; i++) {
+        const uint64_t sizes[3] = {0, DISK + 1, UINT64_MAX & ~511ull};
+        head.disks[1].size = sizes[i];
+        write_raw(f, &head, SECOND, 0, 16, zeros, 4);
+        expect_bad(f, "impossible size");
+    }
 }
 
 int main(void)
@@ -249,6 +359,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_that_break_off_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_part_is_gone_on_with, set_up, tear_down),
         cmocka_unit_test_setup_teardown(files_that_lie_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disks_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_part_of_a_disk_is_gone_on_with, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disks_that_lie_are_refused, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,3 +9,4 @@ UNIT_virtio_console := virtio/console.c $(VIRTIO_SOURCES)
 UNIT_virtio_net := virtio/net.c virtio/net_control.c $(VIRTIO_SOURCES)
 UNIT_virtio_blk := virtio/blk.c virtio/disk.c $(VIRTIO_SOURCES)
 UNIT_virtio_image := virtio/image.c virtio/rng.c virtio/net.c virtio/net_control.c $(VIRTIO_SOURCES)
+UNIT_disk_runs := virtio/disk_runs.c virtio/disk.c lib/word_runs.c

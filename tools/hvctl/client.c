@@ -134,6 +134,8 @@ static enum client_result status_result(uint8_t status)
         return CLIENT_NO_STREAM;
     case MONITOR_NOT_NOW:
         return CLIENT_NOT_NOW;
+    case MONITOR_NO_ROOM:
+        return CLIENT_NO_ROOM;
     default:
         return CLIENT_NONSENSE;
     }
@@ -448,6 +450,8 @@ const char *client_result_text(enum client_result result)
         return "out of memory";
     case CLIENT_NOT_NOW:
         return "the VM is in no state for it";
+    case CLIENT_NO_ROOM:
+        return "the disk's overlay has no room for it";
     }
     return "unknown error";
 }

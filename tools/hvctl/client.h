@@ -33,7 +33,8 @@ enum client_result {
     CLIENT_REFUSED,   /* it does not take the request */
     CLIENT_NONSENSE,  /* its answer does not fit the request */
     CLIENT_NO_MEMORY,
-    CLIENT_NOT_NOW /* of pieces of a VM: it has no such thing now */
+    CLIENT_NOT_NOW, /* of pieces of a VM: it has no such thing now */
+    CLIENT_NO_ROOM  /* of a piece that is stored: its disk's overlay is used up */
 };
 
 struct client {

@@ -6,14 +6,12 @@
 #include <string.h>
 
 #include "abi/snapshot.h"
-#include "lib/word_runs.h"
 #include "tools/hvctl/hvctl.h"
 #include "tools/hvctl/line.h"
+#include "tools/hvctl/target.h"
 #include "tools/hvctl/transfer.h"
 
 #define PATH_SIZE 4096
-/* What comes first: shorter where frames are lost. */
-#define TOKENS_MIN 64u
 
 /* To a file. */
 
@@ -23,9 +21,10 @@ static int file_round(void *context, uint64_t round)
     return EXIT_DONE;
 }
 
-static int file_ram(void *context, const struct client_piece *piece)
+static int file_piece(void *context, const struct client_piece *piece)
 {
-    snapshot_file_ram(context, piece->offset, piece->covered, piece->tokens, piece->used);
+    snapshot_file_piece(context, piece->section, piece->offset, piece->covered, piece->tokens,
+                        piece->used);
     return EXIT_DONE;
 }
 
@@ -41,7 +40,8 @@ static bool can_go_on(const struct snapshot_file_head *head,
                       const struct snapshot_file_place *place, const struct transfer_status *status)
 {
     return status->tracking != 0 && head->tracking == status->tracking &&
-           head->memory == status->memory && place->round == status->harvests;
+           head->memory == status->memory && head->disk_count == status->disks &&
+           place->round == status->harvests;
 }
 
 static int fail_on_file(const char *path)
@@ -62,9 +62,10 @@ static int go_on(struct transfer *transfer, const char *path, struct snapshot_fi
         return EXIT_DONE;
     }
     if (can_go_on(&head, &transfer->place, status)) {
-        fprintf(stderr, "%s: goes on in round %llu at %llu MiB\n", path,
+        fprintf(stderr, "%s: goes on in round %llu at %llu MiB%s\n", path,
                 (unsigned long long)transfer->place.round,
-                (unsigned long long)(transfer->place.offset >> 20));
+                (unsigned long long)(transfer->place.offset >> 20),
+                transfer->place.section != POSTERN_SNAPSHOT_RAM ? " of a disk" : "");
         /* It may have been left paused. */
         transfer->paused = head.was_running && !transfer->was_running;
         *done = true;
@@ -82,7 +83,8 @@ static int go_on(struct transfer *transfer, const char *path, struct snapshot_fi
 
 static int begin_file(struct transfer *transfer, const char *path, struct snapshot_file *file)
 {
-    struct snapshot_file_head head = {.was_running = transfer->was_running};
+    struct snapshot_file_head head = {.was_running = transfer->was_running,
+                                      .disk_count = transfer->disks.count};
     struct transfer_status status;
     int code = transfer_execute(transfer->client, "dirty", transfer->vm, "start", NULL);
 
@@ -94,6 +96,7 @@ static int begin_file(struct transfer *transfer, const char *path, struct snapsh
     }
     head.memory = status.memory;
     head.tracking = status.tracking;
+    memcpy(head.disks, transfer->disks.disks, sizeof(head.disks));
     memcpy(head.name, transfer->vm, strnlen(transfer->vm, sizeof(head.name) - 1));
     return snapshot_file_create(file, path, &head) ? EXIT_DONE : fail_on_file(path);
 }
@@ -123,7 +126,7 @@ static int save(struct transfer *transfer, const char *path, bool stop)
 {
     struct snapshot_file file;
     const struct transfer_sink sink = {
-        .context = &file, .round = file_round, .ram = file_ram, .state = file_state};
+        .context = &file, .round = file_round, .piece = file_piece, .state = file_state};
     char part[PATH_SIZE];
 
     if (snprintf(part, sizeof(part), "%s.part", path) >= (int)sizeof(part)) {
@@ -191,96 +194,17 @@ int run_snapshot(struct client *client, int argc, char **argv)
     return save(&transfer, words.words[1], words.option);
 }
 
-/* Into a hypervisor. */
-
-struct target {
-    struct client *client;
-    const char *vm;
-    unsigned stream;
-    size_t room; /* for tokens in a frame */
-    uint64_t bytes;
-};
-
-/* Stores one piece. Frames that are lost again and again are made shorter by who calls. */
-static int store_piece(struct target *target, const struct client_piece *piece)
-{
-    uint64_t repeated = target->client->repeated;
-    enum client_result result = client_store(target->client, piece);
-
-    if (target->client->repeated > repeated && target->room / 2 >= TOKENS_MIN) {
-        target->room /= 2;
-    }
-    target->bytes += piece->used;
-    return result == CLIENT_OK ? EXIT_DONE : line_trouble(target->client, result);
-}
-
-/* Encodes and stores [bytes, bytes + size). */
-static int store_section(struct target *target, uint8_t section, const uint8_t *bytes,
-                         uint64_t size)
-{
-    struct client_piece piece = {.stream = target->stream, .section = section};
-    struct word_runs_writer writer;
-    int code = EXIT_DONE;
-
-    while (piece.offset < size && code == EXIT_DONE && !stop_requested) {
-        uint64_t left = size - piece.offset;
-        if (left > POSTERN_SNAPSHOT_PIECE_MAX) {
-            left = POSTERN_SNAPSHOT_PIECE_MAX;
-        }
-        word_runs_begin(&writer, piece.tokens, target->room);
-        (void)word_runs_put(&writer, bytes + piece.offset, (size_t)left / WORD_RUNS_WORD);
-        piece.used = writer.used;
-        piece.covered = writer.words * WORD_RUNS_WORD;
-        code = store_piece(target, &piece);
-        piece.offset += piece.covered;
-    }
-    if (code == EXIT_DONE && stop_requested) {
-        fprintf(stderr, "hvctl: interrupted\n");
-        return EXIT_FAILED;
-    }
-    return code;
-}
-
-/* Begins to restore a VM of so much memory. */
-static int begin_restore(struct target *target, uint64_t memory)
-{
-    struct transfer_status status;
-    int code = transfer_execute(target->client, "restore", target->vm, "begin", &status);
-
-    if (code == EXIT_DONE && status.memory != memory) {
-        fprintf(stderr, "hvctl: the snapshot is of a VM with %llu KiB of memory; %s has %llu\n",
-                (unsigned long long)(memory >> 10), target->vm,
-                (unsigned long long)(status.memory >> 10));
-        (void)transfer_execute(target->client, "restore", target->vm, "drop", NULL);
-        return EXIT_FAILED;
-    }
-    return code;
-}
-
-/* Ends it: the VM is paused, as it was, or off. */
-static int finish_restore(struct target *target, int code)
-{
-    if (code == EXIT_DONE) {
-        return transfer_execute(target->client, "restore", target->vm, "finish", NULL);
-    }
-    if (code != EXIT_LINE) {
-        (void)transfer_execute(target->client, "restore", target->vm, "drop", NULL);
-    }
-    return code;
-}
+/* From a file into a hypervisor. */
 
 static int restore(struct target *target, const struct snapshot_image_in *image, bool paused)
 {
-    int code = begin_restore(target, image->head.memory);
+    int code = target_begin(target, &image->head);
 
     if (code != EXIT_DONE) {
         return code;
     }
-    code = store_section(target, POSTERN_SNAPSHOT_RAM, image->ram, image->head.memory);
-    if (code == EXIT_DONE) {
-        code = store_section(target, POSTERN_SNAPSHOT_STATE, image->state, image->state_size);
-    }
-    code = finish_restore(target, code);
+    code = target_store_image(target, image);
+    code = target_finish(target, code);
     if (code == EXIT_DONE && !paused) {
         code = transfer_execute(target->client, "resume", target->vm, "", NULL);
     }
@@ -327,19 +251,19 @@ static int target_round(void *context, uint64_t round)
     return EXIT_DONE;
 }
 
-static int target_ram(void *context, const struct client_piece *piece)
+static int target_piece(void *context, const struct client_piece *piece)
 {
     struct target *target = context;
     struct client_piece copy = *piece;
 
     copy.stream = target->stream;
     copy.flags = 0;
-    return store_piece(target, &copy);
+    return target_store(target, &copy);
 }
 
 static int target_state(void *context, const uint8_t *state, size_t size)
 {
-    return store_section(context, POSTERN_SNAPSHOT_STATE, state, size);
+    return target_store_state(context, state, size);
 }
 
 /* The VM is there: here it is not needed any more. */
@@ -359,13 +283,16 @@ static int hand_over(struct transfer *transfer, struct target *target)
 static int migrate(struct transfer *transfer, struct target *target)
 {
     const struct transfer_sink sink = {
-        .context = target, .round = target_round, .ram = target_ram, .state = target_state};
+        .context = target, .round = target_round, .piece = target_piece, .state = target_state};
     struct transfer_status status;
     int code = transfer_begin(transfer, &status);
 
     transfer->sink = &sink;
     if (code == EXIT_DONE) {
-        code = begin_restore(target, status.memory);
+        struct snapshot_file_head head = {.memory = status.memory,
+                                          .disk_count = transfer->disks.count};
+        memcpy(head.disks, transfer->disks.disks, sizeof(head.disks));
+        code = target_begin(target, &head);
     }
     if (code != EXIT_DONE) {
         return code;
@@ -375,7 +302,7 @@ static int migrate(struct transfer *transfer, struct target *target)
     if (tracked) {
         code = transfer_run(transfer, true);
     }
-    code = finish_restore(target, code);
+    code = target_finish(target, code);
     if (code == EXIT_DONE) {
         code = hand_over(transfer, target);
     }

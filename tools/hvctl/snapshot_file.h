@@ -13,9 +13,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SNAPSHOT_FILE_VERSION    1u
+#define SNAPSHOT_FILE_VERSION    2u /* that of a VM without disks has 1 */
 #define SNAPSHOT_FILE_ERROR_SIZE 160u
 #define SNAPSHOT_FILE_NAME_SIZE  32u
+#define SNAPSHOT_FILE_DISKS_MAX  32u
+
+struct snapshot_file_disk {
+    uint64_t size; /* bytes */
+    uint64_t sum;  /* of its image */
+};
 
 /* What the file begins with. */
 struct snapshot_file_head {
@@ -23,19 +29,23 @@ struct snapshot_file_head {
     uint64_t tracking; /* in which it was made: a file of the same one can be gone on with */
     bool was_running;  /* before */
     char name[SNAPSHOT_FILE_NAME_SIZE];
+    unsigned disk_count;
+    struct snapshot_file_disk disks[SNAPSHOT_FILE_DISKS_MAX];
 };
 
 /* How far a file has come. */
 struct snapshot_file_place {
     uint64_t round;  /* the last one that was begun */
-    uint64_t offset; /* up to where RAM is there in it */
+    uint8_t section; /* POSTERN_SNAPSHOT_: RAM, or the disk that is there in part */
+    uint64_t offset; /* up to where it is there */
 };
 
 /* Writing. A failure is told at the end, by snapshot_file_close(). */
 struct snapshot_file {
     FILE *file;
     uint64_t written; /* bytes */
-    uint64_t offset;  /* RAM: where what is gathered begins, ... */
+    uint8_t section;  /* RAM or a disk: which one is gathered, ... */
+    uint64_t offset;  /* ... where that begins, ... */
     uint64_t covered; /* ... the bytes that it tells, ... */
     size_t used;      /* ... and its tokens' */
     uint8_t *tokens;
@@ -52,9 +62,9 @@ bool snapshot_file_reopen(struct snapshot_file *out, const char *path,
 
 void snapshot_file_round(struct snapshot_file *out, uint64_t round);
 
-/* Tokens of RAM from `offset` on; they go to the file when there are enough. */
-void snapshot_file_ram(struct snapshot_file *out, uint64_t offset, uint64_t covered,
-                       const uint8_t *tokens, size_t size);
+/* Tokens of RAM or a disk from `offset` on; they go to the file when there are enough. */
+void snapshot_file_piece(struct snapshot_file *out, uint8_t section, uint64_t offset,
+                         uint64_t covered, const uint8_t *tokens, size_t size);
 
 /* The records of its state; the last thing. */
 void snapshot_file_state(struct snapshot_file *out, const uint8_t *state, size_t size);
@@ -62,10 +72,20 @@ void snapshot_file_state(struct snapshot_file *out, const uint8_t *state, size_t
 /* Ends it, with the digest if it is complete. False, and errno: some of it was not written. */
 bool snapshot_file_close(struct snapshot_file *out, bool complete);
 
+/* What was told of a disk: its bytes, and which of its blocks they are. The others were not the
+ * VM's. */
+#define SNAPSHOT_FILE_BLOCK 4096u
+
+struct snapshot_disk_in {
+    uint8_t *bytes;
+    uint8_t *told; /* 0 or 1, of each block */
+};
+
 /* A file that was read whole. */
 struct snapshot_image_in {
     struct snapshot_file_head head;
     uint8_t *ram;
+    struct snapshot_disk_in disks[SNAPSHOT_FILE_DISKS_MAX]; /* head.disk_count of them */
     uint8_t *state;
     size_t state_size;
 };

@@ -44,11 +44,11 @@ static void read_status(const struct client_output *output, struct transfer_stat
     status->harvests = cells_number(&cells, "harvests");
     status->paused = cells_number(&cells, "paused");
     status->hz = cells_number(&cells, "hz");
+    status->disks = cells_number(&cells, "disks");
 }
 
-/* Runs a command; its output is to be freed after EXIT_DONE. Complains. */
-static int execute(struct client *client, const char *verb, const char *vm, const char *rest,
-                   struct client_output *output)
+int transfer_output(struct client *client, const char *verb, const char *vm, const char *rest,
+                    struct client_output *output)
 {
     char command[COMMAND_SIZE];
 
@@ -72,7 +72,7 @@ int transfer_execute(struct client *client, const char *verb, const char *vm, co
                      struct transfer_status *status)
 {
     struct client_output output;
-    int code = execute(client, verb, vm, rest, &output);
+    int code = transfer_output(client, verb, vm, rest, &output);
 
     if (code != EXIT_DONE) {
         return code;
@@ -102,16 +102,14 @@ int transfer_begin(struct transfer *transfer, struct transfer_status *status)
                 transfer->vm, status->state);
         return EXIT_FAILED;
     }
-    return EXIT_DONE;
+    return transfer_find_disks(transfer->client, transfer->vm, status->disks, &transfer->disks);
 }
 
-/* Carries the rest of a round over, from `offset` on. */
-static int send_ram(struct transfer *transfer, uint64_t offset, uint8_t flags)
+/* Carries the rest of RAM or a disk over, from `offset` on. */
+static int send_section(struct transfer *transfer, uint8_t section, uint64_t offset, uint8_t flags)
 {
-    struct client_piece piece = {.stream = transfer->stream,
-                                 .section = POSTERN_SNAPSHOT_RAM,
-                                 .flags = flags,
-                                 .offset = offset};
+    struct client_piece piece = {
+        .stream = transfer->stream, .section = section, .flags = flags, .offset = offset};
 
     for (;;) {
         enum client_result result = client_fetch(transfer->client, &piece);
@@ -121,7 +119,7 @@ static int send_ram(struct transfer *transfer, uint64_t offset, uint8_t flags)
         if (piece.covered == 0) {
             return EXIT_DONE;
         }
-        int code = transfer->sink->ram(transfer->sink->context, &piece);
+        int code = transfer->sink->piece(transfer->sink->context, &piece);
         if (code != EXIT_DONE) {
             return code;
         }
@@ -134,18 +132,30 @@ static int send_ram(struct transfer *transfer, uint64_t offset, uint8_t flags)
     }
 }
 
-/* Takes a harvest and begins a round for it; how many pages there are in it. */
+/* Carries the rest of a round over: what is left of the section there, and those behind it. */
+static int send_round(struct transfer *transfer, uint8_t section, uint64_t offset, uint8_t flags)
+{
+    unsigned next = section == POSTERN_SNAPSHOT_RAM ? 0 : section - POSTERN_SNAPSHOT_DISK + 1u;
+    int code = send_section(transfer, section, offset, flags);
+
+    for (; code == EXIT_DONE && next < transfer->disks.count; next++) {
+        code = send_section(transfer, (uint8_t)(POSTERN_SNAPSHOT_DISK + next), 0, flags);
+    }
+    return code;
+}
+
+/* Takes a harvest and begins a round for it; how many pages and blocks there are in it. */
 static int begin_round(struct transfer *transfer, uint64_t *pages)
 {
     struct client_output output;
-    int code = execute(transfer->client, "dirty", transfer->vm, "", &output);
+    int code = transfer_output(transfer->client, "dirty", transfer->vm, "", &output);
 
     if (code != EXIT_DONE) {
         return code;
     }
     struct cells cells = cells_find(span_of(output.text, output.size), "vm");
     if (cells_next(&cells)) {
-        *pages = cells_number(&cells, "pages");
+        *pages = cells_number(&cells, "pages") + cells_number(&cells, "blocks");
         transfer->place.round = cells_number(&cells, "harvest");
     }
     free(output.text);
@@ -157,13 +167,15 @@ static int dirty_round(struct transfer *transfer, uint64_t *pages)
 {
     int code = begin_round(transfer, pages);
 
-    return code == EXIT_DONE ? send_ram(transfer, 0, POSTERN_SNAPSHOT_DIRTY) : code;
+    return code == EXIT_DONE ? send_round(transfer, POSTERN_SNAPSHOT_RAM, 0, POSTERN_SNAPSHOT_DIRTY)
+                             : code;
 }
 
-/* The first round is all of its memory; one that broke off goes on where it did. */
+/* The first round is all of its memory and disks; one that broke off goes on where it did. */
 static int first_round(struct transfer *transfer)
 {
-    bool goes_on = transfer->place.round != 0 || transfer->place.offset != 0;
+    const struct snapshot_file_place *place = &transfer->place;
+    bool goes_on = place->round != 0 || place->offset != 0;
 
     if (!goes_on) {
         int code = transfer->sink->round(transfer->sink->context, 0);
@@ -172,8 +184,8 @@ static int first_round(struct transfer *transfer)
         }
     }
     transfer->rounds = 1;
-    return send_ram(transfer, transfer->place.offset,
-                    transfer->place.round != 0 ? POSTERN_SNAPSHOT_DIRTY : 0);
+    return send_round(transfer, place->section, place->offset,
+                      place->round != 0 ? POSTERN_SNAPSHOT_DIRTY : 0);
 }
 
 /* While it runs: until few pages are left, or they do not become fewer. */
@@ -257,7 +269,8 @@ static int send_state(struct transfer *transfer)
 static int send_rest(struct transfer *transfer)
 {
     uint64_t pages;
-    int code = transfer_execute(transfer->client, "snapshot", transfer->vm, "save", NULL);
+    int code = transfer_execute(transfer->client, "snapshot", transfer->vm,
+                                transfer->disks.count != 0 ? "save disks" : "save", NULL);
 
     if (code == EXIT_DONE) {
         code = dirty_round(transfer, &pages);

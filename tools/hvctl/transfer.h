@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VM's way out of a hypervisor: its memory in rounds while it runs, then a pause, what it has
- * written to meanwhile, and its state. Where it goes to is a few functions: a file, or another
- * hypervisor.
+ * A VM's way out of a hypervisor: its memory, and what its disks hold, in rounds while it runs;
+ * then a pause, what it has written to meanwhile, and its state. Where it goes to is a few
+ * functions: a file, or another hypervisor.
  */
 #ifndef POSTERN_TOOLS_HVCTL_TRANSFER_H
 #define POSTERN_TOOLS_HVCTL_TRANSFER_H
@@ -13,14 +13,23 @@
 /* The hypervisor's word on a VM. */
 struct transfer_status {
     char state[16];
-    uint64_t memory, state_size, tracking, harvests, paused, hz;
+    uint64_t memory, state_size, tracking, harvests, paused, hz, disks;
+};
+
+#define TRANSFER_IMAGE_SIZE 64u
+
+/* A VM's virtio disks; none, of a hypervisor that does not carry what they hold. */
+struct transfer_disks {
+    unsigned count;
+    struct snapshot_file_disk disks[SNAPSHOT_FILE_DISKS_MAX];
+    char images[SNAPSHOT_FILE_DISKS_MAX][TRANSFER_IMAGE_SIZE]; /* names, for people */
 };
 
 struct transfer_sink {
     void *context;
     /* Each returns an exit code and has complained if it is not EXIT_DONE. */
     int (*round)(void *context, uint64_t round);
-    int (*ram)(void *context, const struct client_piece *piece);
+    int (*piece)(void *context, const struct client_piece *piece); /* of RAM or a disk */
     int (*state)(void *context, const uint8_t *state, size_t size);
 };
 
@@ -29,7 +38,8 @@ struct transfer {
     const char *vm;
     unsigned stream;
     const struct transfer_sink *sink;
-    bool was_running;                 /* when it all began */
+    bool was_running; /* when it all began */
+    struct transfer_disks disks;
     struct snapshot_file_place place; /* where to go on; all 0: from the beginning */
 
     /* Results. */
@@ -38,11 +48,25 @@ struct transfer {
     bool paused;            /* by this transfer, and it still is */
 };
 
-/* Runs a command on a VM; its row of the table of states if `status` is not NULL. Complains. */
+/* Runs a command on a VM; its output is to be freed after EXIT_DONE. Complains. */
+int transfer_output(struct client *client, const char *verb, const char *vm, const char *rest,
+                    struct client_output *output);
+
+/* The same for its row of the table of states, if `status` is not NULL. */
 int transfer_execute(struct client *client, const char *verb, const char *vm, const char *rest,
                      struct transfer_status *status);
 
-/* Begins to track, or finds the tracking that is on and may be gone on with: `tracking`. */
+/* Finds the disks of a VM that has `count` of them, and has their images summed up, which takes as
+ * many commands as it needs. Complains; also of one that writes to its image. */
+int transfer_find_disks(struct client *client, const char *vm, uint64_t count,
+                        struct transfer_disks *disks);
+
+/* Whether those are of the same sizes and over the same images as a snapshot's. Complains. */
+int transfer_compare_disks(const struct transfer_disks *ours, const char *vm,
+                           const struct snapshot_file_disk *theirs, unsigned count);
+
+/* Looks at the VM and its disks, and for a tracking that is on and may be gone on with:
+ * `tracking`. */
 int transfer_begin(struct transfer *transfer, struct transfer_status *status);
 
 /* All of the way. With `stop` the VM stays paused. */

@@ -459,16 +459,20 @@ const struct verb verbs[] = {
      "  --map  with a coarse picture of where they are\n",
      run_dirty, VERB_TABLES, dirty_words},
     {"snapshot", "[--stop] VM FILE", "save a VM to a file",
-     "Its memory while it runs, in rounds, then what is left and its state in a pause; then it "
-     "goes\n"
-     "on. If it is interrupted the same command goes on where it was; what came is in FILE.part.\n"
-     "What no snapshot carries is named: a NIC of Postern's in use, a disk that was written to.\n"
+     "Its memory and what its disks' overlays hold while it runs, in rounds, then what is left "
+     "and\n"
+     "its state in a pause; then it goes on. If it is interrupted the same command goes on where "
+     "it\n"
+     "was; what came is in FILE.part. What no snapshot carries is named: a NIC of Postern's in "
+     "use,\n"
+     "a disk that is 'rw'.\n"
      "  --stop  leave it paused\n",
      run_snapshot, VERB_TALKS, snapshot_words},
     {"restore", "[--paused] FILE [VM]", "bring a VM back from a file",
      "Into the VM of the same name, or another of the same shape, which is off, crashed or "
      "absent.\n"
-     "Its clock goes on where it was; it cannot tell that it was away but by the RTC.\n"
+     "Its disks must be over the same images; what their overlays held is lost. Its clock goes on\n"
+     "where it was; it cannot tell that it was away but by the RTC.\n"
      "  --paused  leave it paused\n",
      run_restore, VERB_TALKS, restore_words},
     {"migrate", "VM LINE [VM]", "move a VM to another hypervisor",

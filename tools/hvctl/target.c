@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tools/hvctl/target.h"
+
+#include <stdio.h>
+
+#include "abi/snapshot.h"
+#include "lib/word_runs.h"
+#include "tools/hvctl/hvctl.h"
+
+/* Frames that are lost again and again are made shorter, down to this. */
+#define TOKENS_MIN 64u
+
+int target_store(struct target *target, const struct client_piece *piece)
+{
+    uint64_t repeated = target->client->repeated;
+    enum client_result result = client_store(target->client, piece);
+
+    if (target->client->repeated > repeated && target->room / 2 >= TOKENS_MIN) {
+        target->room /= 2;
+    }
+    target->bytes += piece->used;
+    if (result == CLIENT_NO_ROOM) {
+        fprintf(stderr, "hvctl: %s: its disk %u has less room in its overlay than is held\n",
+                target->vm, piece->section - POSTERN_SNAPSHOT_DISK);
+        return EXIT_FAILED;
+    }
+    return result == CLIENT_OK ? EXIT_DONE : line_trouble(target->client, result);
+}
+
+/* What is to be stored: bytes of a section, of a disk only those of blocks that were told. */
+struct content {
+    uint8_t section;
+    const uint8_t *bytes;
+    uint64_t size;
+    const uint8_t *told; /* NULL: all */
+};
+
+/* Of a disk block by block: one of zeros is told whole, for which its overlay has to take none. */
+static void encode_blocks(struct word_runs_writer *writer, const struct content *content,
+                          uint64_t at)
+{
+    uint64_t first = at, looked = 0;
+
+    while (at < content->size && looked < POSTERN_SNAPSHOT_PIECE_MAX) {
+        uint64_t block = at / SNAPSHOT_FILE_BLOCK, left = content->size - at;
+        uint64_t part = (block + 1) * SNAPSHOT_FILE_BLOCK - at;
+        size_t wanted = (size_t)(left < part ? left : part) / WORD_RUNS_WORD, put;
+        if (at - first + wanted * WORD_RUNS_WORD > POSTERN_SNAPSHOT_SKIP_MAX) {
+            break;
+        }
+        if (content->told[block] != 0) {
+            put = word_runs_put(writer, content->bytes + at, wanted);
+            looked += SNAPSHOT_FILE_BLOCK;
+        } else {
+            put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
+        }
+        if (put < wanted) {
+            break;
+        }
+        at += wanted * WORD_RUNS_WORD;
+    }
+}
+
+static void encode(struct word_runs_writer *writer, const struct content *content, uint64_t at)
+{
+    uint64_t left = content->size - at;
+
+    if (content->told != NULL) {
+        encode_blocks(writer, content, at);
+        return;
+    }
+    if (left > POSTERN_SNAPSHOT_PIECE_MAX) {
+        left = POSTERN_SNAPSHOT_PIECE_MAX;
+    }
+    (void)word_runs_put(writer, content->bytes + at, (size_t)left / WORD_RUNS_WORD);
+}
+
+static int store_section(struct target *target, const struct content *content)
+{
+    struct client_piece piece = {.stream = target->stream, .section = content->section};
+    struct word_runs_writer writer;
+    int code = EXIT_DONE;
+
+    while (piece.offset < content->size && code == EXIT_DONE && !stop_requested) {
+        word_runs_begin(&writer, piece.tokens, target->room);
+        encode(&writer, content, piece.offset);
+        piece.used = writer.used;
+        piece.covered = writer.words * WORD_RUNS_WORD;
+        code = target_store(target, &piece);
+        piece.offset += piece.covered;
+    }
+    if (code == EXIT_DONE && stop_requested) {
+        fprintf(stderr, "hvctl: interrupted\n");
+        return EXIT_FAILED;
+    }
+    return code;
+}
+
+int target_store_state(struct target *target, const uint8_t *state, size_t size)
+{
+    const struct content content = {
+        .section = POSTERN_SNAPSHOT_STATE, .bytes = state, .size = size};
+
+    return store_section(target, &content);
+}
+
+/* Whether the VM has the disks of what is to come. That is known before any of it is lost. */
+static int check_disks(const struct target *target, const struct snapshot_file_head *head)
+{
+    struct transfer_status status;
+    struct transfer_disks disks;
+    int code = transfer_execute(target->client, "snapshot", target->vm, "", &status);
+
+    if (code == EXIT_DONE) {
+        code = transfer_find_disks(target->client, target->vm, status.disks, &disks);
+    }
+    return code == EXIT_DONE
+               ? transfer_compare_disks(&disks, target->vm, head->disks, head->disk_count)
+               : code;
+}
+
+int target_begin(struct target *target, const struct snapshot_file_head *head)
+{
+    struct transfer_status status;
+    int code = head->disk_count != 0 ? check_disks(target, head) : EXIT_DONE;
+
+    if (code == EXIT_DONE) {
+        code = transfer_execute(target->client, "restore", target->vm, "begin", &status);
+    }
+    if (code == EXIT_DONE && status.memory != head->memory) {
+        fprintf(stderr, "hvctl: the snapshot is of a VM with %llu KiB of memory; %s has %llu\n",
+                (unsigned long long)(head->memory >> 10), target->vm,
+                (unsigned long long)(status.memory >> 10));
+        (void)transfer_execute(target->client, "restore", target->vm, "drop", NULL);
+        return EXIT_FAILED;
+    }
+    return code;
+}
+
+int target_finish(struct target *target, int code)
+{
+    if (code == EXIT_DONE) {
+        return transfer_execute(target->client, "restore", target->vm, "finish", NULL);
+    }
+    if (code != EXIT_LINE) {
+        (void)transfer_execute(target->client, "restore", target->vm, "drop", NULL);
+    }
+    return code;
+}
+
+int target_store_image(struct target *target, const struct snapshot_image_in *image)
+{
+    const struct content ram = {
+        .section = POSTERN_SNAPSHOT_RAM, .bytes = image->ram, .size = image->head.memory};
+    int code = store_section(target, &ram);
+
+    for (unsigned i = 0; i < image->head.disk_count && code == EXIT_DONE; i++) {
+        const struct content disk = {.section = (uint8_t)(POSTERN_SNAPSHOT_DISK + i),
+                                     .bytes = image->disks[i].bytes,
+                                     .size = image->head.disks[i].size,
+                                     .told = image->disks[i].told};
+        code = store_section(target, &disk);
+    }
+    return code == EXIT_DONE ? target_store_state(target, image->state, image->state_size) : code;
+}

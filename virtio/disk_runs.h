@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a disk's overlay holds, on its way as a row of tokens (lib/word_runs.h): words of the disk
+ * in their order, those of blocks that are the image's skipped. */
+#ifndef POSTERN_VIRTIO_DISK_RUNS_H
+#define POSTERN_VIRTIO_DISK_RUNS_H
+
+#include "lib/word_runs.h"
+#include "virtio/disk.h"
+
+/* What one call looks at and tells at most, bytes. */
+struct disk_runs_limits {
+    uint64_t looked; /* held by the overlay */
+    uint64_t told;   /* those that are skipped, too */
+};
+
+/* Tells what is from byte `at` of the disk on, as far as there is room; `harvested`: only blocks of
+ * the last harvest. `at` is a multiple of 8, and not behind the disk. */
+void disk_runs_tell(const struct disk *disk, uint64_t at, bool harvested,
+                    const struct disk_runs_limits *limits, struct word_runs_writer *writer);
+
+/* Writes what tokens from anybody tell from byte `at` on, `room` bytes at most, to the overlay;
+ * `*covered`: bytes, skipped ones too. STATUS_INVALID: they are malformed, or tell more;
+ * STATUS_DENIED: the disk has no overlay, and they tell something; STATUS_NO_MEMORY: its pool is
+ * used up. What came before is written then. */
+status_t disk_runs_take(struct disk *disk, uint64_t at, uint64_t room, const uint8_t *tokens,
+                        size_t size, uint64_t *covered) MUST_CHECK;
+
+#endif
