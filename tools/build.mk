@@ -9,7 +9,7 @@ HVCTL_OBJECTS := $(HVCTL_SOURCES:%.c=$(BUILD)/host/%.o)
 
 $(BUILD)/hvctl: $(HVCTL_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HOST_CFLAGS) -o $@ $^ -lncursesw -lz -lnettle
+	$(Q)$(CC) $(HOST_CFLAGS) -o $@ $^ -lncursesw -lz -lnettle -ledit
 
 $(BUILD)/host/%.o: %.c
 	$(call say,CC,$<)

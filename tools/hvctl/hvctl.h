@@ -16,7 +16,7 @@ enum exit_code {
     EXIT_LINE /* no answer, or trouble with the line */
 };
 
-/* Set by SIGINT, SIGTERM and SIGHUP: leave what goes on. */
+/* The signal, of SIGINT, SIGTERM and SIGHUP, that came; else 0: leave what goes on. */
 extern volatile sig_atomic_t stop_requested;
 
 /* Tables are to be printed as JSON. */
@@ -45,6 +45,10 @@ extern const unsigned verb_count;
 
 /* NULL if there is none of that name. */
 const struct verb *find_verb(const char *name);
+
+/* The next option in a verb's usage text from `at` on, such as "--yes", and its length; NULL: there
+ * is none. */
+const char *next_option(const char *at, size_t *length);
 
 /* Parts of `hvctl --help`: the options, and the exit codes. */
 extern const char option_help[], exit_help[];

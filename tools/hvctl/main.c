@@ -3,6 +3,7 @@
 #define _DEFAULT_SOURCE
 #include "tools/hvctl/hvctl.h"
 #include "tools/hvctl/line.h"
+#include "tools/hvctl/prompt.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -25,8 +26,7 @@ struct options {
 
 static void request_stop(int number)
 {
-    (void)number;
-    stop_requested = 1;
+    stop_requested = number;
 }
 
 static void catch_signals(void)
@@ -176,30 +176,18 @@ static int split_words(char *line, char **words)
 }
 
 /* Takes verbs from standard input until its end, `quit`, or the line is gone. */
-static int prompt(struct client *client)
+static int run_lines(struct client *client, struct prompt *prompt)
 {
-    bool terminal = isatty(STDIN_FILENO);
-    char line[1024], *words[MAX_WORDS];
+    char *line, *words[MAX_WORDS];
     int result = EXIT_DONE;
 
-    for (;;) {
-        stop_requested = 0;
-        if (terminal) {
-            printf("hvctl> ");
-            fflush(stdout);
-        }
-        if (fgets(line, sizeof(line), stdin) == NULL) {
-            if (terminal) {
-                putchar('\n');
-            }
-            return result;
-        }
+    while ((line = prompt_read(prompt)) != NULL) {
         int code = EXIT_DONE, count = split_words(line, words);
         if (count < 0) {
             code = complain("more than %s words", "32");
         } else if (count > 0) {
             if (strcmp(words[0], "quit") == 0 || strcmp(words[0], "exit") == 0) {
-                return result;
+                break;
             }
             const struct verb *verb = choose_verb(count, words, &code);
             if (verb != NULL) {
@@ -208,8 +196,22 @@ static int prompt(struct client *client)
         }
         fflush(stdout);
         /* A person saw what failed; a script is told at its end. */
-        result = code != EXIT_DONE && !terminal ? code : result;
+        result = code != EXIT_DONE && !prompt_is_terminal(prompt) ? code : result;
     }
+    return result;
+}
+
+static int run_prompt(struct client *client)
+{
+    struct prompt *prompt = prompt_open(client);
+
+    if (prompt == NULL) {
+        fprintf(stderr, "hvctl: no memory for a prompt\n");
+        return EXIT_FAILED;
+    }
+    int code = run_lines(client, prompt);
+    prompt_close(prompt);
+    return code;
 }
 
 static void report_line(const struct client *client, bool whole)
@@ -250,7 +252,7 @@ static int run_on_line(const struct options *options, const struct verb *verb, i
     client_init(&client, &line.functions, line_new_session(), options->timeout_ms);
     enum client_result result = client_connect(&client);
     if (result == CLIENT_OK) {
-        code = verb != NULL ? verb->run(&client, argc, argv) : prompt(&client);
+        code = verb != NULL ? verb->run(&client, argc, argv) : run_prompt(&client);
     } else {
         code = line_trouble(&client, result);
     }

@@ -43,7 +43,10 @@ int run_manual(struct client *client, int argc, char **argv)
     printf(".TH HVCTL 1 \"\" \"Postern\" \"User Commands\"\n"
            ".SH NAME\nhvctl \\- drives the Postern hypervisor over its serial line\n"
            ".SH SYNOPSIS\n.B hvctl\n[\\fIOPTION\\fR...] [\\fIVERB\\fR [\\fIARGUMENT\\fR...]]\n"
-           ".SH DESCRIPTION\nWithout a verb it prompts for them.\n.SH OPTIONS\n");
+           ".SH DESCRIPTION\nWithout a verb it prompts for them. On a terminal TAB completes, the "
+           "arrow\n"
+           "keys bring back lines of this session, and Ctrl-D leaves; see editrc(5).\n"
+           ".SH OPTIONS\n");
     print_block(option_help);
     printf(".SH VERBS\n");
     for (unsigned i = 0; i < verb_count; i++) {
@@ -64,11 +67,11 @@ int run_manual(struct client *client, int argc, char **argv)
 /* The words that may follow a verb, and where names come from, as its usage tells. */
 static void print_case(const struct verb *verb)
 {
+    size_t length = 0;
+
     printf("    %s)\n        words='--help", verb->name);
-    for (const char *at = verb->arguments; *at != '\0'; at++) {
-        if (*at == '-' && (at == verb->arguments || at[-1] != '-') && at[1] == '-') {
-            printf(" %.*s", (int)strcspn(at, " ]|"), at);
-        }
+    for (const char *at = verb->arguments; (at = next_option(at, &length)) != NULL; at += length) {
+        printf(" %.*s", (int)length, at);
     }
     printf("'\n");
     if (strstr(verb->arguments, "VM") != NULL) {

@@ -562,6 +562,13 @@ const struct verb *find_verb(const char *name)
     return NULL;
 }
 
+const char *next_option(const char *at, size_t *length)
+{
+    at = strstr(at, "--");
+    *length = at != NULL ? strcspn(at, " ]|") : 0;
+    return at;
+}
+
 void print_verb_help(const struct verb *verb)
 {
     printf("usage: hvctl [-l LINE] %s%s%s\n%s.\n\n%s", verb->name,
