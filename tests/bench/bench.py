@@ -411,7 +411,8 @@ def measure_saving(machine, results, vm, row):
 
 
 def measure_snapshot(results):
-    """Of guests of 16 MiB: one that only ticks, the same while it writes to pages, and one with traffic."""
+    """Of guests of 16 MiB: one that only ticks, the same while it writes to pages, one with traffic, and one that writes
+    to its disk."""
     with tempfile.TemporaryDirectory() as directory, \
             kit_running(KitMachine("snapshot", directory, guests=("life",), more=other_disk(directory))) as machine:
         machine.wait_until("talker is ready", lambda: "talker: ready" in machine.console("talker"))
@@ -423,6 +424,9 @@ def measure_snapshot(results):
             machine.hvctl("start", vm)
         machine.wait_until("traffic begins", lambda: "traffic: begins" in machine.console("asker"))
         measure_saving(machine, results, "asker", "traffic")
+        machine.hvctl("start", "keeper")
+        machine.wait_until("it writes to its disk", lambda: "disk: ready" in machine.console("keeper"))
+        measure_saving(machine, results, "keeper", "disk")
 
 
 def measure_boot(results):
