@@ -199,7 +199,7 @@ def test_dumb_terminal(mixed):
         line.settimeout(1)
         text = read_until(line, b"", b"postern>", b"\r")
         assert b"postern>" in text, text
-        text = read_until(line, b"", b"beta", b"list\r")
+        text = read_until(line, b"", b"running", b"list\r")
         assert b"list" in text and b"running" in text, text
         # Its console, too, whose output nobody asks for but the person who watches.
         text = read_until(line, b"", b"leaves it", b"console beta\r")

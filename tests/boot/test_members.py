@@ -76,7 +76,8 @@ def test_broadcasts_go_by_the_switch(members):
     sent, received = alpha(), beta()
     assert sent["switch_tx_packets"] >= 3 and received["switch_rx_packets"] >= 3
     assert sent.get("direct2_rx_packets", 0) >= 3  # the answers, which have one receiver
-    assert sent.get("direct1_tx_packets", 0) == 0
+    # None of the three; a kernel may look for a neighbour that it knows by a frame to it alone.
+    assert sent.get("direct1_tx_packets", 0) < 3
 
 
 def test_the_rest_goes_directly(members):
