@@ -2,56 +2,11 @@
 #include "machine/lapic.h"
 
 #include "arch/x86/defs/msr.h"
-#include "lib/bits.h"
 #include "lib/string.h"
+#include "machine/lapic_parts.h"
 
-/* Register offsets in the page: the xAPIC's. */
-#define REG_ID             0x020u
-#define REG_VERSION        0x030u
-#define REG_TPR            0x080u
-#define REG_PPR            0x0a0u
-#define REG_EOI            0x0b0u
-#define REG_LDR            0x0d0u
-#define REG_SVR            0x0f0u
-#define REG_ISR            0x100u
-#define REG_TMR            0x180u
-#define REG_IRR            0x200u
-#define REG_ESR            0x280u
-#define REG_ICR            0x300u
-#define REG_ICR_HIGH       0x310u
-#define REG_LVT_CMCI       0x2f0u
-#define REG_LVT_TIMER      0x320u
-#define REG_LVT_THERMAL    0x330u
-#define REG_LVT_PERF       0x340u
-#define REG_LVT_LINT0      0x350u
-#define REG_LVT_LINT1      0x360u
-#define REG_LVT_ERROR      0x370u
-#define REG_INITIAL        0x380u
-#define REG_CURRENT        0x390u
-#define REG_DIVIDE         0x3e0u
-#define REG_SELF_IPI       0x3f0u
-
-#define VERSION            0x00050014u /* six LVT entries */
-#define LVT_MASKED         BIT32(16)
-#define LVT_VECTOR         0xffu
-#define TIMER_MODE         (3u << 17)
-#define TIMER_PERIODIC     (1u << 17)
-#define TIMER_TSC_DEADLINE (2u << 17)
-#define SVR_ENABLED        BIT32(8)
-#define FIRST_VALID_VECTOR 16u
-#define ESR_SEND_ILLEGAL   BIT32(5)
-#define ICR_RESERVED       0xfff32000ull /* of the low half: 13, 16, 17, 20 to 31 */
-#define NEVER              UINT64_MAX
-#define BROADCAST          0xffffffffu
-#define DFR_FLAT           0xffffffffu
-
-static const uint16_t lvt_registers[LAPIC_LVTS] = {REG_LVT_TIMER, REG_LVT_THERMAL, REG_LVT_PERF,
-                                                   REG_LVT_LINT0, REG_LVT_LINT1,   REG_LVT_ERROR};
-
-static uint32_t *reg(const struct lapic *lapic, uint32_t offset)
-{
-    return (uint32_t *)(void *)((uint8_t *)lapic->page + offset);
-}
+const uint16_t lapic_lvt_registers[LAPIC_LVTS] = {REG_LVT_TIMER, REG_LVT_THERMAL, REG_LVT_PERF,
+                                                  REG_LVT_LINT0, REG_LVT_LINT1,   REG_LVT_ERROR};
 
 enum lapic_mode lapic_mode(const struct lapic *lapic)
 {
@@ -83,12 +38,12 @@ static uint32_t logical_id(uint32_t id)
 void lapic_reset(struct lapic *lapic, enum lapic_mode mode)
 {
     memset(lapic->page, 0, PAGE_SIZE);
-    *reg(lapic, REG_ID) = lapic->id;
-    *reg(lapic, REG_VERSION) = VERSION;
-    *reg(lapic, REG_LDR) = logical_id(lapic->id);
-    *reg(lapic, REG_SVR) = 0xff;
+    *lapic_reg(lapic, REG_ID) = lapic->id;
+    *lapic_reg(lapic, REG_VERSION) = VERSION;
+    *lapic_reg(lapic, REG_LDR) = logical_id(lapic->id);
+    *lapic_reg(lapic, REG_SVR) = 0xff;
     for (unsigned i = 0; i < LAPIC_LVTS; i++) {
-        *reg(lapic, lvt_registers[i]) = LVT_MASKED;
+        *lapic_reg(lapic, lapic_lvt_registers[i]) = LVT_MASKED;
     }
     posted_clear(&lapic->posted);
     for (unsigned i = 0; i < POSTED_WORDS; i++) {
@@ -107,13 +62,13 @@ void lapic_reset(struct lapic *lapic, enum lapic_mode mode)
 
 static uint32_t *vector_word(const struct lapic *lapic, uint32_t base, unsigned vector)
 {
-    return reg(lapic, base + vector / 32 * 16);
+    return lapic_reg(lapic, base + vector / 32 * 16);
 }
 
 static int highest(const struct lapic *lapic, uint32_t base)
 {
     for (int word = 7; word >= 0; word--) {
-        uint32_t bits = *reg(lapic, base + (uint32_t)word * 16);
+        uint32_t bits = *lapic_reg(lapic, base + (uint32_t)word * 16);
         if (bits != 0) {
             return word * 32 + (int)highest_bit(bits);
         }
@@ -121,12 +76,12 @@ static int highest(const struct lapic *lapic, uint32_t base)
     return -1;
 }
 
-static void update_ppr(struct lapic *lapic)
+void lapic_update_ppr(struct lapic *lapic)
 {
-    uint32_t tpr = *reg(lapic, REG_TPR) & 0xff;
+    uint32_t tpr = *lapic_reg(lapic, REG_TPR) & 0xff;
     uint32_t service = lapic_svi(lapic);
 
-    *reg(lapic, REG_PPR) = tpr >> 4 >= service >> 4 ? tpr : service & 0xf0;
+    *lapic_reg(lapic, REG_PPR) = tpr >> 4 >= service >> 4 ? tpr : service & 0xf0;
 }
 
 bool lapic_post(struct lapic *lapic, uint8_t vector, bool level)
@@ -165,8 +120,9 @@ void lapic_sync_posted(struct lapic *lapic)
             uint32_t edges = (uint32_t)(edge[i] >> 32 * half);
             uint32_t levels = (uint32_t)(level >> 32 * half);
             uint32_t offset = (2 * i + half) * 16;
-            *reg(lapic, REG_TMR + offset) = (*reg(lapic, REG_TMR + offset) & ~edges) | levels;
-            *reg(lapic, REG_IRR + offset) |= edges | levels;
+            *lapic_reg(lapic, REG_TMR + offset) =
+                (*lapic_reg(lapic, REG_TMR + offset) & ~edges) | levels;
+            *lapic_reg(lapic, REG_IRR + offset) |= edges | levels;
         }
     }
 }
@@ -174,7 +130,7 @@ void lapic_sync_posted(struct lapic *lapic)
 int lapic_pending(const struct lapic *lapic)
 {
     int vector = highest(lapic, REG_IRR);
-    uint32_t tpr = *reg(lapic, REG_TPR) & 0xff;
+    uint32_t tpr = *lapic_reg(lapic, REG_TPR) & 0xff;
     uint32_t service = lapic_svi(lapic);
     uint32_t priority = tpr >> 4 >= service >> 4 ? tpr >> 4 : service >> 4;
 
@@ -185,7 +141,7 @@ void lapic_accept(struct lapic *lapic, uint8_t vector)
 {
     *vector_word(lapic, REG_IRR, vector) &= ~BIT32(vector % 32);
     *vector_word(lapic, REG_ISR, vector) |= BIT32(vector % 32);
-    update_ppr(lapic);
+    lapic_update_ppr(lapic);
 }
 
 uint8_t lapic_rvi(const struct lapic *lapic)
@@ -210,7 +166,7 @@ static void end_of_interrupt(struct lapic *lapic)
         return;
     }
     *vector_word(lapic, REG_ISR, (unsigned)vector) &= ~BIT32((unsigned)vector % 32);
-    update_ppr(lapic);
+    lapic_update_ppr(lapic);
     if ((*vector_word(lapic, REG_TMR, (unsigned)vector) & BIT32((unsigned)vector % 32)) != 0) {
         lapic->ops->eoi(lapic->context, (uint8_t)vector);
     }
@@ -218,9 +174,9 @@ static void end_of_interrupt(struct lapic *lapic)
 
 uint64_t lapic_level_triggered(const struct lapic *lapic, unsigned index)
 {
-    uint64_t high = *reg(lapic, REG_TMR + (2 * index + 1) * 16);
+    uint64_t high = *lapic_reg(lapic, REG_TMR + (2 * index + 1) * 16);
 
-    return high << 32 | *reg(lapic, REG_TMR + 2 * index * 16);
+    return high << 32 | *lapic_reg(lapic, REG_TMR + 2 * index * 16);
 }
 
 /* The models of xAPIC mode (SDM "Logical Destination Mode"): a bit for each APIC, or clusters of
@@ -268,21 +224,21 @@ uint32_t lapic_extend_destination(uint32_t destination)
 
 static uint32_t timer_mode(const struct lapic *lapic)
 {
-    return *reg(lapic, REG_LVT_TIMER) & TIMER_MODE;
+    return *lapic_reg(lapic, REG_LVT_TIMER) & TIMER_MODE;
 }
 
 static uint64_t tsc_per_count(const struct lapic *lapic)
 {
-    uint32_t divide = *reg(lapic, REG_DIVIDE);
+    uint32_t divide = *lapic_reg(lapic, REG_DIVIDE);
     unsigned shift = ((divide & 3) | (divide >> 1 & 4)) + 1;
 
     /* 0b111 divides by one, 0b000 by two. */
     return lapic->tsc_per_tick << (shift == 8 ? 0 : shift);
 }
 
-static void start_timer(struct lapic *lapic, uint64_t tsc)
+void lapic_start_timer(struct lapic *lapic, uint64_t tsc)
 {
-    uint64_t count = *reg(lapic, REG_INITIAL);
+    uint64_t count = *lapic_reg(lapic, REG_INITIAL);
     uint64_t ticks = count * tsc_per_count(lapic);
 
     if (timer_mode(lapic) == TIMER_TSC_DEADLINE) {
@@ -305,7 +261,7 @@ static void write_lvt_timer(struct lapic *lapic, uint32_t value)
 {
     uint32_t old_mode = timer_mode(lapic);
 
-    *reg(lapic, REG_LVT_TIMER) = value;
+    *lapic_reg(lapic, REG_LVT_TIMER) = value;
     /* A change between the deadline mode and the others disarms the timer. */
     if ((old_mode == TIMER_TSC_DEADLINE) != (timer_mode(lapic) == TIMER_TSC_DEADLINE)) {
         lapic->deadline = NEVER;
@@ -339,7 +295,7 @@ uint64_t lapic_timer_deadline(const struct lapic *lapic)
 
 bool lapic_timer_expire(struct lapic *lapic, uint64_t tsc)
 {
-    uint32_t lvt = lapic->page != NULL ? *reg(lapic, REG_LVT_TIMER) : LVT_MASKED;
+    uint32_t lvt = lapic->page != NULL ? *lapic_reg(lapic, REG_LVT_TIMER) : LVT_MASKED;
 
     if (lapic->deadline > tsc) {
         return false;
@@ -371,8 +327,8 @@ static bool send_ipi(struct lapic *lapic, uint64_t value)
     if ((value & ICR_RESERVED) != 0) {
         return false;
     }
-    *reg(lapic, REG_ICR) = (uint32_t)value;
-    *reg(lapic, REG_ICR_HIGH) = (uint32_t)(value >> 32);
+    *lapic_reg(lapic, REG_ICR) = (uint32_t)value;
+    *lapic_reg(lapic, REG_ICR_HIGH) = (uint32_t)(value >> 32);
     if (ipi.mode <= 1 && ipi.vector < FIRST_VALID_VECTOR) {
         lapic->errors |= ESR_SEND_ILLEGAL;
         return true;
@@ -381,8 +337,7 @@ static bool send_ipi(struct lapic *lapic, uint64_t value)
     return true;
 }
 
-/* Bits that may be written in each register; 0 for those that are read-only or do not exist. */
-static uint32_t writable(uint32_t offset)
+uint32_t lapic_writable(uint32_t offset)
 {
     switch (offset) {
     case REG_TPR:
@@ -416,7 +371,7 @@ static bool readable(uint32_t offset)
     }
     return offset == REG_ID || offset == REG_VERSION || offset == REG_PPR || offset == REG_LDR ||
            offset == REG_ESR || offset == REG_ICR ||
-           (writable(offset) != 0 && offset != REG_SELF_IPI);
+           (lapic_writable(offset) != 0 && offset != REG_SELF_IPI);
 }
 
 bool lapic_read_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t *value)
@@ -430,9 +385,9 @@ bool lapic_read_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t *v
     if (!readable(offset)) {
         return false;
     }
-    *value = *reg(lapic, offset);
+    *value = *lapic_reg(lapic, offset);
     if (offset == REG_ICR) {
-        *value |= (uint64_t)*reg(lapic, REG_ICR_HIGH) << 32;
+        *value |= (uint64_t)*lapic_reg(lapic, REG_ICR_HIGH) << 32;
     }
     return true;
 }
@@ -448,12 +403,12 @@ static void apply(struct lapic *lapic, uint32_t offset, uint32_t value, uint64_t
         break;
     case REG_INITIAL:
     case REG_DIVIDE:
-        *reg(lapic, offset) = value;
-        start_timer(lapic, tsc);
+        *lapic_reg(lapic, offset) = value;
+        lapic_start_timer(lapic, tsc);
         break;
     default:
-        *reg(lapic, offset) = value;
-        update_ppr(lapic);
+        *lapic_reg(lapic, offset) = value;
+        lapic_update_ppr(lapic);
         break;
     }
 }
@@ -473,93 +428,15 @@ bool lapic_write_msr(struct lapic *lapic, uint32_t msr, uint64_t tsc, uint64_t v
             end_of_interrupt(lapic);
         } else {
             /* The write tells what came since the last one. */
-            *reg(lapic, REG_ESR) = lapic->errors;
+            *lapic_reg(lapic, REG_ESR) = lapic->errors;
             lapic->errors = 0;
         }
         return true;
     }
-    uint32_t allowed = writable(offset);
+    uint32_t allowed = lapic_writable(offset);
     if (allowed == 0 || (value & ~(uint64_t)allowed) != 0) {
         return false;
     }
     apply(lapic, offset, (uint32_t)value, tsc);
     return true;
-}
-
-/* Snapshots. */
-
-void lapic_save(struct lapic *lapic, uint64_t tsc_offset, struct lapic_image *image)
-{
-    lapic_sync_posted(lapic);
-    *image = (struct lapic_image){
-        .mode = lapic_mode(lapic),
-        .tpr = *reg(lapic, REG_TPR),
-        .svr = *reg(lapic, REG_SVR),
-        .esr = *reg(lapic, REG_ESR),
-        .errors = lapic->errors,
-        .icr = *reg(lapic, REG_ICR),
-        .icr_high = *reg(lapic, REG_ICR_HIGH),
-        .icr_destination = lapic->icr_destination,
-        .ldr = atomic_load_explicit(&lapic->ldr, memory_order_relaxed),
-        .dfr = atomic_load_explicit(&lapic->dfr, memory_order_relaxed),
-        .initial = *reg(lapic, REG_INITIAL),
-        .divide = *reg(lapic, REG_DIVIDE),
-        .deadline = lapic->deadline == NEVER ? NEVER : lapic->deadline + tsc_offset,
-    };
-    for (unsigned i = 0; i < LAPIC_LVTS; i++) {
-        image->lvts[i] = *reg(lapic, lvt_registers[i]);
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        image->isr[i] = *reg(lapic, REG_ISR + 16 * i);
-        image->tmr[i] = *reg(lapic, REG_TMR + 16 * i);
-        image->irr[i] = *reg(lapic, REG_IRR + 16 * i);
-    }
-}
-
-bool lapic_image_is_valid(const struct lapic_image *image)
-{
-    const uint32_t no_vectors = BIT32(FIRST_VALID_VECTOR) - 1;
-
-    for (unsigned i = 0; i < LAPIC_LVTS; i++) {
-        if ((image->lvts[i] & ~writable(lvt_registers[i])) != 0) {
-            return false;
-        }
-    }
-    return image->mode <= LAPIC_X2APIC && (image->tpr & ~writable(REG_TPR)) == 0 &&
-           (image->svr & ~writable(REG_SVR)) == 0 && (image->icr & ICR_RESERVED) == 0 &&
-           (image->divide & ~writable(REG_DIVIDE)) == 0 &&
-           ((image->isr[0] | image->irr[0]) & no_vectors) == 0;
-}
-
-/* The period of a timer is what its registers say. */
-static void load_timer(struct lapic *lapic, uint64_t tsc_offset, uint64_t deadline)
-{
-    start_timer(lapic, 0);
-    lapic->deadline = deadline == NEVER ? NEVER : deadline - tsc_offset;
-}
-
-void lapic_load(struct lapic *lapic, uint64_t tsc_offset, const struct lapic_image *image)
-{
-    lapic_set_mode(lapic, (enum lapic_mode)image->mode);
-    *reg(lapic, REG_TPR) = image->tpr;
-    *reg(lapic, REG_SVR) = image->svr;
-    *reg(lapic, REG_ESR) = image->esr;
-    *reg(lapic, REG_ICR) = image->icr;
-    *reg(lapic, REG_ICR_HIGH) = image->icr_high;
-    *reg(lapic, REG_INITIAL) = image->initial;
-    *reg(lapic, REG_DIVIDE) = image->divide;
-    for (unsigned i = 0; i < LAPIC_LVTS; i++) {
-        *reg(lapic, lvt_registers[i]) = image->lvts[i];
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        *reg(lapic, REG_ISR + 16 * i) = image->isr[i];
-        *reg(lapic, REG_TMR + 16 * i) = image->tmr[i];
-        *reg(lapic, REG_IRR + 16 * i) = image->irr[i];
-    }
-    atomic_store_explicit(&lapic->ldr, image->ldr, memory_order_relaxed);
-    atomic_store_explicit(&lapic->dfr, image->dfr, memory_order_relaxed);
-    lapic->icr_destination = image->icr_destination;
-    lapic->errors = image->errors;
-    load_timer(lapic, tsc_offset, image->deadline);
-    update_ppr(lapic);
 }

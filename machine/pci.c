@@ -1,53 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "machine/pci.h"
 
-#include "lib/bits.h"
-#include "lib/string.h"
 #include "machine/guest_map.h"
+#include "machine/pci_parts.h"
 
-#define CFG_VENDOR       0x00u
-#define CFG_COMMAND      0x04u
-#define CFG_STATUS       0x06u
-#define CFG_CLASS        0x08u
-#define CFG_CACHE_LINE   0x0cu
-#define CFG_BAR0         0x10u
-#define CFG_SUBSYSTEM    0x2cu
-#define CFG_CAPABILITIES 0x34u
-#define CFG_INT_LINE     0x3cu
-#define CFG_MSIX         0x40u
-
-#define COMMAND_IO       0x0001u
-#define COMMAND_MEMORY   0x0002u
-#define COMMAND_WRITABLE 0x0406u /* memory, bus master, interrupt disable; of some: I/O */
-#define STATUS_CAP_LIST  0x0010u
-#define BAR_IO           0x1u
-#define BAR_WIDE         0x4u
-#define BAR_PREFETCH     0x8u
-#define CAP_MSIX         0x11u
-#define MSIX_ENABLE      0x8000u
-#define MSIX_MASK_ALL    0x4000u
-#define MSIX_ENTRY       16u
-#define ENTRY_MASKED     1u
-
-#define ADDRESS_ENABLE   BIT32(31)
-#define PORT_ADDRESS     0xcf8u
-#define PORT_DATA        0xcfcu
-#define CLASS_BRIDGE     0x060000u
-#define BRIDGE_VENDOR    0x504fu
-#define BRIDGE_DEVICE    0x0000u
-
-static uint32_t get(const uint8_t *config, unsigned offset, unsigned size)
-{
-    uint32_t value = 0;
-
-    memcpy(&value, config + offset, size);
-    return value;
-}
-
-static void put(uint8_t *config, unsigned offset, unsigned size, uint32_t value)
-{
-    memcpy(config + offset, &value, size);
-}
+#define ADDRESS_ENABLE BIT32(31)
+#define PORT_ADDRESS   0xcf8u
+#define PORT_DATA      0xcfcu
+#define CLASS_BRIDGE   0x060000u
+#define BRIDGE_VENDOR  0x504fu
+#define BRIDGE_DEVICE  0x0000u
 
 void pci_function_init(struct pci_function *function, const struct pci_function_ops *ops,
                        void *context, uint16_t vendor, uint16_t device, uint32_t class_code)
@@ -57,9 +19,9 @@ void pci_function_init(struct pci_function *function, const struct pci_function_
     function->context = context;
     function->last_link = CFG_CAPABILITIES;
     function->capabilities_end = CFG_MSIX;
-    put(function->config, CFG_VENDOR, 4, (uint32_t)device << 16 | vendor);
-    put(function->config, CFG_CLASS, 4, class_code << 8);
-    put(function->config, CFG_SUBSYSTEM, 4, (uint32_t)device << 16 | vendor);
+    pci_put(function->config, CFG_VENDOR, 4, (uint32_t)device << 16 | vendor);
+    pci_put(function->config, CFG_CLASS, 4, class_code << 8);
+    pci_put(function->config, CFG_SUBSYSTEM, 4, (uint32_t)device << 16 | vendor);
 }
 
 void pci_add_bar(struct pci_function *function, unsigned bar, uint64_t size, uint64_t address,
@@ -78,7 +40,7 @@ unsigned pci_add_capability(struct pci_function *function, const uint8_t *bytes,
 {
     uint8_t at = function->capabilities_end;
 
-    put(function->config, CFG_STATUS, 2, STATUS_CAP_LIST);
+    pci_put(function->config, CFG_STATUS, 2, STATUS_CAP_LIST);
     memcpy(function->config + at, bytes, size);
     function->config[at + 1] = 0;
     function->config[function->last_link] = at;
@@ -93,9 +55,9 @@ void pci_add_msix(struct pci_function *function, unsigned vectors, unsigned bar,
     uint8_t bytes[12];
 
     function->msix_vectors = vectors;
-    put(bytes, 0, 4, CAP_MSIX | (vectors - 1) << 16);
-    put(bytes, 4, 4, table_offset | bar);
-    put(bytes, 8, 4, pending_offset | bar);
+    pci_put(bytes, 0, 4, CAP_MSIX | (vectors - 1) << 16);
+    pci_put(bytes, 4, 4, table_offset | bar);
+    pci_put(bytes, 8, 4, pending_offset | bar);
     (void)pci_add_capability(function, bytes, sizeof(bytes));
 }
 
@@ -133,24 +95,24 @@ status_t pci_attach(struct pci_bus *bus, struct pci_function *function)
 static uint64_t bar_register(const struct pci_function *function, unsigned bar)
 {
     uint32_t flags = function->bars[bar].io ? 0x3u : 0xfu;
-    uint64_t value = get(function->config, CFG_BAR0 + 4 * bar, 4) & ~flags;
+    uint64_t value = pci_get(function->config, CFG_BAR0 + 4 * bar, 4) & ~flags;
 
     if (function->bars[bar].wide) {
-        value |= (uint64_t)get(function->config, CFG_BAR0 + 4 * bar + 4, 4) << 32;
+        value |= (uint64_t)pci_get(function->config, CFG_BAR0 + 4 * bar + 4, 4) << 32;
     }
     return value;
 }
 
-static void put_bar(struct pci_function *function, unsigned bar, uint64_t value)
+void pci_put_bar(struct pci_function *function, unsigned bar, uint64_t value)
 {
     const struct pci_bar *b = &function->bars[bar];
     uint32_t flags =
         (b->io ? BAR_IO : 0) | (b->wide ? BAR_WIDE : 0) | (b->prefetchable ? BAR_PREFETCH : 0);
 
     value &= ~(b->size - 1);
-    put(function->config, CFG_BAR0 + 4 * bar, 4, (uint32_t)value | flags);
+    pci_put(function->config, CFG_BAR0 + 4 * bar, 4, (uint32_t)value | flags);
     if (b->wide) {
-        put(function->config, CFG_BAR0 + 4 * bar + 4, 4, (uint32_t)(value >> 32));
+        pci_put(function->config, CFG_BAR0 + 4 * bar + 4, 4, (uint32_t)(value >> 32));
     }
 }
 
@@ -167,9 +129,9 @@ static bool is_passed_on(uint64_t address, uint64_t size, bool io)
 }
 
 /* Recomputes what each BAR decodes and tells the owner of changes. */
-static void update_decoding(struct pci_function *function)
+void pci_update_decoding(struct pci_function *function)
 {
-    uint32_t command = get(function->config, CFG_COMMAND, 2);
+    uint32_t command = pci_get(function->config, CFG_COMMAND, 2);
 
     for (unsigned i = 0; i < PCI_BARS; i++) {
         struct pci_bar *bar = &function->bars[i];
@@ -188,8 +150,8 @@ static void update_decoding(struct pci_function *function)
 
 void pci_detach(struct pci_bus *bus, struct pci_function *function)
 {
-    put(function->config, CFG_COMMAND, 2, 0);
-    update_decoding(function);
+    pci_put(function->config, CFG_COMMAND, 2, 0);
+    pci_update_decoding(function);
     for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
         if (bus->functions[i] == function) {
             bus->functions[i] = NULL;
@@ -212,143 +174,21 @@ void pci_reset(struct pci_bus *bus)
         if (function == NULL) {
             continue;
         }
-        put(function->config, CFG_COMMAND, 2, 0);
-        update_decoding(function);
+        pci_put(function->config, CFG_COMMAND, 2, 0);
+        pci_update_decoding(function);
         for (unsigned bar = 0; bar < PCI_BARS; bar++) {
             if (function->bars[bar].size != 0) {
-                put_bar(function, bar, function->bars[bar].initial);
+                pci_put_bar(function, bar, function->bars[bar].initial);
             }
         }
         if (function->msix_vectors != 0) {
-            put(function->config, CFG_MSIX + 2, 2, function->msix_vectors - 1);
+            pci_put(function->config, CFG_MSIX + 2, 2, function->msix_vectors - 1);
         }
         for (unsigned vector = 0; vector < PCI_MSIX_VECTORS; vector++) {
             function->msix[vector].masked = true;
             function->msix[vector].pending = false;
         }
     }
-}
-
-static bool vector_open(const struct pci_function *function, unsigned vector)
-{
-    uint32_t control = get(function->config, CFG_MSIX + 2, 2);
-
-    return (control & (MSIX_ENABLE | MSIX_MASK_ALL)) == MSIX_ENABLE &&
-           !function->msix[vector].masked;
-}
-
-static struct msi_message message_of(const struct pci_function *function, unsigned vector)
-{
-    return (struct msi_message){function->msix[vector].address, function->msix[vector].data};
-}
-
-/* After a mask was lifted: what waited is sent. */
-static void send_pending(struct pci_function *function)
-{
-    for (unsigned vector = 0; vector < function->msix_vectors; vector++) {
-        if (function->msix[vector].pending && vector_open(function, vector)) {
-            struct msi_message message = message_of(function, vector);
-            function->msix[vector].pending = false;
-            function->ops->interrupt(function, vector, &message);
-        }
-    }
-}
-
-bool pci_msix_fire(struct pci_function *function, unsigned vector, struct msi_message *message)
-{
-    uint32_t control = get(function->config, CFG_MSIX + 2, 2);
-
-    if (vector >= function->msix_vectors || (control & MSIX_ENABLE) == 0) {
-        return false;
-    }
-    if (!vector_open(function, vector)) {
-        function->msix[vector].pending = true;
-        return false;
-    }
-    *message = message_of(function, vector);
-    return true;
-}
-
-uint64_t pci_msix_pending(const struct pci_function *function)
-{
-    uint64_t bits = 0;
-
-    for (unsigned vector = 0; vector < function->msix_vectors; vector++) {
-        bits |= function->msix[vector].pending ? BIT(vector) : 0;
-    }
-    return bits;
-}
-
-static uint32_t msix_read32(const struct pci_function *function, uint32_t offset)
-{
-    unsigned vector = offset / MSIX_ENTRY;
-
-    if (vector >= function->msix_vectors) {
-        return 0;
-    }
-    switch (offset % MSIX_ENTRY) {
-    case 0:
-        return (uint32_t)function->msix[vector].address;
-    case 4:
-        return (uint32_t)(function->msix[vector].address >> 32);
-    case 8:
-        return function->msix[vector].data;
-    default:
-        return function->msix[vector].masked ? ENTRY_MASKED : 0;
-    }
-}
-
-static void msix_write32(struct pci_function *function, uint32_t offset, uint32_t value)
-{
-    unsigned vector = offset / MSIX_ENTRY;
-
-    if (vector >= function->msix_vectors) {
-        return;
-    }
-    uint64_t *address = &function->msix[vector].address;
-    switch (offset % MSIX_ENTRY) {
-    case 0:
-        *address = (*address & ~0xffffffffull) | (value & ~3u);
-        break;
-    case 4:
-        *address = (uint64_t)value << 32 | (uint32_t)*address;
-        break;
-    case 8:
-        function->msix[vector].data = value;
-        break;
-    default:
-        function->msix[vector].masked = (value & ENTRY_MASKED) != 0;
-        send_pending(function);
-        break;
-    }
-}
-
-uint64_t pci_msix_read(const struct pci_function *function, uint32_t offset, unsigned size)
-{
-    if (size == 8 && offset % 8 == 0) {
-        return (uint64_t)msix_read32(function, offset + 4) << 32 | msix_read32(function, offset);
-    }
-    return size == 4 && offset % 4 == 0 ? msix_read32(function, offset) : ~0ull;
-}
-
-void pci_msix_write(struct pci_function *function, uint32_t offset, unsigned size, uint64_t value)
-{
-    if (size == 8 && offset % 8 == 0) {
-        msix_write32(function, offset, (uint32_t)value);
-        msix_write32(function, offset + 4, (uint32_t)(value >> 32));
-    } else if (size == 4 && offset % 4 == 0) {
-        msix_write32(function, offset, (uint32_t)value);
-    }
-}
-
-struct msi_decoded msi_decode(const struct msi_message *message)
-{
-    return (struct msi_decoded){
-        .destination = (uint32_t)(message->address >> 12 & 0xff),
-        .logical = (message->address & BIT(2)) != 0,
-        .mode = (uint8_t)(message->data >> 8 & 7),
-        .vector = (uint8_t)message->data,
-    };
 }
 
 /* Configuration space. */
@@ -380,7 +220,7 @@ static unsigned bar_at(const struct pci_function *function, unsigned offset, boo
     return *high ? index - 1 : PCI_BARS;
 }
 
-static uint32_t writable_command(const struct pci_function *function)
+uint32_t pci_writable_command(const struct pci_function *function)
 {
     uint32_t mask = COMMAND_WRITABLE;
 
@@ -405,18 +245,18 @@ static bool write_register(struct pci_function *function, unsigned offset, uint3
         return function->ops->write_own(function, offset, value);
     }
     if (offset == CFG_COMMAND) {
-        put(function->config, CFG_COMMAND, 2, value & writable_command(function));
-        update_decoding(function);
+        pci_put(function->config, CFG_COMMAND, 2, value & pci_writable_command(function));
+        pci_update_decoding(function);
     } else if (bar != PCI_BARS) {
         uint64_t old = bar_register(function, bar);
-        put_bar(function, bar,
-                high ? (uint64_t)value << 32 | (uint32_t)old : (old & ~0xffffffffull) | value);
-        update_decoding(function);
+        pci_put_bar(function, bar,
+                    high ? (uint64_t)value << 32 | (uint32_t)old : (old & ~0xffffffffull) | value);
+        pci_update_decoding(function);
     } else if (offset == CFG_MSIX && function->msix_vectors != 0) {
         uint32_t control =
             (value >> 16 & (MSIX_ENABLE | MSIX_MASK_ALL)) | (function->msix_vectors - 1);
-        put(function->config, CFG_MSIX + 2, 2, control);
-        send_pending(function);
+        pci_put(function->config, CFG_MSIX + 2, 2, control);
+        pci_msix_send_pending(function);
     } else if (offset == CFG_INT_LINE) {
         function->config[CFG_INT_LINE] = (uint8_t)value;
     } else if (offset == CFG_CACHE_LINE) {
@@ -444,7 +284,7 @@ uint32_t pci_io_read(struct pci_bus *bus, uint16_t port, unsigned size)
     if (is_own(function, offset)) {
         return function->ops->read_own(function, offset) >> 8 * within & ones(size);
     }
-    return get(function->config, offset + within, size);
+    return pci_get(function->config, offset + within, size);
 }
 
 bool pci_io_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t value)
@@ -460,7 +300,7 @@ bool pci_io_write(struct pci_bus *bus, uint16_t port, unsigned size, uint32_t va
     }
     unsigned offset = bus->address & 0xfc;
     uint32_t mask = ones(size) << 8 * within;
-    uint32_t old = get(function->config, offset, 4);
+    uint32_t old = pci_get(function->config, offset, 4);
     return write_register(function, offset, (old & ~mask) | (value << 8 * within & mask));
 }
 
@@ -492,66 +332,4 @@ bool pci_find_port(struct pci_bus *bus, uint16_t port, unsigned size,
                    struct pci_function **function, unsigned *bar, uint64_t *offset)
 {
     return find(bus, true, port, size, function, bar, offset);
-}
-
-/* Snapshots. */
-
-void pci_function_save(const struct pci_function *function, struct pci_function_image *image)
-{
-    const uint8_t *config = function->config;
-
-    memset(image, 0, sizeof(*image));
-    image->identity = get(config, CFG_VENDOR, 4);
-    image->command = (uint16_t)get(config, CFG_COMMAND, 2);
-    image->msix_control =
-        (uint16_t)(function->msix_vectors != 0 ? get(config, CFG_MSIX + 2, 2) : 0);
-    memcpy(image->bars, config + CFG_BAR0, sizeof(image->bars));
-    image->cache_line = config[CFG_CACHE_LINE];
-    image->interrupt_line = config[CFG_INT_LINE];
-    image->msix_vectors = function->msix_vectors;
-    image->own_size = function->own_size;
-    memcpy(image->own, config + function->own, function->own_size);
-    for (unsigned i = 0; i < function->msix_vectors; i++) {
-        image->msix[i].address = function->msix[i].address;
-        image->msix[i].data = function->msix[i].data;
-        image->msix[i].masked = function->msix[i].masked;
-        image->msix[i].pending = function->msix[i].pending;
-    }
-}
-
-bool pci_function_fits(const struct pci_function *function, const struct pci_function_image *image)
-{
-    for (unsigned i = 0; i < function->msix_vectors; i++) {
-        if (image->msix[i].masked > 1 || image->msix[i].pending > 1 ||
-            (image->msix[i].address & 3) != 0) {
-            return false;
-        }
-    }
-    return image->identity == get(function->config, CFG_VENDOR, 4) &&
-           image->msix_vectors == function->msix_vectors && image->own_size == function->own_size;
-}
-
-void pci_function_load(struct pci_function *function, const struct pci_function_image *image)
-{
-    for (unsigned bar = 0; bar < PCI_BARS; bar++) {
-        if (function->bars[bar].size != 0) {
-            uint64_t high = function->bars[bar].wide ? image->bars[bar + 1] : 0;
-            put_bar(function, bar, high << 32 | image->bars[bar]);
-        }
-    }
-    for (unsigned i = 0; i < function->msix_vectors; i++) {
-        function->msix[i].address = image->msix[i].address;
-        function->msix[i].data = image->msix[i].data;
-        function->msix[i].masked = image->msix[i].masked != 0;
-        function->msix[i].pending = image->msix[i].pending != 0;
-    }
-    if (function->msix_vectors != 0) {
-        put(function->config, CFG_MSIX + 2, 2,
-            (image->msix_control & (MSIX_ENABLE | MSIX_MASK_ALL)) | (function->msix_vectors - 1));
-    }
-    function->config[CFG_CACHE_LINE] = image->cache_line;
-    function->config[CFG_INT_LINE] = image->interrupt_line;
-    memcpy(function->config + function->own, image->own, function->own_size);
-    put(function->config, CFG_COMMAND, 2, image->command & writable_command(function));
-    update_decoding(function);
 }
