@@ -62,7 +62,8 @@ static void pass_time(uint64_t microseconds)
     (void)monitor_poll(&monitor, now);
 }
 
-/* Not '~' and 0xff, which would begin a frame where the line is joined to a console. */
+/* Not '~' and 0xff, which would begin a frame where the line is joined to a console. Nor does the
+ * core echo them. */
 static void print(unsigned stream, const uint8_t *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -108,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input input = {data, size};
 
     memset(&core, 0, sizeof(core));
+    core.plain = true;
     now = 0;
     monitor_init(&monitor, &fake_core_ops, &core, 0);
     hdlc_decoder_init(&hears, heard, sizeof(heard));

@@ -63,7 +63,7 @@ static size_t fake_write(void *context, unsigned vm, const char *bytes, size_t s
            core->typed_size[vm] < FAKE_TYPED_MAX) {
         core->typed[vm][core->typed_size[vm]++] = bytes[count];
         if (core->echo) {
-            echo(core, vm, bytes[count]);
+            echo(core, vm, core->plain && bytes[count] == (char)0xff ? '?' : bytes[count]);
         }
         count++;
     }

@@ -43,6 +43,7 @@ struct fake_core {
     char typed[FAKE_VMS][FAKE_TYPED_MAX];         /* all that was typed */
     size_t typed_size[FAKE_VMS];
     bool echo;
+    bool plain;          /* 0xff is echoed as '?' */
     bool deaf;           /* consoles take nothing */
     unsigned executions; /* commands that ran */
     unsigned infos;      /* those that asked for the time */
