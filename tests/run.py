@@ -29,6 +29,7 @@ SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
 
 # Those that take longest first, so that none is left alone on one CPU at the end.
 GROUPS = [
+    ("snapshot", ["tests/boot/test_snapshot.py"]),
     ("life", ["tests/boot/test_life_cycle.py"]),
     ("virtio", ["tests/boot/test_virtio.py"]),
     ("newcomer", ["tests/boot/test_newcomer.py"]),
@@ -41,7 +42,6 @@ GROUPS = [
     ("lwip", ["tests/boot/test_lwip.py"]),
     ("refusals", ["tests/boot/test_refusals.py"]),
     ("examples", ["tests/boot/test_examples.py"]),
-    ("snapshot", ["tests/boot/test_snapshot.py"]),
     ("views", ["tests/boot/test_views.py"]),
     ("lwip-open", ["tests/boot/test_lwip_open.py"]),
     ("verbs", ["tests/boot/test_verbs.py"]),

@@ -43,6 +43,17 @@ static void add_options(struct completion *completion, const struct typed *typed
     add(completion, typed, "--help", strlen("--help"));
 }
 
+/* Who answers may say anything; it is not to reach the terminal. */
+static bool is_name(const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] <= ' ' || bytes[i] > '~') {
+            return false;
+        }
+    }
+    return length > 0;
+}
+
 /* The first column of what a command prints, without its heading. */
 static void add_names(struct completion *completion, const struct typed *typed,
                       struct client *client, const char *command)
@@ -64,7 +75,7 @@ static void add_names(struct completion *completion, const struct typed *typed,
         if (line == newline) {
             break; /* another table */
         }
-        if (!heading && tab != NULL) {
+        if (!heading && tab != NULL && is_name(line, (size_t)(tab - line))) {
             add(completion, typed, line, (size_t)(tab - line));
         }
     }
