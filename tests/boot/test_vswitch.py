@@ -127,13 +127,13 @@ def test_data_arrives(machine, net):
 
 @pytest.mark.parametrize("address", [BETA, PAIR["beta"]])
 def test_tcp_goes_in_large_segments(machine, address):
-    """Nobody cuts them, nobody makes their checksums."""
+    """Nobody cuts them, nobody makes their checksums. How large they are is a matter of when acknowledgements come."""
     network = "lan" if address == BETA else "pair"
     before = int(member(machine, network, "alpha")["frames"])
     machine.guest("beta").run("pidof iperf3 > /dev/null || iperf3 -s -D; sleep 1")
     assert "receiver" in machine.guest("alpha").run(f"iperf3 -c {address} -n 4M", timeout=300)
     frames = int(member(machine, network, "alpha")["frames"]) - before
-    assert (4 << 20) / frames > 6000, frames
+    assert (4 << 20) / frames > 2 * 1500, frames
 
 
 def test_udp(machine):
