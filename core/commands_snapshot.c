@@ -11,15 +11,18 @@
 #define SUM_STEP MIB(8)
 
 /* What hvctl goes by. `tracking` is 0, or tells one tracking of dirty pages from another. */
-static void print_status(const struct vm *vm, const struct output *out)
+static void print_status(struct vm *vm, const struct output *out)
 {
-    print(out, "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\n");
-    print(out, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%u\n", vm->config->name,
+    char hindrance[SNAPSHOT_ERROR_SIZE] = "-";
+
+    (void)snapshot_is_hindered(vm, hindrance);
+    print(out, "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\thindrance\n");
+    print(out, "%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%u\t%s\n", vm->config->name,
           vm_state_name(vm), (unsigned long long)vm->ram_size,
           (unsigned long long)vm->snapshot.size,
           (unsigned long long)(vm->dirty.on ? vm->dirty.began : 0),
           (unsigned long long)vm->dirty.harvests, (unsigned long long)vm->paused_ticks,
-          (unsigned long long)machine_get()->info->tsc_hz, vm->config->disk_count);
+          (unsigned long long)machine_get()->info->tsc_hz, vm->config->disk_count, hindrance);
 }
 
 /* A disk, with its image's sum as far as the budget goes. */
@@ -55,8 +58,7 @@ static status_t print_disks(struct vm *vm, const struct output *out)
     return STATUS_OK;
 }
 
-static status_t report(const struct vm *vm, status_t status, const char *error,
-                       const struct output *out)
+static status_t report(struct vm *vm, status_t status, const char *error, const struct output *out)
 {
     if (status == STATUS_OK) {
         print_status(vm, out);

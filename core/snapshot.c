@@ -77,9 +77,9 @@ static status_t check_disks(const struct vm *vm, bool disks, char error[SNAPSHOT
     return STATUS_OK;
 }
 
-static status_t save_locked(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR_SIZE])
+/* Parts that are not its own alone, and cannot be carried: `error` names them. */
+static bool has_foreign_parts(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
 {
-    struct snapshot_writer writer = {.bytes = vm->snapshot.state, .room = SNAPSHOT_STATE_MAX};
     const struct port *port = port_in_use(vm);
 
     if (port != NULL) {
@@ -87,10 +87,34 @@ static status_t save_locked(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR
                             "%s uses its NIC in %s, which no snapshot carries: take its driver "
                             "away before",
                             vm->config->name, port->name);
-        return STATUS_UNSUPPORTED;
+        return true;
     }
     if (uses_views(vm)) {
         refuse(error, vm, "uses the gate or handles #VE, which no snapshot carries");
+        return true;
+    }
+    return false;
+}
+
+bool snapshot_is_hindered(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    enum vm_state state = atomic_load(&vm->state);
+
+    if (state != VM_RUNNING && state != VM_PAUSED) {
+        return false;
+    }
+    spin_lock(&vm->lock);
+    bool hindered =
+        has_foreign_parts(vm, error) || snapshot_disks_check(vm, error) == STATUS_UNSUPPORTED;
+    spin_unlock(&vm->lock);
+    return hindered;
+}
+
+static status_t save_locked(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR_SIZE])
+{
+    struct snapshot_writer writer = {.bytes = vm->snapshot.state, .room = SNAPSHOT_STATE_MAX};
+
+    if (has_foreign_parts(vm, error)) {
         return STATUS_UNSUPPORTED;
     }
     status_t status = check_disks(vm, disks, error);

@@ -12,6 +12,9 @@
 #include "core/snapshot_image.h"
 #include "core/vm.h"
 
+/* Whether the VM has something now that no snapshot carries; `error` says what. Takes its lock. */
+bool snapshot_is_hindered(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE]);
+
 /* Has a VM that is paused and still put its state into records, of which its vCPUs write theirs
  * soon after: snapshot_is_saved(). Until it goes on nobody sends it anything. `disks`: the host
  * carries what they hold. STATUS_BUSY: it is in no state for it; STATUS_UNSUPPORTED: it has

@@ -37,6 +37,8 @@ status_t snapshot_disks_check(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZ
                                 vm->config->name, i, name_of(vm, i));
             return STATUS_UNSUPPORTED;
         }
+    }
+    for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
         if (!sum_of(disk, &sum)) {
             (void)format_string(error, SNAPSHOT_ERROR_SIZE,
                                 "the image of disk %u (%s) of %s is not summed up: snapshot %s "

@@ -45,6 +45,11 @@ static void read_status(const struct client_output *output, struct transfer_stat
     status->paused = cells_number(&cells, "paused");
     status->hz = cells_number(&cells, "hz");
     status->disks = cells_number(&cells, "disks");
+    struct span hindrance = cells_get(&cells, "hindrance");
+    if (hindrance.size != 0 && !(hindrance.size == 1 && hindrance.text[0] == '-')) {
+        (void)snprintf(status->hindrance, sizeof(status->hindrance), "%.*s", (int)hindrance.size,
+                       hindrance.text);
+    }
 }
 
 int transfer_output(struct client *client, const char *verb, const char *vm, const char *rest,
@@ -100,6 +105,11 @@ int transfer_begin(struct transfer *transfer, struct transfer_status *status)
     if (!transfer->was_running && strcmp(status->state, "paused") != 0) {
         fprintf(stderr, "hvctl: %s is %s: only a VM that runs or is paused can be saved\n",
                 transfer->vm, status->state);
+        return EXIT_FAILED;
+    }
+    /* It would be refused at the end, too, when all of its memory has come. */
+    if (status->hindrance[0] != '\0') {
+        fprintf(stderr, "hvctl: %s\n", status->hindrance);
         return EXIT_FAILED;
     }
     return transfer_find_disks(transfer->client, transfer->vm, status->disks, &transfer->disks);

@@ -14,6 +14,7 @@
 struct transfer_status {
     char state[16];
     uint64_t memory, state_size, tracking, harvests, paused, hz, disks;
+    char hindrance[256]; /* what no snapshot carries; empty: nothing that is known */
 };
 
 #define TRANSFER_IMAGE_SIZE 64u
