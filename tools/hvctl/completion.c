@@ -8,9 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tools/hvctl/cells.h"
 #include "tools/hvctl/hvctl.h"
 
-#define NAMES_TIMEOUT_MS 1000u /* who presses a key does not wait for long */
+#define NAMES_TIMEOUT_MS 1000u  /* who presses a key does not wait for long */
+#define NAMES_COLUMN     "name" /* the first one of each such table */
 #define BLANKS           " \t"
 
 /* What is typed so far. */
@@ -32,6 +34,11 @@ static void add(struct completion *completion, const struct typed *typed, const 
     }
 }
 
+static void add_word(struct completion *completion, const struct typed *typed, const char *word)
+{
+    add(completion, typed, word, strlen(word));
+}
+
 static void add_options(struct completion *completion, const struct typed *typed,
                         const struct verb *verb)
 {
@@ -40,18 +47,18 @@ static void add_options(struct completion *completion, const struct typed *typed
     for (const char *at = verb->arguments; (at = next_option(at, &length)) != NULL; at += length) {
         add(completion, typed, at, length);
     }
-    add(completion, typed, "--help", strlen("--help"));
+    add_word(completion, typed, "--help");
 }
 
 /* Who answers may say anything; it is not to reach the terminal. */
-static bool is_name(const char *bytes, size_t length)
+static bool is_name(struct span word)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] <= ' ' || bytes[i] > '~') {
+    for (size_t i = 0; i < word.size; i++) {
+        if (word.text[i] <= ' ' || word.text[i] > '~') {
             return false;
         }
     }
-    return length > 0;
+    return word.size > 0;
 }
 
 /* The first column of what a command prints, without its heading. */
@@ -67,16 +74,11 @@ static void add_names(struct completion *completion, const struct typed *typed,
     if (result != CLIENT_OK) {
         return;
     }
-    const char *end = output.text + output.size, *next = output.text;
-    for (bool heading = true; !output.failed && next < end; heading = false) {
-        const char *line = next, *newline = memchr(line, '\n', (size_t)(end - line));
-        next = newline != NULL ? newline + 1 : end;
-        const char *tab = memchr(line, '\t', (size_t)(next - line));
-        if (line == newline) {
-            break; /* another table */
-        }
-        if (!heading && tab != NULL && is_name(line, (size_t)(tab - line))) {
-            add(completion, typed, line, (size_t)(tab - line));
+    struct cells cells = cells_find(span_of(output.text, output.size), NAMES_COLUMN);
+    while (!output.failed && cells_next(&cells)) {
+        struct span name = cells_get(&cells, NAMES_COLUMN);
+        if (is_name(name)) {
+            add(completion, typed, name.text, name.size);
         }
     }
     free(output.text);
@@ -92,7 +94,7 @@ static void add_files(struct completion *completion, const struct typed *typed)
         bool folder = stat(name, &status) == 0 && S_ISDIR(status.st_mode);
         char *whole;
         if (asprintf(&whole, "%s%s", name, folder ? "/" : "") >= 0) {
-            add(completion, typed, whole, strlen(whole));
+            add_word(completion, typed, whole);
             free(whole);
         }
         free(name);
@@ -103,17 +105,13 @@ static void add_files(struct completion *completion, const struct typed *typed)
 static void add_arguments(struct completion *completion, const struct typed *typed,
                           struct client *client, const struct verb *verb)
 {
-    static const struct {
-        const char *placeholder, *command;
-    } lists[] = {{"VM", "list"}, {"LINK", "links"}, {"NETWORK", "networks"}};
-
     add_options(completion, typed, verb);
     for (const char *const *word = verb->words; word != NULL && *word != NULL; word++) {
-        add(completion, typed, *word, strlen(*word));
+        add_word(completion, typed, *word);
     }
-    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        if (strstr(verb->arguments, lists[i].placeholder) != NULL) {
-            add_names(completion, typed, client, lists[i].command);
+    for (const struct verb_names *names = verb_names; names->placeholder != NULL; names++) {
+        if (strstr(verb->arguments, names->placeholder) != NULL) {
+            add_names(completion, typed, client, names->command);
         }
     }
     if (strstr(verb->arguments, "FILE") != NULL) {
@@ -124,11 +122,11 @@ static void add_arguments(struct completion *completion, const struct typed *typ
 static void add_verbs(struct completion *completion, const struct typed *typed, bool first)
 {
     for (unsigned i = 0; i < verb_count; i++) {
-        add(completion, typed, verbs[i].name, strlen(verbs[i].name));
+        add_word(completion, typed, verbs[i].name);
     }
     if (first) {
-        add(completion, typed, "help", strlen("help"));
-        add(completion, typed, "quit", strlen("quit"));
+        add_word(completion, typed, "help");
+        add_word(completion, typed, "quit");
     }
 }
 

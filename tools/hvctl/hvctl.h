@@ -32,7 +32,7 @@ enum verb_kind {
 struct verb {
     const char *name;
     const char
-        *arguments; /* for usage texts and completion: VM, LINK, NETWORK and FILE have a meaning */
+        *arguments; /* for usage texts and completion: `verb_names` and FILE have a meaning */
     const char *summary;
     const char *help;
     int (*run)(struct client *client, int argc, char **argv); /* argv[0]: its name; an exit code */
@@ -45,6 +45,14 @@ extern const unsigned verb_count;
 
 /* NULL if there is none of that name. */
 const struct verb *find_verb(const char *name);
+
+/* What stands for a name in a usage text, and the command that prints those names first in its
+ * table; the last one has NULL. */
+struct verb_names {
+    const char *placeholder, *command;
+};
+
+extern const struct verb_names verb_names[];
 
 /* The next option in a verb's usage text from `at` on, such as "--yes", and its length; NULL: there
  * is none. */

@@ -74,14 +74,10 @@ static void print_case(const struct verb *verb)
         printf(" %.*s", (int)length, at);
     }
     printf("'\n");
-    if (strstr(verb->arguments, "VM") != NULL) {
-        printf("        words+=\" $(_hvctl_names list)\"\n");
-    }
-    if (strstr(verb->arguments, "LINK") != NULL) {
-        printf("        words+=\" $(_hvctl_names links)\"\n");
-    }
-    if (strstr(verb->arguments, "NETWORK") != NULL) {
-        printf("        words+=\" $(_hvctl_names networks)\"\n");
+    for (const struct verb_names *names = verb_names; names->placeholder != NULL; names++) {
+        if (strstr(verb->arguments, names->placeholder) != NULL) {
+            printf("        words+=\" $(_hvctl_names %s)\"\n", names->command);
+        }
     }
     for (const char *const *word = verb->words; word != NULL && *word != NULL; word++) {
         printf("        words+=' %s'\n", *word);

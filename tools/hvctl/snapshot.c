@@ -89,7 +89,7 @@ static int begin_file(struct transfer *transfer, const char *path, struct snapsh
     int code = transfer_execute(transfer->client, "dirty", transfer->vm, "start", NULL);
 
     if (code == EXIT_DONE) {
-        code = transfer_execute(transfer->client, "snapshot", transfer->vm, "", &status);
+        code = transfer_get_status(transfer->client, transfer->vm, &status);
     }
     if (code != EXIT_DONE) {
         return code;

@@ -109,7 +109,7 @@ static int check_disks(const struct target *target, const struct snapshot_file_h
 {
     struct transfer_status status;
     struct transfer_disks disks;
-    int code = transfer_execute(target->client, "snapshot", target->vm, "", &status);
+    int code = transfer_get_status(target->client, target->vm, &status);
 
     if (code == EXIT_DONE) {
         code = transfer_find_disks(target->client, target->vm, status.disks, &disks);

@@ -89,14 +89,14 @@ int transfer_execute(struct client *client, const char *verb, const char *vm, co
     return EXIT_DONE;
 }
 
-static int get_status(struct transfer *transfer, struct transfer_status *status)
+int transfer_get_status(struct client *client, const char *vm, struct transfer_status *status)
 {
-    return transfer_execute(transfer->client, "snapshot", transfer->vm, "", status);
+    return transfer_execute(client, "snapshot", vm, "", status);
 }
 
 int transfer_begin(struct transfer *transfer, struct transfer_status *status)
 {
-    int code = get_status(transfer, status);
+    int code = transfer_get_status(transfer->client, transfer->vm, status);
 
     if (code != EXIT_DONE) {
         return code;
@@ -219,7 +219,7 @@ static int wait_for_state(struct transfer *transfer, const char *state)
     struct transfer_status status;
 
     for (unsigned i = 0; i < POLLS_MAX; i++) {
-        int code = get_status(transfer, &status);
+        int code = transfer_get_status(transfer->client, transfer->vm, &status);
         if (code != EXIT_DONE || strcmp(status.state, state) == 0) {
             return code;
         }
@@ -325,7 +325,8 @@ int transfer_run(struct transfer *transfer, bool stop)
     bool paused = transfer->paused;
     int resumed = transfer_resume(transfer);
     code = code == EXIT_DONE ? resumed : code;
-    if (code == EXIT_DONE && paused && get_status(transfer, &status) == EXIT_DONE) {
+    if (code == EXIT_DONE && paused &&
+        transfer_get_status(transfer->client, transfer->vm, &status) == EXIT_DONE) {
         transfer->pause = status.paused;
         transfer->hz = status.hz;
     }

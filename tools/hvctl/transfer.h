@@ -57,6 +57,9 @@ int transfer_output(struct client *client, const char *verb, const char *vm, con
 int transfer_execute(struct client *client, const char *verb, const char *vm, const char *rest,
                      struct transfer_status *status);
 
+/* The same for the status alone. */
+int transfer_get_status(struct client *client, const char *vm, struct transfer_status *status);
+
 /* Finds the disks of a VM that has `count` of them, and has their images summed up, which takes as
  * many commands as it needs. Complains; also of one that writes to its image. */
 int transfer_find_disks(struct client *client, const char *vm, uint64_t count,

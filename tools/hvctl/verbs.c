@@ -552,6 +552,9 @@ const struct verb verbs[] = {
 
 const unsigned verb_count = sizeof(verbs) / sizeof(verbs[0]);
 
+const struct verb_names verb_names[] = {
+    {"VM", "list"}, {"LINK", "links"}, {"NETWORK", "networks"}, {NULL, NULL}};
+
 const struct verb *find_verb(const char *name)
 {
     for (unsigned i = 0; i < verb_count; i++) {
