@@ -219,49 +219,35 @@ static bool is_dirty(const struct vm *vm, uint64_t page)
     return (vm->dirty.harvest[page / 64] & BIT(page % 64)) != 0;
 }
 
-/* Words of `bytes` from `offset` on, within one page. */
-static size_t put_page(struct word_runs_writer *writer, const uint8_t *bytes, uint64_t offset)
+static const struct word_runs_limits limits = {.looked = POSTERN_SNAPSHOT_PIECE_MAX,
+                                               .told = POSTERN_SNAPSHOT_SKIP_MAX};
+
+/* What is fetched of a VM's RAM. */
+struct ram_view {
+    const struct vm *vm;
+    bool only_dirty;
+};
+
+static const void *find_page(const void *context, uint64_t at)
 {
     static uint64_t copy[WORDS_OF_PAGE]; /* the monitor's CPU alone is here */
-    size_t count = (PAGE_SIZE - offset % PAGE_SIZE) / WORD_RUNS_WORD;
+    const struct ram_view *view = context;
 
-    memcpy(copy, bytes + offset, count * WORD_RUNS_WORD);
-    return word_runs_put(writer, copy, count);
+    if (view->only_dirty && !is_dirty(view->vm, at / PAGE_SIZE)) {
+        return NULL;
+    }
+    memcpy(copy, view->vm->ram + at, PAGE_SIZE - at % PAGE_SIZE);
+    return copy;
 }
 
-/* To look at a page costs; to skip one does hardly. */
-static void fetch_ram(const struct vm *vm, const struct snapshot_piece *piece,
+static void fetch_ram(const struct vm *vm, const struct snapshot_piece *piece, bool only_dirty,
                       struct word_runs_writer *writer)
 {
-    bool only_dirty = (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0;
-    uint64_t at = piece->offset, looked = 0;
+    const struct ram_view view = {vm, only_dirty};
+    const struct word_runs_source source = {
+        .size = piece->size, .unit = PAGE_SIZE, .find = find_page, .context = &view};
 
-    while (at < piece->size && looked < POSTERN_SNAPSHOT_PIECE_MAX) {
-        size_t wanted = (PAGE_SIZE - at % PAGE_SIZE) / WORD_RUNS_WORD, put;
-        if (at - piece->offset + wanted * WORD_RUNS_WORD > POSTERN_SNAPSHOT_SKIP_MAX) {
-            break;
-        }
-        if (only_dirty && !is_dirty(vm, at / PAGE_SIZE)) {
-            put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
-        } else {
-            put = put_page(writer, vm->ram, at);
-            looked += PAGE_SIZE;
-        }
-        if (put < wanted) {
-            break;
-        }
-        at += wanted * WORD_RUNS_WORD;
-    }
-}
-
-static void fetch_disk(const struct disk *disk, const struct snapshot_piece *piece,
-                       struct word_runs_writer *writer)
-{
-    static const struct disk_runs_limits limits = {.looked = POSTERN_SNAPSHOT_PIECE_MAX,
-                                                   .told = POSTERN_SNAPSHOT_SKIP_MAX};
-
-    disk_runs_tell(disk, piece->offset, (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0, &limits,
-                   writer);
+    word_runs_tell(writer, &source, piece->offset, &limits);
 }
 
 static status_t fetch_locked(struct vm *vm, struct snapshot_piece *piece,
@@ -269,9 +255,9 @@ static status_t fetch_locked(struct vm *vm, struct snapshot_piece *piece,
 {
     const struct disk *disk = snapshot_disk(vm, piece->section);
     bool state = piece->section == POSTERN_SNAPSHOT_STATE;
+    bool only_dirty = (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0;
 
-    if (vm->vcpu_count == 0 || (state && !snapshot_is_saved(vm)) ||
-        ((piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0 && !vm->dirty.on)) {
+    if (vm->vcpu_count == 0 || (state && !snapshot_is_saved(vm)) || (only_dirty && !vm->dirty.on)) {
         return STATUS_BUSY;
     }
     piece->size = disk != NULL ? disk->size : state ? vm->snapshot.size : vm->ram_size;
@@ -279,12 +265,12 @@ static status_t fetch_locked(struct vm *vm, struct snapshot_piece *piece,
         return STATUS_INVALID;
     }
     if (disk != NULL) {
-        fetch_disk(disk, piece, writer);
+        disk_runs_tell(disk, piece->offset, only_dirty, &limits, writer);
     } else if (state) {
         (void)word_runs_put(writer, vm->snapshot.state + piece->offset,
                             (piece->size - piece->offset) / WORD_RUNS_WORD);
     } else {
-        fetch_ram(vm, piece, writer);
+        fetch_ram(vm, piece, only_dirty, writer);
     }
     return STATUS_OK;
 }

@@ -148,6 +148,31 @@ bool word_runs_skip(struct word_runs_writer *writer, uint32_t count)
     return count <= WORD_RUNS_COUNT_MAX && put_run(writer, WORD_RUNS_SKIP, count);
 }
 
+void word_runs_tell(struct word_runs_writer *writer, const struct word_runs_source *source,
+                    uint64_t at, const struct word_runs_limits *limits)
+{
+    uint64_t first = at, looked = 0;
+
+    while (at < source->size && looked < limits->looked) {
+        uint64_t part = source->unit - at % source->unit, left = source->size - at;
+        size_t wanted = (size_t)(part < left ? part : left) / WORD_RUNS_WORD, put;
+        if (at - first + wanted * WORD_RUNS_WORD > limits->told) {
+            break;
+        }
+        const void *bytes = source->find(source->context, at);
+        if (bytes != NULL) {
+            put = word_runs_put(writer, bytes, wanted);
+            looked += source->unit;
+        } else {
+            put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
+        }
+        if (put < wanted) {
+            break;
+        }
+        at += wanted * WORD_RUNS_WORD;
+    }
+}
+
 static void fill(uint8_t *to, const uint8_t *word, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {

@@ -39,6 +39,26 @@ size_t word_runs_put(struct word_runs_writer *writer, const void *words, size_t 
 /* Adds words that are skipped, all or none. */
 bool word_runs_skip(struct word_runs_writer *writer, uint32_t count);
 
+/* What one call looks at and tells at most, bytes. */
+struct word_runs_limits {
+    uint64_t looked; /* in whole units; to skip one costs hardly anything */
+    uint64_t told;   /* those that are skipped, too */
+};
+
+/* Memory that is told or skipped unit by unit, such as pages. */
+struct word_runs_source {
+    uint64_t size; /* bytes, a multiple of 8 */
+    uint64_t unit; /* likewise; the last one may be short */
+    /* The bytes from `at` to the end of its unit, until the next call; NULL: they are skipped. */
+    const void *(*find)(const void *context, uint64_t at);
+    const void *context;
+};
+
+/* Tells what is from byte `at` of the source on, as far as there is room and the limits go. `at` is
+ * a multiple of 8, and not behind the end. */
+void word_runs_tell(struct word_runs_writer *writer, const struct word_runs_source *source,
+                    uint64_t at, const struct word_runs_limits *limits);
+
 /* One token that was read. */
 struct word_runs_token {
     enum word_runs_kind kind;

@@ -224,11 +224,6 @@ uint64_t disk_harvest(struct disk *disk)
     return count;
 }
 
-uint64_t disk_part(const struct disk *disk, uint64_t at)
-{
-    return part_of_block(at, disk->size - at);
-}
-
 bool disk_holds(const struct disk *disk, uint64_t at, bool harvested, const uint8_t **bytes)
 {
     static const uint8_t zeros[DISK_BLOCK];

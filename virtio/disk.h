@@ -68,7 +68,4 @@ uint64_t disk_harvest(struct disk *disk);
  * harvest. `*bytes` is what is there from `at` to the block's end, until the disk is written to. */
 bool disk_holds(const struct disk *disk, uint64_t at, bool harvested, const uint8_t **bytes);
 
-/* How many bytes from `at` on are in one block of the disk. */
-uint64_t disk_part(const struct disk *disk, uint64_t at);
-
 #endif

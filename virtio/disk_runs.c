@@ -3,30 +3,29 @@
 
 #include "lib/string.h"
 
+struct view {
+    const struct disk *disk;
+    bool harvested;
+};
+
+static const void *find(const void *context, uint64_t at)
+{
+    const struct view *view = context;
+    const uint8_t *bytes;
+
+    return disk_holds(view->disk, at, view->harvested, &bytes) ? bytes : NULL;
+}
+
 /* A block that reads as zeros is told by one token, or by none: in two parts it would take a block
  * of the pool of who takes them. */
 void disk_runs_tell(const struct disk *disk, uint64_t at, bool harvested,
-                    const struct disk_runs_limits *limits, struct word_runs_writer *writer)
+                    const struct word_runs_limits *limits, struct word_runs_writer *writer)
 {
-    uint64_t first = at, looked = 0;
+    const struct view view = {disk, harvested};
+    const struct word_runs_source source = {
+        .size = disk->size, .unit = DISK_BLOCK, .find = find, .context = &view};
 
-    while (at < disk->size && looked < limits->looked) {
-        size_t wanted = disk_part(disk, at) / WORD_RUNS_WORD, put;
-        if (at - first + wanted * WORD_RUNS_WORD > limits->told) {
-            break;
-        }
-        const uint8_t *bytes;
-        if (disk_holds(disk, at, harvested, &bytes)) {
-            put = word_runs_put(writer, bytes, wanted);
-            looked += wanted * WORD_RUNS_WORD;
-        } else {
-            put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
-        }
-        if (put < wanted) {
-            break;
-        }
-        at += wanted * WORD_RUNS_WORD;
-    }
+    word_runs_tell(writer, &source, at, limits);
 }
 
 /* One word again and again. */

@@ -7,16 +7,10 @@
 #include "lib/word_runs.h"
 #include "virtio/disk.h"
 
-/* What one call looks at and tells at most, bytes. */
-struct disk_runs_limits {
-    uint64_t looked; /* held by the overlay */
-    uint64_t told;   /* those that are skipped, too */
-};
-
 /* Tells what is from byte `at` of the disk on, as far as there is room; `harvested`: only blocks of
  * the last harvest. `at` is a multiple of 8, and not behind the disk. */
 void disk_runs_tell(const struct disk *disk, uint64_t at, bool harvested,
-                    const struct disk_runs_limits *limits, struct word_runs_writer *writer);
+                    const struct word_runs_limits *limits, struct word_runs_writer *writer);
 
 /* Writes what tokens from anybody tell from byte `at` on, `room` bytes at most, to the overlay;
  * `*covered`: bytes, skipped ones too. STATUS_INVALID: they are malformed, or tell more;

@@ -58,7 +58,7 @@ static void free_disk(struct disk *disk)
 /* What a disk takes reads as the tokens say, and is told to another one. */
 static void disk_tokens(struct fuzz_input input)
 {
-    static const struct disk_runs_limits limits = {DISK_SIZE, DISK_SIZE};
+    static const struct word_runs_limits limits = {DISK_SIZE, DISK_SIZE};
     uint8_t *bytes, expected[DISK_SIZE], found[DISK_SIZE], tokens[2 * DISK_SIZE];
     struct word_runs_writer writer;
     struct disk disk, other;

@@ -240,7 +240,7 @@ static void tell_words(struct fake_vm *vm, const struct monitor_piece *piece,
 status_t fake_vm_fetch(void *context, unsigned vm, struct monitor_piece *piece, uint8_t *bytes,
                        size_t *size)
 {
-    static const struct disk_runs_limits limits = {POSTERN_SNAPSHOT_PIECE_MAX,
+    static const struct word_runs_limits limits = {POSTERN_SNAPSHOT_PIECE_MAX,
                                                    POSTERN_SNAPSHOT_SKIP_MAX};
     struct fake_core *core = context;
     struct word_runs_writer writer;

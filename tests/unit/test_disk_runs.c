@@ -17,7 +17,7 @@
 #define ROOM   200u                                          /* for tokens */
 #define POOL   7u
 
-static const struct disk_runs_limits limits = {.looked = 1 << 18, .told = 1 << 28};
+static const struct word_runs_limits limits = {.looked = 1 << 18, .told = 1 << 28};
 
 struct fixture {
     struct disk source, target;
@@ -169,7 +169,7 @@ static void what_is_held_is_told(void **state)
 /* Also where it begins within a block: who takes it has no room for more. */
 static void no_more_is_told_than_is_asked_for(void **state)
 {
-    static const struct disk_runs_limits few = {.looked = 2 * DISK_BLOCK, .told = 4 * DISK_BLOCK};
+    static const struct word_runs_limits few = {.looked = 2 * DISK_BLOCK, .told = 4 * DISK_BLOCK};
     struct fixture *f = *state;
 
     write_source(f, 6 * DISK_BLOCK, 2 * DISK_BLOCK, 0);

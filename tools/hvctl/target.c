@@ -35,38 +35,24 @@ struct content {
     const uint8_t *told; /* NULL: all */
 };
 
-/* Of a disk block by block: one of zeros is told whole, for which its overlay has to take none. */
-static void encode_blocks(struct word_runs_writer *writer, const struct content *content,
-                          uint64_t at)
+/* Of a disk: one block of zeros is told whole, for which its overlay has to take none. */
+static const void *find_block(const void *context, uint64_t at)
 {
-    uint64_t first = at, looked = 0;
+    const struct content *content = context;
 
-    while (at < content->size && looked < POSTERN_SNAPSHOT_PIECE_MAX) {
-        uint64_t block = at / SNAPSHOT_FILE_BLOCK, left = content->size - at;
-        uint64_t part = (block + 1) * SNAPSHOT_FILE_BLOCK - at;
-        size_t wanted = (size_t)(left < part ? left : part) / WORD_RUNS_WORD, put;
-        if (at - first + wanted * WORD_RUNS_WORD > POSTERN_SNAPSHOT_SKIP_MAX) {
-            break;
-        }
-        if (content->told[block] != 0) {
-            put = word_runs_put(writer, content->bytes + at, wanted);
-            looked += SNAPSHOT_FILE_BLOCK;
-        } else {
-            put = word_runs_skip(writer, (uint32_t)wanted) ? wanted : 0;
-        }
-        if (put < wanted) {
-            break;
-        }
-        at += wanted * WORD_RUNS_WORD;
-    }
+    return content->told[at / SNAPSHOT_FILE_BLOCK] != 0 ? content->bytes + at : NULL;
 }
 
 static void encode(struct word_runs_writer *writer, const struct content *content, uint64_t at)
 {
+    static const struct word_runs_limits limits = {.looked = POSTERN_SNAPSHOT_PIECE_MAX,
+                                                   .told = POSTERN_SNAPSHOT_SKIP_MAX};
+    const struct word_runs_source disk = {
+        .size = content->size, .unit = SNAPSHOT_FILE_BLOCK, .find = find_block, .context = content};
     uint64_t left = content->size - at;
 
     if (content->told != NULL) {
-        encode_blocks(writer, content, at);
+        word_runs_tell(writer, &disk, at, &limits);
         return;
     }
     if (left > POSTERN_SNAPSHOT_PIECE_MAX) {
