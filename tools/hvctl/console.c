@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define _XOPEN_SOURCE 600
 #define _DEFAULT_SOURCE
+#include "tools/hvctl/console_until.h"
 #include "tools/hvctl/hvctl.h"
 #include "tools/hvctl/line.h"
 
@@ -15,6 +16,7 @@
 
 #define KEY_ESCAPE       0x1d /* Ctrl-] */
 #define DEFAULT_QUIET_MS 2000u
+#define UNTIL_QUIET_MS   60000u
 
 struct console {
     struct client *client;
@@ -33,6 +35,7 @@ struct console {
     bool after_escape;
     bool leave;
     uint64_t heard_ms; /* when bytes last went either way */
+    struct console_until *until;
 };
 
 static struct termios saved_termios;
@@ -161,6 +164,9 @@ static enum client_result pass_output(struct console *console, bool *active)
         console->heard_ms = line_now_ms(NULL);
         console->leave |= written < 0;
         console->read_offset += written > 0 ? (size_t)written : 0;
+        if (console->until != NULL && written > 0) {
+            console_until_add(console->until, bytes, (size_t)written);
+        }
     }
     console->behind = console->read_offset < end;
     return CLIENT_OK;
@@ -233,9 +239,11 @@ static enum client_result rejoin(struct console *console)
 /* However slowly it comes, what the console has is shown before it counts as quiet. */
 static bool finished(const struct console *console)
 {
-    return console->leave || stop_requested ||
-           (console->input_ended && console->pending_size == 0 && !console->behind &&
-            line_now_ms(NULL) - console->heard_ms >= console->quiet_ms);
+    bool sent = console->input_ended && console->pending_size == 0;
+    bool found = console->until != NULL && console->until->found;
+
+    return console->leave || stop_requested || (found && (sent || console->terminal)) ||
+           (sent && !console->behind && line_now_ms(NULL) - console->heard_ms >= console->quiet_ms);
 }
 
 static enum client_result serve(struct console *console)
@@ -285,19 +293,35 @@ static bool open_pty(struct console *console)
     return true;
 }
 
-static int parse_console(struct console *console, int argc, char **argv, bool *scrollback)
+struct options {
+    bool scrollback;
+    double quiet_s; /* below 0: not given */
+    const char *until;
+};
+
+/* The value of the option at `*i`, or NULL. */
+static const char *option_value(int argc, char **argv, int *i)
+{
+    return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static int parse_console(struct console *console, int argc, char **argv, struct options *options)
 {
     for (int i = 1; i < argc; i++) {
-        double seconds;
         if (strcmp(argv[i], "--no-scrollback") == 0) {
-            *scrollback = false;
+            options->scrollback = false;
         } else if (strcmp(argv[i], "--pty") == 0) {
             console->out = -1;
         } else if (strcmp(argv[i], "--quiet") == 0) {
-            if (i + 1 == argc || !number_within(argv[++i], 0, 86400, &seconds)) {
+            const char *value = option_value(argc, argv, &i);
+            if (value == NULL || !number_within(value, 0, 86400, &options->quiet_s)) {
                 return wrong_usage(argv[0], "--quiet takes seconds");
             }
-            console->quiet_ms = (unsigned)(seconds * 1000);
+        } else if (strcmp(argv[i], "--until") == 0) {
+            options->until = option_value(argc, argv, &i);
+            if (options->until == NULL) {
+                return wrong_usage(argv[0], "--until takes a regular expression");
+            }
         } else if (argv[i][0] == '-') {
             return wrong_usage(argv[0], "there is no option '%s'", argv[i]);
         } else if (console->name != NULL) {
@@ -306,19 +330,64 @@ static int parse_console(struct console *console, int argc, char **argv, bool *s
             console->name = argv[i];
         }
     }
+    if (options->until != NULL && console->out < 0) {
+        return wrong_usage(argv[0], "--until is not for a pseudo-terminal");
+    }
     return console->name != NULL ? EXIT_DONE : wrong_usage(argv[0], "it takes a VM's name");
+}
+
+/* Joins the console and passes bytes until it is left; an exit code. */
+static int talk(struct console *console, bool scrollback)
+{
+    enum client_result result = join(console, scrollback);
+
+    if (result == CLIENT_OK) {
+        if (console->terminal) {
+            make_terminal_raw();
+            /* Whoever has read this may type. */
+            fprintf(stderr, "[the console of %s; Ctrl-] then '.' leaves it]\r\n", console->name);
+        }
+        result = serve(console);
+    }
+    if (console->terminal) {
+        restore_terminal();
+        fprintf(stderr, "\n[left the console of %s]\n", console->name);
+    }
+    return result == CLIENT_OK ? EXIT_DONE : line_trouble(console->client, result);
+}
+
+/* The same, until `pattern` is printed. */
+static int talk_until(struct console *console, bool scrollback, const char *pattern)
+{
+    static struct console_until until;
+    char why[128];
+
+    if (!console_until_open(&until, pattern, why, sizeof(why))) {
+        return wrong_usage("console", "'%s' is no regular expression: %s", pattern, why);
+    }
+    console->until = &until;
+    int code = talk(console, scrollback);
+    console_until_close(&until);
+    if (code == EXIT_DONE && !until.found) {
+        fprintf(stderr, "hvctl: console: %s has printed nothing that matches '%s'\n", console->name,
+                pattern);
+        code = EXIT_FAILED;
+    }
+    return code;
 }
 
 int run_console(struct client *client, int argc, char **argv)
 {
-    struct console console = {
-        .client = client, .in = STDIN_FILENO, .out = STDOUT_FILENO, .quiet_ms = DEFAULT_QUIET_MS};
-    bool scrollback = true;
-    int code = parse_console(&console, argc, argv, &scrollback);
+    struct console console = {.client = client, .in = STDIN_FILENO, .out = STDOUT_FILENO};
+    struct options options = {.scrollback = true, .quiet_s = -1};
+    int code = parse_console(&console, argc, argv, &options);
 
     if (code != EXIT_DONE) {
         return code;
     }
+    console.quiet_ms = options.quiet_s >= 0    ? (unsigned)(options.quiet_s * 1000)
+                       : options.until != NULL ? UNTIL_QUIET_MS
+                                               : DEFAULT_QUIET_MS;
     int stream = require_console(client, console.name);
     if (stream < 0) {
         return EXIT_FAILED;
@@ -328,18 +397,6 @@ int run_console(struct client *client, int argc, char **argv)
         return EXIT_FAILED;
     }
     console.terminal = console.out == STDOUT_FILENO && isatty(STDIN_FILENO);
-    enum client_result result = join(&console, scrollback);
-    if (result == CLIENT_OK) {
-        if (console.terminal) {
-            make_terminal_raw();
-            /* Whoever has read this may type. */
-            fprintf(stderr, "[the console of %s; Ctrl-] then '.' leaves it]\r\n", console.name);
-        }
-        result = serve(&console);
-    }
-    if (console.terminal) {
-        restore_terminal();
-        fprintf(stderr, "\n[left the console of %s]\n", console.name);
-    }
-    return result == CLIENT_OK ? EXIT_DONE : line_trouble(client, result);
+    return options.until != NULL ? talk_until(&console, options.scrollback, options.until)
+                                 : talk(&console, options.scrollback);
 }

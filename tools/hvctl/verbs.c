@@ -324,7 +324,8 @@ static const char *const dirty_words[] = {"start", "stop", "--map", NULL};
 const struct verb verbs[] = {
     {"list", "", "list the VMs", "One line for each VM: its name, state, vCPUs and so on.\n",
      run_without_arguments, VERB_TABLES, NULL},
-    {"console", "[--no-scrollback] [--quiet SECONDS] [--pty] VM", "join the console of a VM",
+    {"console", "[--no-scrollback] [--quiet SECONDS] [--until REGEX | --pty] VM",
+     "join the console of a VM",
      "Shows what the VM printed before and what it prints, and types into it. Ctrl-] and then '.'\n"
      "or 'q' leaves; Ctrl-] twice sends one. Bytes that the hypervisor could not keep until they\n"
      "were read are marked [N bytes lost].\n"
@@ -332,6 +333,9 @@ const struct verb verbs[] = {
      "console was quiet for a while.\n"
      "  --no-scrollback  do not show what was printed before\n"
      "  --quiet SECONDS  how long that while is (default 2); 0: what there is by now, and no more\n"
+     "  --until REGEX    ends when a line that it shows matches this POSIX extended regular "
+     "expression;\n"
+     "                   exit code 1 if the console was quiet (by default for 60 seconds) before\n"
      "  --pty            serve it at a pseudo-terminal, whose path is printed first, for other "
      "programs:\n"
      "                   until interrupted\n",
