@@ -59,6 +59,15 @@ class KitMachine(Machine):
     def console(self, vm):
         return self.hvctl("console", "--quiet", "0", vm, stdin="").replace("\r", "")
 
+    def answer(self, vm, line, wanted):
+        """Types a line; what the guest prints then, until a line of it matches `wanted`, whole if that ends with `$`."""
+        return self.hvctl("console", "--no-scrollback", "--quiet", str(PATIENCE * 60), "--until", wanted, vm,
+                          stdin=line + "\n").replace("\r", "")
+
+    def shown(self, vm, wanted):
+        """What the console has shown so far and shows until such a line."""
+        return self.hvctl("console", "--quiet", str(PATIENCE * 60), "--until", wanted, vm, stdin="").replace("\r", "")
+
     def run_claims(self, vm, seconds=600, meanwhile=lambda: None):
         """Until the guest's closing line. One that ended its VM for good, or makes no progress, is
         started again: its runner goes on with the next claim. What it printed, which is looked at when its VM is

@@ -159,6 +159,11 @@ class Guest:
         assert code == 0, f"{self.name}: {command}: exit code {code}\n{output}"
         return output
 
+    def wait_until(self, command, seconds=60):
+        """Runs a shell command again and again until it succeeds: a kernel may tell later what it knows, a link's
+        end by up to a second."""
+        self.machine.wait_until(f"{self.name}: {command}", lambda: self.run_any(command)[0] == 0, seconds)
+
     def run_any(self, command, timeout=120):
         self.marks += 1
         mark = f"{os.getpid()}_{self.marks}"

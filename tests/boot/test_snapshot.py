@@ -58,7 +58,7 @@ def fixture_saved(machine, tmp_path_factory):
     """A snapshot of the talker while it runs and writes to its memory, in two parts; what hvctl said, and the
     talker's clock and ticks before it."""
     path = str(tmp_path_factory.mktemp("snapshot") / "talker.snapshot")
-    assert "busy with 150 pages" in say(machine, "b 2000 150", "talker")
+    machine.answer("talker", "b 2000 150", "^busy with 150 pages$")
     assert "the same command goes on" in interrupted(machine, path)
     assert machine.vms()["talker"]["state"] == "running"
     before = talked(machine, "talker")
@@ -108,20 +108,13 @@ def forge(path, to, change, where=STATE):
     return str(to)
 
 
-def say(machine, line, vm):
-    """Types a line; all that the guest has printed since it was typed."""
-    return machine.hvctl("console", "--quiet", "1", "--no-scrollback", vm, stdin=line + "\n").replace("\r", "")
-
-
 def talked(machine, vm):
     """The guest's milliseconds and ticks."""
-    match = TALKED.findall(say(machine, "t", vm))
-    assert match, machine.console(vm)
-    return tuple(map(int, match[-1]))
+    return tuple(map(int, TALKED.findall(machine.answer(vm, "t", " ticks$"))[-1]))
 
 
 def assert_no_page_is_lost(machine, vm):
-    assert "wrong pages: 0 of 150" in say(machine, "v", vm), machine.console(vm)
+    assert "wrong pages: 0 of 150\n" in machine.answer(vm, "v", "^wrong pages: .*$")
 
 
 def test_snapshot_while_it_runs(machine, saved):
@@ -143,10 +136,9 @@ def test_restore_into_another(machine, saved):
     machine.hvctl("restore", "--paused", path, "twin")
     assert machine.vms()["twin"]["state"] == "paused"
     # It is typed before it goes on: few ticks hide what may be missing.
-    assert say(machine, "v", "twin") == ""
+    assert machine.hvctl("console", "--no-scrollback", "--quiet", "1", "twin", stdin="v\n") == ""
     machine.hvctl("resume", "twin")
-    machine.wait_until("it has looked", lambda: "wrong pages" in machine.console("twin"))
-    assert "wrong pages: 0 of 150" in machine.console("twin")
+    assert "wrong pages: 0 of 150\n" in machine.shown("twin", "^wrong pages: .*$")
     first = talked(machine, "twin")
     assert before[0] <= first[0] < before[0] + 120000 and first[1] > before[1]
     assert "ready" not in machine.console("twin")
@@ -199,8 +191,7 @@ def test_states_that_lie(machine, saved, tmp_path):
 
 def counts(machine, vm):
     """What a guest of tests/snapshot has counted; nothing of it may be wrong."""
-    found = COUNTED.findall(say(machine, "c", vm))
-    assert found, machine.console(vm)
+    found = COUNTED.findall(machine.answer(vm, "c", "^counted: .*$"))
     good, wrong = ({name: int(value) for value, name in re.findall(r"(\d+) (\w+)", text)} for text in found[-1])
     assert not any(wrong.values()), found
     return good
@@ -242,7 +233,7 @@ def fixture_asked(request, machine, tmp_path_factory):
             machine.wait_for_state(vm, "off")
         machine.hvctl("start", vm)
     if request.param == "packed":
-        assert "in packed rings" in say(machine, "p", "asker")
+        machine.answer("asker", "p", "in packed rings$")
     before = assert_traffic(machine)
     path = str(tmp_path_factory.mktemp("snapshot") / "asker.snapshot")
     rounds, sent, pause = map(int, REPORT.search(machine.hvctl("snapshot", "asker", path)).groups())
@@ -300,8 +291,8 @@ def disk_of(machine, vm):
 
 def assert_no_block_is_lost(machine, vm):
     """What its disk reads as is what its memory says; how many writes and discards those are."""
-    found = BLOCKS.findall(say(machine, "v", vm))
-    assert found and found[-1][0] == "0", machine.console(vm)
+    found = BLOCKS.findall(machine.answer(vm, "v", "^wrong blocks: .*$"))
+    assert found[-1][0] == "0", machine.console(vm)
     assert int(found[-1][1]) > 50
     return tuple(map(int, found[-1][2:]))
 
@@ -332,7 +323,7 @@ def test_disk_of_a_snapshot(machine, kept):
     machine.hvctl("resume", "double")
     first = assert_no_block_is_lost(machine, "double")
     assert before < first
-    assert assert_no_block_is_lost(machine, "double") > first
+    machine.wait_until("it goes on", lambda: assert_no_block_is_lost(machine, "double") > first)
     assert_no_block_is_lost(machine, "keeper")
     machine.hvctl("destroy", "--yes", "double")
 

@@ -41,18 +41,14 @@ def script(machine, *lines):
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600, check=False)
 
 
-def say(machine, line, vm="talker"):
-    """Types a line; what the guest answers within a while."""
-    before = machine.console(vm)
-    text = machine.hvctl("console", "--quiet", "1", "--no-scrollback", vm, stdin=line + "\n")
-    return text.replace("\r", "") or machine.console(vm)[len(before):]
-
-
 def talked(machine):
     """The talker's milliseconds and ticks."""
-    match = TALKED.findall(say(machine, "t"))
-    assert match, machine.console("talker")
-    return tuple(map(int, match[-1]))
+    return tuple(map(int, TALKED.findall(machine.answer("talker", "t", " ticks$"))[-1]))
+
+
+def write(machine, page, pages, vm="talker"):
+    """Has the guest write to that many pages of its own."""
+    machine.answer(vm, f"w {page} {pages}", f"^wrote {pages} pages$")
 
 
 def test_start_order(machine):
@@ -101,7 +97,7 @@ def test_pause_and_resume(machine):
     machine.wait_for_state("talker", "paused")
     assert "talker is paused" in machine.hvctl("pause", "talker", code=1)
     exits = machine.vms()["talker"]["exits"]
-    assert say(machine, "t") == ""
+    assert machine.hvctl("console", "--no-scrollback", "--quiet", "1", "talker", stdin="t\n") == ""
     ran = info(machine, "talker")["vcpu0.ran_ms"]
     assert machine.vms()["talker"]["exits"] == exits
     assert info(machine, "talker")["vcpu0.ran_ms"] == ran
@@ -211,14 +207,14 @@ def test_dirty_pages(machine):
     machine.hvctl("dirty", "talker")
     # A page more is no page less: a hundred from 13 MiB on, and every time anew.
     for _ in range(3):
-        assert "wrote 100 pages" in say(machine, "w 3328 100")
+        write(machine, 3328, 100)
         picture, size = high(machine)
         assert picture == "." * (1024 // size) + "#" * (400 // size) + "." * ((3072 - 400) // size)
         assert "#" not in high(machine)[0]
     [row] = table(machine.hvctl("dirty", "talker"))
     assert row["by"] in (("violations",) if FALLBACK else ("logs", "flags"))
     assert int(row["pages"]) < 64 and int(row["kib"]) == 4 * int(row["pages"]) and row["of"] == "4096"
-    assert "wrote 700 pages" in say(machine, "w 3200 700")
+    write(machine, 3200, 700)
     [row] = table(machine.hvctl("dirty", "talker"))
     assert 700 <= int(row["pages"]) < 764
     # The loader writes, too.
@@ -231,7 +227,7 @@ def test_dirty_pages(machine):
     assert "not tracked" in machine.hvctl("dirty", "talker", "stop", code=1)
     facts = info(machine, "talker")
     assert (facts["memory.pages_2m"], facts["memory.pages_4k"]) == ("8", "0")
-    assert "wrote 9 pages" in say(machine, "w 3328 9")
+    write(machine, 3328, 9)
 
 
 def test_tracked_vm_is_destroyed(machine):
@@ -271,18 +267,9 @@ def ready(machine, *names):
                            lambda name=name, before=before: machine.console(name).count("talker: ready") > before)
 
 
-def answer(machine, line, last, vm="talker"):
-    """Types a line; what the guest has answered once a line that begins with `last` is there."""
-    before = len(machine.console(vm))
-    say(machine, line, vm)
-    machine.wait_until(f"{vm} has answered {line}",
-                       lambda: re.search(f"^{last}.*\n", machine.console(vm)[before:], re.MULTILINE))
-    return machine.console(vm)[before:]
-
-
 def nics(machine, vm, number):
     """What the guest has on its bus: device number, port, end, mode, section, LINK, and its peer's number."""
-    text = answer(machine, f"n {number}", "nics: ", vm)
+    text = machine.answer(vm, f"n {number}", "^nics: .*$")
     found = [tuple(int(field) if field else None for field in match) for match in NIC.findall(text)]
     assert f"nics: {len(found)}\n" in text
     return found
@@ -343,7 +330,7 @@ def test_links_come_and_go(machine):
                                                               (1, 2, 262144, 1, None)]
     assert nics(machine, "talker", 5)[0][6] == 77
     # A table of its RAM comes out of what came with the links: it has to move before they go.
-    assert "gate: 0" in answer(machine, "g 3328", "gate: ")
+    machine.answer("talker", "g 3328", "^gate: 0$")
     assert "talker is running" in machine.hvctl("link", "add", "four", *PAIR, code=1)
     off(machine, "talker")
     assert "twin is running" in machine.hvctl("link", "del", "one", "--yes", code=1)
@@ -363,7 +350,7 @@ def test_links_come_and_go(machine):
     assert memory(machine) == before
     ready(machine, *PAIR)
     assert nics(machine, "talker", 1) == nics(machine, "twin", 1) == []
-    assert "wrote 9 pages" in answer(machine, "w 3324 9", "wrote ")
+    write(machine, 3324, 9)
     off(machine, *PAIR)
     script(machine, *["link add l talker twin mode direct window 64K", "link del l --yes"] * LINK_ROUNDS)
     assert memory(machine) == before
