@@ -170,6 +170,7 @@ static bool note_place(const struct chunk *chunk, struct snapshot_file_place *pl
         *place = (struct snapshot_file_place){.round = chunk->offset};
         return true;
     case CHUNK_RAM:
+        place->section = POSTERN_SNAPSHOT_RAM;
         place->offset = chunk->offset + chunk->covered;
         return true;
     case CHUNK_DISK:
