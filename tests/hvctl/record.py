@@ -7,7 +7,6 @@ record.py FILE records one from the present version. A session is a file of line
 frame from the host in hexadecimal, or '<' and that of one from the monitor.
 """
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,7 +14,8 @@ import tempfile
 import threading
 import zlib
 
-BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
+from monitor_line import HVCTL, SERVER
+
 FLAG, ESCAPE, BEGIN = 0x7e, 0x7d, b"\x7e\xff\x03"
 HELLO, STREAMS, EXEC, READ, WRITE, BYE = range(1, 7)
 ANSWER = 0x80
@@ -76,7 +76,7 @@ def relay(source, target, direction, frames):
 def record(path):
     frames = []
     with tempfile.TemporaryDirectory() as directory:
-        with subprocess.Popen([f"{BUILD}/monitor-server", f"unix:{directory}/monitor"],
+        with subprocess.Popen([SERVER, f"unix:{directory}/monitor"],
                               stdout=subprocess.PIPE) as server:
             server.stdout.readline()
             for words in WORDS:
@@ -84,7 +84,7 @@ def record(path):
                     listener.bind(f"{directory}/{len(frames)}")
                     listener.listen(1)
                     monitor.connect(f"{directory}/monitor")
-                    with subprocess.Popen([f"{BUILD}/hvctl", "-l", listener.getsockname(), *words],
+                    with subprocess.Popen([HVCTL, "-l", listener.getsockname(), *words],
                                           stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                           stderr=subprocess.DEVNULL) as hvctl:
                         host, _ = listener.accept()

@@ -13,10 +13,8 @@ import pexpect
 import pytest
 
 import record
+from monitor_line import HVCTL, SERVER
 
-BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
-HVCTL = os.path.join(BUILD, "hvctl")
-SERVER = os.path.join(BUILD, "monitor-server")
 LIST = "name\tstate\tvcpus\nalpha\trunning\t1\nbeta\toff\t12\n"
 
 

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
+from monitor_line import BUILD, SERVER
+
 LIBRARY = os.path.join(BUILD, "libhvctl.so")
 
 
@@ -23,7 +24,7 @@ hvctl = load_binding()
 
 @pytest.fixture(name="line", params=[(), ("--lossy", "500")], ids=["clean", "lossy"])
 def fixture_line(request, tmp_path):
-    with subprocess.Popen([os.path.join(BUILD, "monitor-server"), *request.param,
+    with subprocess.Popen([SERVER, *request.param,
                            f"unix:{tmp_path}/line"], stdout=subprocess.PIPE, text=True) as server:
         yield server.stdout.readline().strip()
         server.kill()

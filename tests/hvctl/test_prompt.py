@@ -7,7 +7,7 @@ import signal
 import pexpect
 import pytest
 
-from test_hvctl import HVCTL, Line
+from monitor_line import HVCTL, Line
 
 UP = "\x1b[A"
 PROMPT = "hvctl> "

@@ -11,16 +11,16 @@ import threading
 import pytest
 
 import record
+from monitor_line import HVCTL, SERVER
 
 SESSIONS = sorted(glob.glob(os.path.join(os.path.dirname(__file__), "sessions", "*.txt")))
-BUILD = record.BUILD
 HEADER = 8
 
 
 @pytest.fixture(name="monitor")
 def fixture_monitor(tmp_path):
     path = f"{tmp_path}/monitor"
-    with subprocess.Popen([f"{BUILD}/monitor-server", f"unix:{path}"], stdout=subprocess.PIPE) as server:
+    with subprocess.Popen([SERVER, f"unix:{path}"], stdout=subprocess.PIPE) as server:
         server.stdout.readline()
         yield path
         server.kill()
@@ -87,7 +87,7 @@ class Replayer(threading.Thread):
 
 
 def hvctl(line, words):
-    return subprocess.run([f"{BUILD}/hvctl", "-l", line, "-t", "5", *words], check=False, capture_output=True,
+    return subprocess.run([HVCTL, "-l", line, "-t", "5", *words], check=False, capture_output=True,
                           text=True, input="uname\r", timeout=60)
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from test_hvctl import HVCTL, Line
+from monitor_line import HVCTL, Line
 
 LOSSY = ("--lossy", "15000")
 
