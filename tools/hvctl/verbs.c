@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tools/hvctl/json.h"
+#include "tools/hvctl/progress.h"
 
 #define INTERVAL_MIN_MS 1u
 #define INTERVAL_MAX_MS 50u
@@ -32,6 +33,7 @@ int line_trouble(const struct client *client, enum client_result result)
 {
     char text[CLIENT_TEXT_SIZE];
 
+    progress_clear();
     if (result == CLIENT_VERSION) {
         fprintf(stderr, "hvctl: %s: its is %u, this program's %u\n", client_result_text(result),
                 client->version, MONITOR_VERSION);
@@ -466,7 +468,8 @@ const struct verb verbs[] = {
      "was; what came is in FILE.part. What no snapshot carries is named: a NIC of Postern's in "
      "use,\n"
      "a disk that is 'rw'.\n"
-     "  --stop  leave it paused\n",
+     "  --stop  leave it paused\n"
+     "On a terminal a line at standard error shows how far it is.\n",
      run_snapshot, VERB_TALKS, snapshot_words},
     {"restore", "[--paused] FILE [VM]", "bring a VM back from a file",
      "Into the VM of the same name, or another of the same shape, which is off, crashed or "
