@@ -411,12 +411,15 @@ const struct verb verbs[] = {
      "its life and its share of CPUs, its memory with the sizes of the pages that map it, and how\n"
      "long its vCPUs ran.\n",
      run_info, VERB_TABLES, NULL},
-    {"vcpu", "[list [VM] | regs VM [VCPU] | pin VM VCPU CPU]", "list vCPUs, show their registers",
+    {"vcpu", "[list [VM] | regs VM [VCPU] | pin VM VCPU CPU]",
+     "list vCPUs, show their registers, move them",
      "  list  where each vCPU runs, what it does, how many of its views are open\n"
      "  regs  registers and segments of one, the first without a number. The guest goes on, unless "
      "it\n"
      "        was paused\n"
-     "  pin   has one run on another CPU, while its VM is off or absent\n",
+     "  pin   has one run on another CPU from now on; its guest goes on and does not notice. Not "
+     "where\n"
+     "        it or another VM there is 'exclusive'\n",
      run_vcpu, VERB_TABLES, vcpu_words},
     {"mem", "dump VM ADDRESS [SIZE] | read VM ADDRESS SIZE FILE", "look into a VM's memory",
      "By guest-physical addresses. Numbers are decimal or 0x hexadecimal, with an optional K, M or "
