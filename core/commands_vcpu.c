@@ -249,10 +249,7 @@ static status_t pin(struct vm *vm, const char *argument, const struct output *ou
         return STATUS_DENIED;
     }
     status_t status = vm_pin(vm, id, pcpu);
-    if (status == STATUS_BUSY) {
-        print(out, "%s is %s: a vCPU moves while its VM is off or absent\n", vm->config->name,
-              vm_state_name(vm));
-    } else if (status != STATUS_OK) {
+    if (status != STATUS_OK) {
         print(out, "CPU %u has as many vCPUs as it can have\n", pcpu);
     }
     return status;

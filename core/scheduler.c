@@ -57,6 +57,14 @@ void scheduler_set_service(uint64_t (*function)(uint64_t tsc))
     service = function;
 }
 
+/* A guest may wait by MWAIT while nobody else is to have the CPU. */
+static void update_waits(struct scheduler *scheduler)
+{
+    if (scheduler->loaded != NULL) {
+        vcpu_set_waits(scheduler->loaded, scheduler->count == 1);
+    }
+}
+
 status_t scheduler_add(struct scheduler *scheduler, struct vcpu *vcpu)
 {
     if (scheduler->count == SCHEDULER_MAX_VCPUS) {
@@ -64,7 +72,12 @@ status_t scheduler_add(struct scheduler *scheduler, struct vcpu *vcpu)
     }
     (void)shares_add(&scheduler->shares, vcpu->vm->config->weight);
     scheduler->vcpus[scheduler->count++] = vcpu;
-    vcpu->scheduler = scheduler;
+    update_waits(scheduler);
+    /* Before the next look at its requests, in choose() or vcpu_run(). Partner: vcpu_request(),
+     * which sets one and then looks for whom to tell: either that one is this pCPU, or it is seen
+     * here. */
+    atomic_store(&vcpu->scheduler, scheduler);
+    atomic_thread_fence(memory_order_seq_cst);
     return STATUS_OK;
 }
 
@@ -83,6 +96,7 @@ void scheduler_remove(struct scheduler *scheduler, const struct vcpu *vcpu)
         scheduler->vcpus[i] = scheduler->vcpus[i + 1];
     }
     shares_remove(&scheduler->shares, index);
+    update_waits(scheduler);
     scheduler_update_timer(scheduler);
 }
 
@@ -139,18 +153,19 @@ static bool waits_for_its_turn(const struct vcpu *vcpu, uint32_t work)
 
 void vcpu_request(struct vcpu *vcpu, uint32_t work)
 {
-    struct pcpu *owner = vcpu->scheduler->pcpu;
-
     /* Release: pairs with the acquire of the exchange in vcpu_service(), so that what the request
-     * is about is seen with it. */
-    uint32_t before = atomic_fetch_or_explicit(&vcpu->work, work, memory_order_release);
-    if (owner != this_pcpu()) {
+     * is about is seen with it. And sequentially consistent, before the look at where the vCPU is:
+     * if it moves meanwhile, see scheduler_add(). */
+    uint32_t before = atomic_fetch_or(&vcpu->work, work);
+    const struct scheduler *scheduler = atomic_load(&vcpu->scheduler);
+
+    if (scheduler->pcpu != this_pcpu()) {
         if ((before & work) != work) {
-            apic_send(owner->apic_id, VECTOR_KICK);
+            apic_send(scheduler->pcpu->apic_id, VECTOR_KICK);
         }
         return;
     }
-    struct vcpu *loaded = vcpu->scheduler->loaded;
+    struct vcpu *loaded = scheduler->loaded;
     if (loaded != NULL && loaded != vcpu && !waits_for_its_turn(vcpu, work)) {
         /* It may be alone on the CPU so far, without a time slice. */
         atomic_fetch_or_explicit(&loaded->work, VCPU_WORK_YIELD, memory_order_relaxed);
@@ -168,15 +183,16 @@ void vcpu_kick(struct vcpu *vcpu)
 
 void vcpu_request_posted(struct vcpu *vcpu)
 {
-    struct pcpu *owner = vcpu->scheduler->pcpu;
     enum posted_next next = POSTED_REQUEST;
 
     /* Here it is out of its guest, even if it goes back there at once: the work bit is enough. */
-    if (vcpu_caps()->posted_interrupts && owner != this_pcpu()) {
+    if (vcpu_caps()->posted_interrupts && vcpu->scheduler->pcpu != this_pcpu()) {
         next = posted_notify(&vcpu->lapic.posted);
     }
     if (next == POSTED_NOTIFY) {
-        apic_send(owner->apic_id, VECTOR_POSTED);
+        /* Looked for behind SN, which was clear: where that was, or where it is by now. If it has
+         * left its guest in between it has seen the request. */
+        apic_send(vcpu->scheduler->pcpu->apic_id, VECTOR_POSTED);
     } else if (next == POSTED_REQUEST) {
         vcpu_request(vcpu, VCPU_WORK_INTERRUPT);
     }
@@ -394,6 +410,10 @@ static void load(struct scheduler *scheduler, struct vcpu *vcpu)
         vcpu_save_context(scheduler->loaded);
     }
     vcpu_load_context(vcpu);
+    if (vcpu->arrives) {
+        vcpu_arrive(vcpu);
+    }
+    vcpu_set_waits(vcpu, scheduler->count == 1);
     scheduler->loaded = vcpu;
     /* Whatever its last turn has left there. */
     scheduler->slicing = true;

@@ -53,8 +53,14 @@ struct scheduler *scheduler_get(uint32_t pcpu);
  * STATUS_NO_MEMORY if it has SCHEDULER_MAX_VCPUS. */
 status_t scheduler_add(struct scheduler *scheduler, struct vcpu *vcpu) MUST_CHECK;
 
-/* Takes a vCPU that is parked away from this pCPU, which is the scheduler's. */
+/* Takes a vCPU that is not loaded away from this pCPU, which is the scheduler's. */
 void scheduler_remove(struct scheduler *scheduler, const struct vcpu *vcpu);
+
+/* Moves a vCPU to another pCPU's scheduler, in whatever state it and its VM are: between two
+ * instructions of its guest. Its share of time begins anew there. STATUS_NO_MEMORY if that has
+ * SCHEDULER_MAX_VCPUS. As scheduler_call(): on pCPU 0, the caller holds no lock. In
+ * core/scheduler_move.c. */
+status_t scheduler_move(struct vcpu *vcpu, struct scheduler *to) MUST_CHECK;
 
 /* Has `function` run on the scheduler's pCPU, out of any guest, and waits until it has. Nothing of
  * a guest's can hold that up. For the monitor, on pCPU 0; the caller holds no lock. */

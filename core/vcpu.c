@@ -157,6 +157,16 @@ void vcpu_set_spin_exits(struct vcpu *vcpu, bool on)
     }
 }
 
+void vcpu_set_waits(struct vcpu *vcpu, bool on)
+{
+    const uint32_t both = PROC_MWAIT_EXITING | PROC_MONITOR_EXITING;
+
+    if (vcpu->vm->cpuid.mwait) {
+        uint32_t controls = vmread32(VMCS_PROC_CONTROLS) & ~both;
+        vmwrite(VMCS_PROC_CONTROLS, controls | (on ? 0 : caps->proc & both));
+    }
+}
+
 void vcpu_set_ticks(struct vcpu *vcpu, uint32_t ticks)
 {
     vmwrite(VMCS_PIN_CONTROLS, caps->pin | PIN_PREEMPTION_TIMER);

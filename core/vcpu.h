@@ -33,6 +33,17 @@ void vcpu_init_context(struct vcpu *vcpu);
 void vcpu_load_context(struct vcpu *vcpu);
 void vcpu_save_context(struct vcpu *vcpu);
 
+/* Has this CPU keep nothing of a vCPU that moves to another one: its context is saved, and it is
+ * not parked. */
+void vcpu_depart(struct vcpu *vcpu);
+
+/* On the new CPU, with its context loaded, before it is entered: makes what its VMCS has of a CPU
+ * this one's, and has this CPU forget what it has cached of its memory when it was here before. */
+void vcpu_arrive(struct vcpu *vcpu);
+
+/* Lets the guest wait by MONITOR and MWAIT without exits, where its VM has them; or no longer. */
+void vcpu_set_waits(struct vcpu *vcpu, bool on);
+
 /* Limits the next stay in the guest to `ms` by the VMX-preemption timer; 0 turns the timer off. */
 void vcpu_set_slice(struct vcpu *vcpu, uint32_t ms);
 

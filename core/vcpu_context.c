@@ -4,7 +4,10 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/defs/msr.h"
 #include "arch/x86/exceptions.h"
+#include "arch/x86/pcpu.h"
+#include "arch/x86/vmx_insn.h"
 #include "core/vcpu.h"
+#include "lib/panic.h"
 #include "lib/string.h"
 
 static const struct {
@@ -72,6 +75,26 @@ void vcpu_save_context(struct vcpu *vcpu)
     context->dr6 = read_dr6();
     xsetbv(0, all_components());
     xsave(context->xsave_area, all_components());
+}
+
+void vcpu_depart(struct vcpu *vcpu)
+{
+    ASSERT(vmx_clear((uint64_t)vcpu->vmx.vmcs));
+    vcpu->vmx.launched = 0;
+    vcpu->arrives = true;
+}
+
+void vcpu_arrive(struct vcpu *vcpu)
+{
+    vcpu->arrives = false;
+    vmx_host_state(&vcpu->vmx);
+    posted_set_target(&vcpu->lapic.posted, VECTOR_POSTED, this_pcpu()->apic_id);
+    /* Requests to flush have gone to where it was: what this CPU has from an earlier stay of its
+     * may be older than any of them. Of all views, and by its guest's own tables. */
+    (void)invept(INVEPT_ALL, 0);
+    if (vcpu_caps()->vpid) {
+        (void)invvpid(INVVPID_SINGLE, vcpu->vpid);
+    }
 }
 
 void vcpu_load_context(struct vcpu *vcpu)

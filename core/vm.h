@@ -67,7 +67,7 @@ struct vcpu {
     struct vm *vm;
     uint32_t id; /* in the VM; also its APIC id */
     uint16_t vpid;
-    struct scheduler *scheduler;
+    bool arrives; /* from another pCPU: its VMCS is made this one's before it is entered */
     struct vcpu_context context;
     struct lapic lapic;
     struct msr_state msrs;
@@ -87,10 +87,11 @@ struct vcpu {
     void *image_xsave;         /* likewise */
 
     /* Read by others. */
-    uint64_t *log;                /* a page, for core/vcpu_log.h; NULL: none yet */
-    struct costs *costs;          /* of core/costs.h; NULL before they were first wanted */
-    uint64_t *eptp_list;          /* written under the VM's lock; VMFUNC reads it */
-    _Atomic(uint32_t) views_open; /* protected views in the list */
+    _Atomic(struct scheduler *) scheduler; /* of the pCPU that it is pinned to */
+    uint64_t *log;                         /* a page, for core/vcpu_log.h; NULL: none yet */
+    struct costs *costs;                   /* of core/costs.h; NULL before they were first wanted */
+    uint64_t *eptp_list;                   /* written under the VM's lock; VMFUNC reads it */
+    _Atomic(uint32_t) views_open;          /* protected views in the list */
     _Atomic(enum vcpu_state) state;
     _Atomic uint32_t work;
     _Atomic uint32_t startup_page;
@@ -225,8 +226,8 @@ status_t vm_resume(struct vm *vm) MUST_CHECK;
 bool vm_hold(struct vm *vm, enum vm_state *was) MUST_CHECK;
 void vm_release(struct vm *vm, enum vm_state was);
 
-/* Has vCPU `id` run on pCPU `pcpu` from the next start on; both exist. STATUS_BUSY unless the VM is
- * absent, off or crashed. On pCPU 0. */
+/* Has vCPU `id` run on pCPU `pcpu` from now on, whatever its VM is at; both exist. STATUS_NO_MEMORY
+ * if that pCPU has as many vCPUs as it can have. On pCPU 0; the caller holds no lock. */
 status_t vm_pin(struct vm *vm, uint32_t id, uint32_t pcpu) MUST_CHECK;
 
 /* Takes a VM that is down, and is created if it is absent, to VM_RESTORING: all is as after a

@@ -292,26 +292,6 @@ status_t vm_resume(struct vm *vm)
     return STATUS_OK;
 }
 
-struct move {
-    struct vcpu *vcpu;
-    status_t status;
-};
-
-static void leave_cpu(struct scheduler *scheduler, void *context)
-{
-    const struct move *move = context;
-
-    scheduler_remove(scheduler, move->vcpu);
-}
-
-static void come_to_cpu(struct scheduler *scheduler, void *context)
-{
-    struct move *move = context;
-
-    move->status = scheduler_add(scheduler, move->vcpu);
-    scheduler_update_timer(scheduler);
-}
-
 bool vm_hold(struct vm *vm, enum vm_state *was)
 {
     static const enum vm_state states[] = {VM_ABSENT, VM_OFF, VM_CRASHED};
@@ -332,21 +312,7 @@ void vm_release(struct vm *vm, enum vm_state was)
 
 status_t vm_pin(struct vm *vm, uint32_t id, uint32_t pcpu)
 {
-    struct move move = {.vcpu = &vm->vcpus[id]};
-    struct scheduler *from = move.vcpu->scheduler;
-    enum vm_state was;
-
-    if (!vm_hold(vm, &was)) {
-        return STATUS_BUSY;
-    }
-    scheduler_call(from, leave_cpu, &move);
-    scheduler_call(scheduler_get(pcpu), come_to_cpu, &move);
-    if (move.status != STATUS_OK) {
-        struct move back = {.vcpu = move.vcpu};
-        scheduler_call(from, come_to_cpu, &back);
-    }
-    vm_release(vm, was);
-    return move.status;
+    return scheduler_move(&vm->vcpus[id], scheduler_get(pcpu));
 }
 
 static void empty_disks(struct vm *vm)

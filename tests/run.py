@@ -57,7 +57,7 @@ APART = ["tests/boot/test_debian.py"]
 # They are run once more with views, #VE and dirty flags by exits, as on a CPU that has none, or of them those
 # tests that see it: pytest's -k. The others have nothing of it.
 ALSO_BY_FALLBACK = {
-    "gated": "(links or ping or data or pages or program or revoked or faults) and not stream",
+    "gated": "(links or ping or data or pages or program or revoked or faults or under_traffic) and not stream",
     "attack": "",
     "views": "",
     "claims": "",

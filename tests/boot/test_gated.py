@@ -6,19 +6,26 @@ import re
 import pytest
 
 import driver_checks
-from conftest import boot_fast
+from conftest import boot_fast, changed_config
 from driver_checks import assert_ping
 from postern_machine import FALLBACK, table
 from traffic import assert_data_arrives, megabytes
+from under_traffic import check_modes_change, check_vcpus_move
 
 CROSSING_EXITS = ("vmcall", "vmfunc", "ept_violation")
 BENCH = "insmod /lib/modules/postern_bench.ko what={}; rmmod postern_bench 2> /dev/null"
 
 
+# By the fallback alpha has a second CPU, which it shares with beta: views are changed under both.
+SECOND_CPU = {"    vcpus   1\n    pcpus   0\n": "    vcpus   2\n    pcpus   0 1\n"}
+ALPHAS_CPUS = 2 if FALLBACK else 1
+
+
 @pytest.fixture(scope="module", name="gated")
 def fixture_gated(can_run, tmp_path_factory):
     assert can_run is None
-    yield from boot_fast("gated", ["alpha", "beta"], tmp_path_factory)
+    options = changed_config(tmp_path_factory.mktemp("config"), "gated", SECOND_CPU) if FALLBACK else []
+    yield from boot_fast("gated", ["alpha", "beta"], tmp_path_factory, options=options)
 
 
 def exits(machine, name, *reasons):
@@ -102,6 +109,17 @@ def test_timestamps(gated):
 
 def test_byte_queue_limit(gated):
     driver_checks.check_byte_queue_limit(gated)
+
+
+def test_modes_change_under_traffic(gated):
+    """And what is open is gated again."""
+    check_modes_change(gated, ALPHAS_CPUS, ("open", "gated"))
+
+
+def test_vcpus_move_under_traffic(gated):
+    """Also in the middle of crossings."""
+    check_vcpus_move(gated, ["alpha 0", "alpha 1", "beta 0"] if FALLBACK else ["alpha 0", "beta 0"],
+                     ((1, 0, 0), (0, 1, 1)) if FALLBACK else ((1, 0), (0, 0)))
 
 
 def test_program_wants_a_port_that_is_down(gated):

@@ -166,7 +166,11 @@ def test_vcpus_and_memory(chain, tmp_path):
     assert path.stat().st_size == 4096 and path.read_bytes().startswith(b"RSD PTR ")
     assert chain.hvctl("mem", "dump", "right", hex(ACPI), "64").startswith("000e0000: 5253 4420 5054 5220")
     assert "from 0 to 0x8000000" in chain.hvctl("mem", "dump", "right", "128M", "1", code=1)
-    assert "while its VM is off" in chain.hvctl("vcpu", "pin", "right", "0", "1", code=1)
+    # On another CPU it is still the same, and goes on there.
+    chain.hvctl("vcpu", "pin", "right", "0", "1")
+    assert {row["register"]: row["value"] for row in table(chain.hvctl("vcpu", "regs", "right"))} == registers
+    [row] = table(chain.hvctl("vcpu", "list", "right"))
+    assert (row["pcpu"], row["state"]) == ("1", "paused")
 
 
 def test_pause_stops_the_traffic(chain):
@@ -194,12 +198,12 @@ def test_destroyed_and_moved(chain):
     assert "absent" in chain.hvctl("mem", "dump", "right", "0", code=1)
     carrier = "cat /sys/class/net/eth1/carrier"
     chain.wait_until("middle sees it", lambda: chain.guest("middle").run(carrier).strip() == "0", 30)
-    chain.hvctl("vcpu", "pin", "right", "0", "1")
+    chain.hvctl("vcpu", "pin", "right", "0", "0")
     assert "there is no CPU" in chain.hvctl("vcpu", "pin", "right", "0", "9", code=1)
-    assert [row["pcpu"] for row in table(chain.hvctl("vcpu", "list", "right"))] == ["1"]
+    assert [row["pcpu"] for row in table(chain.hvctl("vcpu", "list", "right"))] == ["0"]
     chain.hvctl("link", "mode", "net1", "open")
     chain.hvctl("start", "right")
-    assert (chain.vms()["right"]["pcpus"], chain.vms()["right"]["starts"]) == ("1", "2")
+    assert (chain.vms()["right"]["pcpus"], chain.vms()["right"]["starts"]) == ("0", "2")
     assert modes(chain, "net1")["right"] == "open"
     chain.wait_until("middle takes it up", lambda: modes(chain, "net1")["middle"] == "open", 30)
     before = int(chain.vms()["right"]["exits"])

@@ -24,8 +24,8 @@ TALKED = re.compile(r"talker: (\d+) ms, (\d+) ticks")
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
-    # A CPU that logs, too, where it may.
-    more = ["--cpu-model", "corei7_skylake_x"] if platform() == "bochs" else []
+    # A CPU that logs, too, where it may; and one that nobody has.
+    more = ["--cpus", "3", *(["--cpu-model", "corei7_skylake_x"] if platform() == "bochs" else [])]
     with running(KitMachine("life", tmp_path_factory.mktemp("life"), " apicv=off", more=more)) as machine:
         machine.wait_until("the talker is ready", lambda: "talker: ready" in machine.console("talker"))
         yield machine
@@ -109,6 +109,80 @@ def test_pause_and_resume(machine):
     later = talked(machine)
     assert later[0] > ms and later[1] > ticks
     assert machine.vms()["talker"]["starts"] == "1"
+
+
+def pcpu(machine, vm):
+    [row] = table(machine.hvctl("vcpu", "list", vm))
+    return row["pcpu"]
+
+
+def pin(machine, vm, cpu):
+    machine.hvctl("vcpu", "pin", vm, "0", str(cpu))
+    assert pcpu(machine, vm) == str(cpu)
+
+
+def test_vcpus_that_do_not_move(machine):
+    """Nobody comes to a CPU of one that is exclusive, and that goes nowhere where others are."""
+    for vm, cpu, why in (("heavy", "0", "talker has CPU 0, and talker is exclusive"),
+                         ("talker", "1", "has CPU 1, and talker is exclusive"),
+                         ("talker", "3", 'there is no CPU "3": there are 3, counted from 0')):
+        assert why in machine.hvctl("vcpu", "pin", vm, "0", cpu, code=1)
+    assert 'talker has no vCPU "1"' in machine.hvctl("vcpu", "pin", "talker", "1", "2", code=1)
+    assert pcpu(machine, "talker") == "0" and pcpu(machine, "heavy") == "1"
+
+
+def test_vcpu_moves_while_it_waits(machine):
+    """In HLT, but for its ticks: these go on, each writes what it has to, and the clock is the same."""
+    machine.answer("talker", "b 3200 64", "^busy with 64 pages$")
+    ms, ticks = talked(machine)
+    for cpu in (2, 0, 2):
+        pin(machine, "talker", cpu)
+        later = talked(machine)
+        assert later[0] > ms and later[1] > ticks
+        ms, ticks = later
+    script(machine, *["vcpu pin talker 0 0", "vcpu pin talker 0 2"] * ROUNDS)
+    assert pcpu(machine, "talker") == "2"
+    later = talked(machine)
+    assert later[0] > ms and later[1] > ticks
+    assert "wrong pages: 0 of 64\n" in machine.answer("talker", "v", "^wrong pages: .*$")
+    # One that is paused; it goes on where it has come to.
+    machine.hvctl("pause", "talker")
+    machine.wait_for_state("talker", "paused")
+    before = machine.hvctl("vcpu", "regs", "talker")
+    pin(machine, "talker", 0)
+    assert machine.hvctl("vcpu", "regs", "talker") == before
+    assert [row["state"] for row in table(machine.hvctl("vcpu", "list", "talker"))] == ["paused"]
+    machine.hvctl("resume", "talker")
+    ms, ticks = later
+    later = talked(machine)
+    assert later[0] > ms and later[1] > ticks
+    assert "wrong pages: 0 of 64\n" in machine.answer("talker", "v", "^wrong pages: .*$")
+    machine.answer("talker", "b 0 0", "^busy with 0 pages$")
+
+
+def test_vcpu_moves_while_it_works(machine):
+    """It counts wherever it is, alone and beside another one; a reset finds it there."""
+    done = {name: machine.console(name).count("counter: done") for name in ("heavy", "late")}
+    script(machine, "start late", "start heavy", *["vcpu pin heavy 0 2", "vcpu pin heavy 0 1", "vcpu pin late 0 2"] * 10,
+           "vcpu pin late 0 1")
+    assert (pcpu(machine, "heavy"), pcpu(machine, "late")) == ("1", "1")
+    pin(machine, "heavy", 2)
+    for name, before in done.items():
+        machine.wait_until(f"{name} has counted",
+                           lambda name=name, before=before: machine.console(name).count("counter: done") > before)
+        counts = [int(count) for _, count in COUNTED.findall(machine.console(name))[-6:]]
+        assert len(counts) == 6 and all(counts), counts
+    ran = int(info(machine, "heavy")["vcpu0.ran_ms"])
+    machine.hvctl("reset", "--yes", "heavy")
+    machine.wait_until("it counts there again", lambda: int(info(machine, "heavy")["vcpu0.ran_ms"]) > ran)
+    assert pcpu(machine, "heavy") == "2"
+    # While it ends, or starts anew; and one that is absent.
+    script(machine, *["reset heavy --yes", "vcpu pin heavy 0 1", "reset heavy --yes", "vcpu pin heavy 0 2"] * 5,
+           "vcpu pin heavy 0 1")
+    absent(machine, "heavy", "late")
+    pin(machine, "heavy", 2)
+    pin(machine, "heavy", 1)
+    assert "panic" not in machine.hvctl("log")
 
 
 def test_reset_is_a_new_start(machine):

@@ -56,8 +56,9 @@ def assert_silence(guest, address):
     assert code == 1 and " 0 packets received" in output, output
 
 
-def assert_data_arrives(machine, amount, net="10.0.0"):
-    """`amount` MiB of random data go both ways at the same time, and what arrives is what was sent."""
+def assert_data_arrives(machine, amount, net="10.0.0", meanwhile=lambda: None):
+    """`amount` MiB of random data go both ways at the same time, and what arrives is what was sent, whatever is done to
+    the machine meanwhile."""
     guests = {"alpha": (f"{net}.2", "beta", 1), "beta": (f"{net}.1", "alpha", 2)}
     for name, (_, _, seed) in guests.items():
         # nc's own loop copies 1 KiB at a time: the programs get the socket itself.
@@ -67,6 +68,7 @@ def assert_data_arrives(machine, amount, net="10.0.0"):
         machine.guest(name).run("nc -l -p 5000 -e sh /tmp/receive &")
     for name, (peer, _, _) in guests.items():
         machine.guest(name).run(f"nc {peer} 5000 -e sh /tmp/send &")
+    meanwhile()
     for name in guests:
         machine.wait_until(
             f"{name} has received all",

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The monitor with a fake core behind a pseudo-terminal or a UNIX socket, to try hvctl on.
- * usage: server [--lossy N] [--chatter] unix:PATH | pty
- * --lossy N drops, flips or doubles one byte in N, both ways. --chatter writes into log and
- * consoles all the time. Prints the line's name, then serves until it is killed.
+ * usage: server [--lossy N] [--slow] [--chatter] unix:PATH | pty
+ * --lossy N drops, flips or doubles one byte in N, both ways. --slow sends 16 bytes in
+ * half a millisecond. --chatter writes into log and consoles all the time. Prints the line's name,
+ * then serves until it is killed.
  */
 #define _GNU_SOURCE
 #include "tests/hvctl/fake_core.h"
@@ -25,6 +26,7 @@
 static struct fake_core core;
 static struct monitor monitor;
 static long lossy;
+static bool slow;
 
 static uint64_t now_us(void)
 {
@@ -68,6 +70,14 @@ static void chatter(void)
     fake_print_text(&core, MONITOR_STREAM_CONSOLE, "tick\r\n");
 }
 
+/* About as slow as a line of 30,000 bytes a second, so that there is something to see. */
+static void be_slow(void)
+{
+    if (slow) {
+        (void)usleep(400);
+    }
+}
+
 /* Serves one connection until it ends. */
 static void serve(int fd, bool chatters)
 {
@@ -96,6 +106,7 @@ static void serve(int fd, bool chatters)
             if (size > 0 && write(fd, out, size) < 0) {
                 return;
             }
+            be_slow();
         }
     }
 }
@@ -154,6 +165,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--lossy") == 0 && i + 1 < argc) {
             lossy = atol(argv[++i]);
+        } else if (strcmp(argv[i], "--slow") == 0) {
+            slow = true;
         } else if (strcmp(argv[i], "--chatter") == 0) {
             chatters = true;
         } else {
@@ -167,6 +180,6 @@ int main(int argc, char **argv)
                                                : serve_unix(argv[i] + strlen("unix:"), chatters);
         }
     }
-    fprintf(stderr, "usage: server [--lossy N] [--chatter] unix:PATH | pty\n");
+    fprintf(stderr, "usage: server [--lossy N] [--slow] [--chatter] unix:PATH | pty\n");
     return 2;
 }

@@ -20,6 +20,7 @@ int target_store(struct target *target, const struct client_piece *piece)
     }
     target->bytes += piece->used;
     if (result == CLIENT_NO_ROOM) {
+        progress_clear();
         fprintf(stderr, "hvctl: %s: its disk %u has less room in its overlay than is held\n",
                 target->vm, piece->section - POSTERN_SNAPSHOT_DISK);
         return EXIT_FAILED;
@@ -61,7 +62,9 @@ static void encode(struct word_runs_writer *writer, const struct content *conten
     (void)word_runs_put(writer, content->bytes + at, (size_t)left / WORD_RUNS_WORD);
 }
 
-static int store_section(struct target *target, const struct content *content)
+/* `progress` goes on with it; NULL: nothing is shown. */
+static int store_section(struct target *target, const struct content *content,
+                         struct progress *progress)
 {
     struct client_piece piece = {.stream = target->stream, .section = content->section};
     struct word_runs_writer writer;
@@ -74,8 +77,14 @@ static int store_section(struct target *target, const struct content *content)
         piece.covered = writer.words * WORD_RUNS_WORD;
         code = target_store(target, &piece);
         piece.offset += piece.covered;
+        if (progress != NULL) {
+            progress->done += piece.covered;
+            progress->bytes_on_line = target->bytes;
+            progress_show(progress);
+        }
     }
     if (code == EXIT_DONE && stop_requested) {
+        progress_clear();
         fprintf(stderr, "hvctl: interrupted\n");
         return EXIT_FAILED;
     }
@@ -87,7 +96,7 @@ int target_store_state(struct target *target, const uint8_t *state, size_t size)
     const struct content content = {
         .section = POSTERN_SNAPSHOT_STATE, .bytes = state, .size = size};
 
-    return store_section(target, &content);
+    return store_section(target, &content, NULL);
 }
 
 /* Whether the VM has the disks of what is to come. That is known before any of it is lost. */
@@ -138,14 +147,21 @@ int target_store_image(struct target *target, const struct snapshot_image_in *im
 {
     const struct content ram = {
         .section = POSTERN_SNAPSHOT_RAM, .bytes = image->ram, .size = image->head.memory};
-    int code = store_section(target, &ram);
+    uint64_t total = image->head.memory;
+
+    for (unsigned i = 0; i < image->head.disk_count; i++) {
+        total += image->head.disks[i].size;
+    }
+    target->progress = (struct progress){.name = target->vm, .total = total};
+    int code = store_section(target, &ram, &target->progress);
 
     for (unsigned i = 0; i < image->head.disk_count && code == EXIT_DONE; i++) {
         const struct content disk = {.section = (uint8_t)(POSTERN_SNAPSHOT_DISK + i),
                                      .bytes = image->disks[i].bytes,
                                      .size = image->head.disks[i].size,
                                      .told = image->disks[i].told};
-        code = store_section(target, &disk);
+        code = store_section(target, &disk, &target->progress);
     }
+    progress_clear();
     return code == EXIT_DONE ? target_store_state(target, image->state, image->state_size) : code;
 }

@@ -10,8 +10,9 @@ struct target {
     struct client *client;
     const char *vm;
     unsigned stream;
-    size_t room;    /* for tokens in a frame; CLIENT_TOKENS_MAX at first */
-    uint64_t bytes; /* a result: of tokens */
+    size_t room;              /* for tokens in a frame; CLIENT_TOKENS_MAX at first */
+    uint64_t bytes;           /* a result: of tokens */
+    struct progress progress; /* of a file that is stored, for a person */
 };
 
 /* Begins to restore a VM, if it has the shape of what is to come: memory, and disks over the same

@@ -23,6 +23,7 @@
 
 static int complain(const struct client_output *output)
 {
+    progress_clear();
     fprintf(stderr, "hvctl: %.*s", (int)output->size, output->text);
     return EXIT_FAILED;
 }
@@ -107,12 +108,33 @@ int transfer_begin(struct transfer *transfer, struct transfer_status *status)
                 transfer->vm, status->state);
         return EXIT_FAILED;
     }
+    transfer->progress = (struct progress){.name = transfer->vm, .total = status->memory};
     /* It would be refused at the end, too, when all of its memory has come. */
     if (status->hindrance[0] != '\0') {
         fprintf(stderr, "hvctl: %s\n", status->hindrance);
         return EXIT_FAILED;
     }
-    return transfer_find_disks(transfer->client, transfer->vm, status->disks, &transfer->disks);
+    code = transfer_find_disks(transfer->client, transfer->vm, status->disks, &transfer->disks);
+    for (unsigned i = 0; i < transfer->disks.count; i++) {
+        transfer->progress.total += transfer->disks.disks[i].size;
+    }
+    return code;
+}
+
+/* Where a piece is in its round: sections come one behind the other. */
+static void show_progress(struct transfer *transfer, const struct client_piece *piece)
+{
+    bool is_ram = piece->section == POSTERN_SNAPSHOT_RAM;
+    uint64_t from_here = 0; /* bytes of this section and those behind it */
+
+    for (unsigned i = is_ram ? 0 : piece->section - POSTERN_SNAPSHOT_DISK;
+         i < transfer->disks.count; i++) {
+        from_here += transfer->disks.disks[i].size;
+    }
+    transfer->progress.done = (is_ram ? 0 : transfer->progress.total - from_here) + piece->offset;
+    transfer->progress.round = transfer->rounds;
+    transfer->progress.bytes_on_line = transfer->bytes;
+    progress_show(&transfer->progress);
 }
 
 /* Carries the rest of RAM or a disk over, from `offset` on. */
@@ -135,7 +157,9 @@ static int send_section(struct transfer *transfer, uint8_t section, uint64_t off
         }
         transfer->bytes += piece.used;
         piece.offset += piece.covered;
+        show_progress(transfer, &piece);
         if (stop_requested) {
+            progress_clear();
             fprintf(stderr, "hvctl: interrupted\n");
             return EXIT_FAILED;
         }
@@ -225,6 +249,7 @@ static int wait_for_state(struct transfer *transfer, const char *state)
         }
         (void)poll(NULL, 0, POLL_MS);
     }
+    progress_clear();
     fprintf(stderr, "hvctl: %s does not become %s\n", transfer->vm, state);
     return EXIT_FAILED;
 }
@@ -319,6 +344,7 @@ int transfer_run(struct transfer *transfer, bool stop)
     if (code == EXIT_DONE) {
         code = send_rest(transfer);
     }
+    progress_clear();
     if (code == EXIT_DONE && stop) {
         return EXIT_DONE;
     }

@@ -8,6 +8,7 @@
 #define POSTERN_TOOLS_HVCTL_TRANSFER_H
 
 #include "tools/hvctl/client.h"
+#include "tools/hvctl/progress.h"
 #include "tools/hvctl/snapshot_file.h"
 
 /* The hypervisor's word on a VM. */
@@ -42,6 +43,7 @@ struct transfer {
     bool was_running; /* when it all began */
     struct transfer_disks disks;
     struct snapshot_file_place place; /* where to go on; all 0: from the beginning */
+    struct progress progress;         /* for a person */
 
     /* Results. */
     uint64_t rounds, bytes; /* of tokens and state */

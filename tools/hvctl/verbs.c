@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tools/hvctl/json.h"
+#include "tools/hvctl/progress.h"
 
 #define INTERVAL_MIN_MS 1u
 #define INTERVAL_MAX_MS 50u
@@ -32,6 +33,7 @@ int line_trouble(const struct client *client, enum client_result result)
 {
     char text[CLIENT_TEXT_SIZE];
 
+    progress_clear();
     if (result == CLIENT_VERSION) {
         fprintf(stderr, "hvctl: %s: its is %u, this program's %u\n", client_result_text(result),
                 client->version, MONITOR_VERSION);
@@ -413,12 +415,15 @@ const struct verb verbs[] = {
      "its life and its share of CPUs, its memory with the sizes of the pages that map it, and how\n"
      "long its vCPUs ran.\n",
      run_info, VERB_TABLES, NULL},
-    {"vcpu", "[list [VM] | regs VM [VCPU] | pin VM VCPU CPU]", "list vCPUs, show their registers",
+    {"vcpu", "[list [VM] | regs VM [VCPU] | pin VM VCPU CPU]",
+     "list vCPUs, show their registers, move them",
      "  list  where each vCPU runs, what it does, how many of its views are open\n"
      "  regs  registers and segments of one, the first without a number. The guest goes on, unless "
      "it\n"
      "        was paused\n"
-     "  pin   has one run on another CPU, while its VM is off or absent\n",
+     "  pin   has one run on another CPU from now on; its guest goes on and does not notice. Not "
+     "where\n"
+     "        it or another VM there is 'exclusive'\n",
      run_vcpu, VERB_TABLES, vcpu_words},
     {"mem", "dump VM ADDRESS [SIZE] | read VM ADDRESS SIZE FILE", "look into a VM's memory",
      "By guest-physical addresses. Numbers are decimal or 0x hexadecimal, with an optional K, M or "
@@ -470,7 +475,8 @@ const struct verb verbs[] = {
      "was; what came is in FILE.part. What no snapshot carries is named: a NIC of Postern's in "
      "use,\n"
      "a disk that is 'rw'.\n"
-     "  --stop  leave it paused\n",
+     "  --stop  leave it paused\n"
+     "On a terminal a line at standard error shows how far it is.\n",
      run_snapshot, VERB_TALKS, snapshot_words},
     {"restore", "[--paused] FILE [VM]", "bring a VM back from a file",
      "Into the VM of the same name, or another of the same shape, which is off, crashed or "
