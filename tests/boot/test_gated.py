@@ -10,15 +10,13 @@ from conftest import boot_fast, changed_config
 from driver_checks import assert_ping
 from postern_machine import FALLBACK, table
 from traffic import assert_data_arrives, megabytes
-from under_traffic import check_modes_change, check_vcpus_move
+from under_traffic import check_steps, to_and_fro, to_cpus, to_mode
 
 CROSSING_EXITS = ("vmcall", "vmfunc", "ept_violation")
 BENCH = "insmod /lib/modules/postern_bench.ko what={}; rmmod postern_bench 2> /dev/null"
 
-
 # By the fallback alpha has a second CPU, which it shares with beta: views are changed under both.
 SECOND_CPU = {"    vcpus   1\n    pcpus   0\n": "    vcpus   2\n    pcpus   0 1\n"}
-ALPHAS_CPUS = 2 if FALLBACK else 1
 
 
 @pytest.fixture(scope="module", name="gated")
@@ -111,15 +109,11 @@ def test_byte_queue_limit(gated):
     driver_checks.check_byte_queue_limit(gated)
 
 
-def test_modes_change_under_traffic(gated):
-    """And what is open is gated again."""
-    check_modes_change(gated, ALPHAS_CPUS, ("open", "gated"))
-
-
-def test_vcpus_move_under_traffic(gated):
-    """Also in the middle of crossings."""
-    check_vcpus_move(gated, ["alpha 0", "alpha 1", "beta 0"] if FALLBACK else ["alpha 0", "beta 0"],
-                     ((1, 0, 0), (0, 1, 1)) if FALLBACK else ((1, 0), (0, 0)))
+if FALLBACK:  # else tests/boot/test_life_cycle.py does it
+    def test_vcpus_move_and_modes_change_under_traffic(gated):
+        """Also in the middle of crossings; and what was opened is gated again."""
+        check_steps(gated, 2, to_cpus(1, 0, 0), to_mode("open"), to_and_fro("alpha 0", "alpha 1", "beta 0"),
+                    to_mode("gated"), to_cpus(0, 0, 0))
 
 
 def test_program_wants_a_port_that_is_down(gated):

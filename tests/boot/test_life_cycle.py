@@ -8,7 +8,7 @@ import time
 
 from postern_machine import ESCAPE, table
 from traffic import statistics
-from under_traffic import check_modes_change, check_vcpus_move
+from under_traffic import check_steps, to_and_fro, to_cpus, to_mode
 
 # A triple fault: an IDT without entries and an exception, from the kernel's own memory.
 TRIPLE_FAULT = "insmod /lib/modules/postern_bench.ko what=triple_fault"
@@ -83,15 +83,11 @@ def test_shared_cpu_is_shared_by_time(mixed):
     mixed.guest("alpha").run("kill $(jobs -p)")
 
 
-def test_vcpus_move_under_traffic(mixed):
-    """Each to the other CPU, also all to one, while data go both ways and each of alpha's CPUs sends by its own
-    queue."""
-    check_vcpus_move(mixed, ("alpha 0", "alpha 1", "beta 0"), ((1, 0, 0), (0, 0, 0)))
-    assert_pages_carry(mixed)
-
-
-def test_modes_change_under_traffic(mixed):
-    check_modes_change(mixed, 2, ("gated", "open"))
+def test_vcpus_move_and_modes_change_under_traffic(mixed):
+    """Each vCPU to the other CPU, also all to one, and the first link's mode there and back, while data go both ways
+    and each of alpha's CPUs sends by its own queue."""
+    check_steps(mixed, 2, to_cpus(1, 0, 0), to_mode("gated"), to_cpus(0, 0, 0),
+                to_and_fro("alpha 0", "alpha 1", "beta 0"), to_mode("open"))
     assert ping_from(mixed.guest("alpha"), 0)[0] >= 5 and ping_from(mixed.guest("alpha"), 1)[1] >= 5
     assert_pages_carry(mixed)
 

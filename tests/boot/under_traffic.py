@@ -24,7 +24,8 @@ class Pings:
         self.go_on()
 
     def received(self):
-        return [int(self.alpha.run(f"grep -c 'bytes from' /tmp/pings{cpu} || true")) for cpu in self.cpus]
+        files = " ".join(f"/tmp/pings{cpu}" for cpu in self.cpus)
+        return [int(count) for count in self.alpha.run(f"grep -hc 'bytes from' {files} || true").split()]
 
     def go_on(self):
         before = self.received()
@@ -46,43 +47,48 @@ def run_verbs(machine, *lines):
     machine.hvctl(stdin="".join(f"{line}\n" for line in lines))
 
 
-def check_vcpus_move(machine, vcpus, places):
-    """To the CPUs of `places`, one after the other, a list with a CPU for each of `vcpus` ("VM VCPU"); then quickly to
-    and fro between the first two, and back."""
-    def pin(place):
-        run_verbs(machine, *(f"vcpu pin {vcpu} {cpu}" for vcpu, cpu in zip(vcpus, place)))
-        assert pcpus() == [str(cpu) for cpu in place]
+def pcpus(machine):
+    return [int(row["pcpu"]) for row in table(machine.hvctl("vcpu", "list"))]
 
-    def pcpus():
-        return [row["pcpu"] for row in table(machine.hvctl("vcpu", "list"))]
 
+def to_cpus(*place):
+    """A step: the machine's vCPUs, as `hvctl vcpu list` has them, go to those CPUs."""
+    def run(machine):
+        names = [f"{row['vm']} {row['vcpu']}" for row in table(machine.hvctl("vcpu", "list"))]
+        run_verbs(machine, *(f"vcpu pin {name} {cpu}" for name, cpu in zip(names, place)))
+        assert pcpus(machine) == list(place)
+    return run
+
+
+def to_and_fro(*vcpus, times=10):
+    """A step: each of `vcpus` ("VM VCPU") comes and goes between the first two CPUs, quickly, and ends on the second."""
+    def run(machine):
+        run_verbs(machine, *[f"vcpu pin {vcpu} {cpu}" for cpu in (0, 1) for vcpu in vcpus] * times)
+    return run
+
+
+def to_mode(mode):
+    """A step: the first link has that mode, for both ends."""
+    def run(machine):
+        def current():
+            ends = table(machine.hvctl("links").split("\n\n")[1])
+            return {row["vm"]: row["mode"] for row in ends if row["link"] == "net0"}
+
+        machine.hvctl("link", "mode", "net0", mode)
+        machine.wait_until(f"net0 is {mode}", lambda: current() == dict.fromkeys(GUESTS, mode), 60)
+    return run
+
+
+def check_steps(machine, cpus, *steps):
+    """Behind each step packets go on from each of so many CPUs of alpha, and data, which arrive. The vCPUs are where
+    they were at the end."""
     def meanwhile():
-        for place in places:
-            pin(place)
+        for step in steps:
+            step(machine)
             pings.go_on()
-        run_verbs(machine, *[f"vcpu pin {vcpu} {place[i]}" for place in places[:2]
-                             for i, vcpu in enumerate(vcpus)] * 10)
-        pings.go_on()
-        pin(before)
+        to_cpus(*before)(machine)
 
-    before = [int(cpu) for cpu in pcpus()]
-    pings = Pings(machine, sum(vcpu.startswith("alpha ") for vcpu in vcpus))
-    assert_data_arrives(machine, STREAM_MIB, meanwhile=meanwhile)
-    pings.end()
-
-
-def check_modes_change(machine, cpus, modes):
-    """Of the first link, to one after the other; alpha has so many CPUs."""
-    def current():
-        ends = table(machine.hvctl("links").split("\n\n")[1])
-        return {row["vm"]: row["mode"] for row in ends if row["link"] == "net0"}
-
-    def meanwhile():
-        for mode in modes:
-            machine.hvctl("link", "mode", "net0", mode)
-            machine.wait_until(f"net0 is {mode}", lambda mode=mode: current() == dict.fromkeys(GUESTS, mode), 60)
-            pings.go_on()
-
+    before = pcpus(machine)
     pings = Pings(machine, cpus)
     assert_data_arrives(machine, STREAM_MIB, meanwhile=meanwhile)
     pings.end()
