@@ -35,8 +35,8 @@
  * its own (abi/ring.h) in slice q of both sections, which are divided into equal slices. */
 #define POSTERN_QUEUES_MAX 8u
 
-/* Registers: offsets in BAR 0. Read-only but for the doorbell and the mode; others that are written
- * keep their value, and those that are not listed read 0. */
+/* Registers: offsets in BAR 0. Read-only but for the doorbell, the mode and the link; others that
+ * are written keep their value, and those that are not listed read 0. */
 #define POSTERN_REG_MAGIC        0x00u /* POSTERN_NIC_MAGIC */
 #define POSTERN_REG_ABI          0x04u /* POSTERN_NIC_ABI: a driver refuses one it does not know */
 #define POSTERN_REG_PORT         0x08u /* the number to give to POSTERN_HC_DOORBELL */
@@ -66,6 +66,11 @@
  * writes POSTERN_REG_MODE, whatever the value. Then it reads the mode there, and opens them anew. A
  * VM that starts has the mode that is wanted. The ends follow each by itself. */
 #define POSTERN_LINK_OTHER_MODE 2u
+/* Of both: the VM was restored from a snapshot, which has nothing of the port but its registers.
+ * Its rings are closed, its view is gone, and so is what it gave to its peer's pool. Stays until
+ * POSTERN_REG_LINK is written, whatever the value: a driver does that, and then opens all of it
+ * anew. */
+#define POSTERN_LINK_RESTORED 0x80000000u
 
 /* MSI-X vectors, of a port with Q queues: Q + 1. */
 #define POSTERN_VECTOR_QUEUE(q) (q) /* the peer has rung the doorbell of queue q */

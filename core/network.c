@@ -64,17 +64,6 @@ static status_t doorbell(struct port *port, uint32_t lane)
     return STATUS_OK;
 }
 
-/* Closes the ends of all lanes of a VM that has ended, as it would itself. */
-static void close_lanes(const struct port *port)
-{
-    uint64_t slice = port->section / port->queues;
-
-    for (uint32_t lane = 0; lane < port->queues; lane++) {
-        struct postern_ring_header *header = (void *)(port->own + lane * slice);
-        POSTERN_STORE_RELEASE(&header->generation, 0);
-    }
-}
-
 static bool is_virtio(const struct network *network, uint32_t member)
 {
     return (network->config->virtio >> member & 1) != 0;
@@ -84,8 +73,9 @@ static void state_changed(struct port *port)
 {
     struct network *network = port->network;
 
+    /* As it would itself. */
     if (!vm_is_up(port->vm)) {
-        close_lanes(port);
+        port_close_rings(port);
     }
     if (is_by_hypervisor(network)) {
         network_set_up(network, port->end);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/port.h"
 
+#include "abi/access.h"
 #include "abi/fdb.h"
+#include "abi/ring.h"
 #include "arch/x86/cpu.h"
 #include "core/guest_memory.h"
 #include "core/interrupts.h"
@@ -97,6 +99,38 @@ bool port_may_revoke(struct port *port)
     return true;
 }
 
+void port_close_rings(const struct port *port)
+{
+    uint64_t slice = port->section / port->queues;
+
+    for (uint32_t queue = 0; queue < port->queues; queue++) {
+        struct postern_ring_header *header = (void *)(port->own + queue * slice);
+        POSTERN_STORE_RELEASE(&header->generation, 0);
+    }
+}
+
+void port_reset_all(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        vm->ports[i]->restored = false;
+    }
+}
+
+void port_restore_all(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        port_close_rings(vm->ports[i]);
+        vm->ports[i]->restored = true;
+    }
+}
+
+void port_tell_restored(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        port_interrupt(vm->ports[i], POSTERN_VECTOR_LINK(vm->ports[i]->queues));
+    }
+}
+
 void port_state_changed(struct vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++) {
@@ -126,6 +160,13 @@ static void unmasked(struct pci_function *function, unsigned vector,
 
 /* Registers. */
 
+uint32_t port_mode(const struct port *port)
+{
+    return port->pool.count != 0 ? POSTERN_MODE_DIRECT
+           : port->gated         ? POSTERN_MODE_GATED
+                                 : POSTERN_MODE_OPEN;
+}
+
 static uint32_t read_register(const struct port *port, uint64_t offset)
 {
     switch (offset) {
@@ -138,15 +179,16 @@ static uint32_t read_register(const struct port *port, uint64_t offset)
     case POSTERN_REG_END:
         return port->end;
     case POSTERN_REG_MODE:
-        return port->pool.count != 0 ? POSTERN_MODE_DIRECT
-               : port->gated         ? POSTERN_MODE_GATED
-                                     : POSTERN_MODE_OPEN;
+        return port_mode(port);
     case POSTERN_REG_SECTION_SIZE:
         return (uint32_t)port->section;
     case POSTERN_REG_MAC_LOW:
         return (uint32_t)port->mac;
     case POSTERN_REG_MAC_HIGH:
         return (uint32_t)(port->mac >> 32);
+    case POSTERN_REG_LINK:
+        return port->ops->read_register(port, offset) |
+               (port->restored ? POSTERN_LINK_RESTORED : 0);
     case POSTERN_REG_QUEUES:
         return port->queues;
     case POSTERN_REG_POOL_SIZE:
@@ -194,6 +236,8 @@ static bool write_bar(struct pci_function *function, unsigned bar, uint64_t offs
         pci_msix_write(function, (uint32_t)(offset - POSTERN_MSIX_TABLE), size, value);
     } else if (offset == POSTERN_REG_MODE && port->ops->take_mode != NULL) {
         port->ops->take_mode(port);
+    } else if (offset == POSTERN_REG_LINK) {
+        port->restored = false;
     }
     spin_unlock(&port->vm->lock);
     return offset != POSTERN_REG_DOORBELL || value >= port->queues ||

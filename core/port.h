@@ -58,6 +58,7 @@ struct port {
     struct pci_function function;  /* under the VM's lock */
     uint64_t window_at;            /* guest-physical, where BAR 2 decodes; 0: nowhere */
     bool mapped;                   /* the window, in the view that has it */
+    bool restored;                 /* and its driver has not said that it knows */
     uint64_t bar4_at;              /* where BAR 4 decodes, likewise */
     bool fdb_mapped;               /* in the default view */
     struct page_pool pool;         /* what the peer has given, for BAR 4 in the protected view */
@@ -124,6 +125,23 @@ bool port_may_revoke(struct port *port) MUST_CHECK;
 
 /* Fires MSI-X vector `vector` of the port. Takes its VM's lock: the caller holds none. */
 void port_interrupt(struct port *port, unsigned vector);
+
+/* Closes this end of the rings of all queues, as its driver would. The VM does not run. */
+void port_close_rings(const struct port *port);
+
+/* Nothing of the VM's ports is of a snapshot any more: it starts anew. Under its lock. */
+void port_reset_all(struct vm *vm);
+
+/* The VM is being restored: its ports know nothing of what its drivers had, who are to open them
+ * anew (abi/pci.h, POSTERN_LINK_RESTORED). Under its lock. */
+void port_restore_all(struct vm *vm);
+
+/* Interrupts the drivers for that. All vCPUs have taken their state over; the caller holds no lock.
+ */
+void port_tell_restored(struct vm *vm);
+
+/* POSTERN_MODE_, which the port has now. Under the VM's lock. */
+uint32_t port_mode(const struct port *port);
 
 /* The state of `vm` has changed: tells all that share a link or a network with it. The caller holds
  * no lock. */

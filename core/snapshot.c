@@ -3,9 +3,9 @@
 
 #include "core/dirty.h"
 #include "core/network.h"
-#include "core/port.h"
 #include "core/scheduler.h"
 #include "core/snapshot_disk.h"
+#include "core/snapshot_port.h"
 #include "core/snapshot_state.h"
 #include "core/virtio.h"
 #include "lib/bits.h"
@@ -34,31 +34,6 @@ static status_t make_room(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
     return vm->snapshot.state != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-/* Postern's NICs are not carried: one that its guest's driver uses would be gone from under it. */
-static const struct port *port_in_use(const struct vm *vm)
-{
-    for (uint32_t i = 0; i < vm->port_count; i++) {
-        if (vm->ports[i]->window_at != 0 || vm->ports[i]->view != 0) {
-            return vm->ports[i];
-        }
-    }
-    return NULL;
-}
-
-/* Nor are the gate and handlers of #VE. Its vCPUs are still. */
-static bool uses_views(const struct vm *vm)
-{
-    bool uses = false;
-
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        uses |= vm->vcpus[i].ve != NULL;
-    }
-    for (uint32_t i = 0; i < VIEW_PLACEMENT_MAX; i++) {
-        uses |= vm->views.placements[i].used;
-    }
-    return uses;
-}
-
 /* Whether what its disks hold can be carried; `disks`: the host does. */
 static status_t check_disks(const struct vm *vm, bool disks, char error[SNAPSHOT_ERROR_SIZE])
 {
@@ -77,25 +52,6 @@ static status_t check_disks(const struct vm *vm, bool disks, char error[SNAPSHOT
     return STATUS_OK;
 }
 
-/* Parts that are not its own alone, and cannot be carried: `error` names them. */
-static bool has_foreign_parts(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
-{
-    const struct port *port = port_in_use(vm);
-
-    if (port != NULL) {
-        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
-                            "%s uses its NIC in %s, which no snapshot carries: take its driver "
-                            "away before",
-                            vm->config->name, port->name);
-        return true;
-    }
-    if (uses_views(vm)) {
-        refuse(error, vm, "uses the gate or handles #VE, which no snapshot carries");
-        return true;
-    }
-    return false;
-}
-
 bool snapshot_is_hindered(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
 {
     enum vm_state state = atomic_load(&vm->state);
@@ -104,8 +60,8 @@ bool snapshot_is_hindered(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         return false;
     }
     spin_lock(&vm->lock);
-    bool hindered =
-        has_foreign_parts(vm, error) || snapshot_disks_check(vm, error) == STATUS_UNSUPPORTED;
+    bool hindered = snapshot_ports_check(vm, error) == STATUS_UNSUPPORTED ||
+                    snapshot_disks_check(vm, error) == STATUS_UNSUPPORTED;
     spin_unlock(&vm->lock);
     return hindered;
 }
@@ -114,14 +70,17 @@ static status_t save_locked(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR
 {
     struct snapshot_writer writer = {.bytes = vm->snapshot.state, .room = SNAPSHOT_STATE_MAX};
 
-    if (has_foreign_parts(vm, error)) {
-        return STATUS_UNSUPPORTED;
+    status_t status = snapshot_ports_check(vm, error);
+    if (status == STATUS_OK) {
+        status = check_disks(vm, disks, error);
     }
-    status_t status = check_disks(vm, disks, error);
     if (status != STATUS_OK) {
         return status;
     }
     status = snapshot_state_save(vm, &writer);
+    if (status == STATUS_OK) {
+        status = snapshot_ports_save(vm, &writer);
+    }
     if (status == STATUS_OK && disks) {
         status = snapshot_disks_save(vm, &writer);
     }
@@ -203,10 +162,13 @@ status_t snapshot_restore(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         return STATUS_BUSY;
     }
     spin_lock(&vm->lock);
-    bool fits = snapshot_is_valid(state, size, error) &&
-                snapshot_state_fits(vm, state, size, error) &&
-                snapshot_disks_fit(vm, state, size, error);
+    bool fits =
+        snapshot_is_valid(state, size, error) && snapshot_state_fits(vm, state, size, error) &&
+        snapshot_disks_fit(vm, state, size, error) && snapshot_ports_fit(vm, state, size, error);
     status_t status = fits ? snapshot_state_load(vm, state, size, error) : STATUS_INVALID;
+    if (status == STATUS_OK) {
+        status = snapshot_ports_load(vm, state, size, error);
+    }
     spin_unlock(&vm->lock);
     vm_end_restore(vm, status == STATUS_OK);
     return status;

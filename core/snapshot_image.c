@@ -13,7 +13,7 @@ const char *snapshot_type_name(uint32_t type)
         [SNAPSHOT_VM] = "VM",     [SNAPSHOT_VCPU] = "vCPU",     [SNAPSHOT_XSAVE] = "XSAVE",
         [SNAPSHOT_UART] = "UART", [SNAPSHOT_RTC] = "RTC",       [SNAPSHOT_IOAPIC] = "I/O APIC",
         [SNAPSHOT_PCI] = "PCI",   [SNAPSHOT_VIRTIO] = "virtio", [SNAPSHOT_NET] = "virtio NIC",
-        [SNAPSHOT_DISK] = "disk",
+        [SNAPSHOT_DISK] = "disk", [SNAPSHOT_PORT] = "NIC",      [SNAPSHOT_GATES] = "gate",
     };
 
     return type < SNAPSHOT_TYPES && names[type] != NULL ? names[type] : "unknown";

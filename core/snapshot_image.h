@@ -24,6 +24,8 @@ enum snapshot_type {
     SNAPSHOT_VIRTIO,
     SNAPSHOT_NET,
     SNAPSHOT_DISK,
+    SNAPSHOT_PORT,
+    SNAPSHOT_GATES,
     SNAPSHOT_TYPES
 };
 

@@ -8,6 +8,7 @@
 #include "arch/x86/defs/registers.h"
 #include "arch/x86/defs/vmx_controls.h"
 #include "arch/x86/vmx_insn.h"
+#include "core/port.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
 #include "core/vcpu_image.h"
@@ -154,6 +155,15 @@ static void take_nmis(struct vcpu *vcpu)
     vcpu->nmis_pending = pending < most ? pending : most;
 }
 
+/* An interrupt that came before the last one of the VM's has taken its state over may be gone. */
+static void load(struct vcpu *vcpu)
+{
+    vcpu_image_load(vcpu, vcpu->image, vcpu->image_xsave);
+    if (atomic_fetch_sub(&vcpu->vm->snapshot.waiting, 1) == 1) {
+        port_tell_restored(vcpu->vm);
+    }
+}
+
 /* INIT and SIPI, and the VM's start and end. True if the vCPU parks. */
 static bool change_state(struct vcpu *vcpu, uint32_t work)
 {
@@ -169,8 +179,7 @@ static bool change_state(struct vcpu *vcpu, uint32_t work)
         vcpu_reset(vcpu);
     }
     if ((work & VCPU_WORK_LOAD) != 0) {
-        vcpu_image_load(vcpu, vcpu->image, vcpu->image_xsave);
-        atomic_fetch_sub_explicit(&vcpu->vm->snapshot.waiting, 1, memory_order_release);
+        load(vcpu);
     }
     if ((work & VCPU_WORK_INIT) != 0 && vcpu->id != 0) {
         /* The other registers wait for the SIPI; nobody sees them before. */

@@ -155,6 +155,7 @@ static void reset_all(struct vm *vm)
     spin_lock(&vm->lock);
     reset_devices(vm);
     window_remove_views(vm);
+    port_reset_all(vm);
     link_take_modes(vm);
     views_unplace_all(&vm->views);
     /* A guest that moved its windows about has left empty tables. Each vCPU invalidates what its

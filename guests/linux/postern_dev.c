@@ -75,7 +75,7 @@ static int postern_dev_take(struct postern_file *file, struct postern_dev_port *
 	/* Its queues are lanes, of which a program would have to know which to take. */
 	if (nic->member)
 		return -EOPNOTSUPP;
-	postern_follow_mode(nic);
+	postern_follow_link(nic);
 	err = postern_dev_open_view(nic, port);
 	if (err)
 		return err;

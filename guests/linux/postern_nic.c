@@ -27,13 +27,19 @@ static bool postern_wants_other_mode(const struct postern_nic *nic, u32 link)
 	return !nic->member && link & POSTERN_LINK_OTHER_MODE;
 }
 
+/* Is the port to be opened anew? */
+static bool postern_wants_reopen(const struct postern_nic *nic, u32 link)
+{
+	return link & POSTERN_LINK_RESTORED || postern_wants_other_mode(nic, link);
+}
+
 static void postern_read_link(struct postern_nic *nic)
 {
 	u32 link = readl(nic->registers + POSTERN_REG_LINK);
 
 	WRITE_ONCE(nic->link, link);
-	if (postern_wants_other_mode(nic, link))
-		schedule_work(&nic->mode_work);
+	if (postern_wants_reopen(nic, link))
+		schedule_work(&nic->reopen_work);
 }
 
 static void postern_schedule(struct postern_nic *nic)
@@ -205,12 +211,18 @@ static void postern_close_port(struct postern_nic *nic)
 	postern_close_view(nic);
 }
 
-void postern_follow_mode(struct postern_nic *nic)
+void postern_follow_link(struct postern_nic *nic)
 {
+	u32 link = readl(nic->registers + POSTERN_REG_LINK);
 	unsigned int i;
 
 	ASSERT_RTNL();
-	if (!postern_wants_other_mode(nic, readl(nic->registers + POSTERN_REG_LINK)))
+	if (link & POSTERN_LINK_RESTORED) {
+		/* To write it, whatever the value, is to know. */
+		writel(0, nic->registers + POSTERN_REG_LINK);
+		netdev_info(nic->dev, "the VM was restored from a snapshot\n");
+	}
+	if (!postern_wants_other_mode(nic, link))
 		return;
 	/* To write it, whatever the value, is to be ready. */
 	writel(0, nic->registers + POSTERN_REG_MODE);
@@ -226,7 +238,7 @@ static int postern_open_port(struct postern_nic *nic)
 
 	if (nic->user)
 		return -EBUSY;
-	postern_follow_mode(nic);
+	postern_follow_link(nic);
 	err = postern_open_view(nic);
 	if (err)
 		return err;
@@ -323,34 +335,34 @@ int postern_stop(struct net_device *dev)
 	return 0;
 }
 
-/* An interface that is down takes the mode up when it opens. For the peer the link goes down and
- * comes up again. */
-static void postern_change_mode(struct work_struct *work)
+/* An interface that is down does so when it opens. For the peer the link goes down and comes up
+ * again. */
+static void postern_reopen(struct work_struct *work)
 {
-	struct postern_nic *nic = container_of(work, struct postern_nic, mode_work);
+	struct postern_nic *nic = container_of(work, struct postern_nic, reopen_work);
 	int err = 0;
 
 	rtnl_lock();
-	if (nic->open && postern_wants_other_mode(nic, READ_ONCE(nic->link))) {
+	if (nic->open && postern_wants_reopen(nic, READ_ONCE(nic->link))) {
 		postern_stop(nic->dev);
 		err = postern_open(nic->dev);
 	}
 	rtnl_unlock();
 	if (err)
-		netdev_err(nic->dev, "it cannot be opened in its new mode (%d)\n", err);
+		netdev_err(nic->dev, "it cannot be opened anew (%d)\n", err);
 }
 
-static void postern_mode_end(void *data)
+static void postern_reopen_end(void *data)
 {
 	struct postern_nic *nic = data;
 
-	cancel_work_sync(&nic->mode_work);
+	cancel_work_sync(&nic->reopen_work);
 }
 
-int postern_mode_init(struct postern_nic *nic)
+int postern_reopen_init(struct postern_nic *nic)
 {
-	INIT_WORK(&nic->mode_work, postern_change_mode);
-	return devm_add_action_or_reset(&nic->pdev->dev, postern_mode_end, nic);
+	INIT_WORK(&nic->reopen_work, postern_reopen);
+	return devm_add_action_or_reset(&nic->pdev->dev, postern_reopen_end, nic);
 }
 
 int postern_reset(struct postern_nic *nic)

@@ -108,8 +108,8 @@ struct postern_nic {
 	u32 pool_size; /* bytes of each end's pool; 0 in other modes than direct */
 	bool open;     /* under rtnl; an interface that is up may have failed to open again */
 	u32 link;      /* what POSTERN_REG_LINK said last */
-	struct work_struct mode_work;  /* the link is to have another mode */
-	struct postern_member *member; /* NULL: it is an end of a link */
+	struct work_struct reopen_work; /* for another mode, or in a VM that was restored */
+	struct postern_member *member;	/* NULL: it is an end of a link */
 	/* Of the interface: written under rtnl, read by everybody. */
 	struct bpf_prog __rcu *xdp_program;
 	struct postern_stamps stamps;
@@ -201,9 +201,10 @@ int postern_stop(struct net_device *dev);
 /* Opens all rings anew, of an interface that is up. Under rtnl. */
 int postern_reset(struct postern_nic *nic);
 /* Before the interface is registered; the device's end ends it. */
-int postern_mode_init(struct postern_nic *nic);
-/* Takes up the mode that the link is to have. Nobody uses the port. Under rtnl. */
-void postern_follow_mode(struct postern_nic *nic);
+int postern_reopen_init(struct postern_nic *nic);
+/* Takes up the mode that the link is to have, and notes that the port was restored. Nobody uses it.
+ * Under rtnl. */
+void postern_follow_link(struct postern_nic *nic);
 /* Has NAPI look at all rings of an interface that is open. */
 void postern_look(struct postern_nic *nic);
 /* Opens the port's view, if it needs one, for all queues; closes it. Under rtnl. */

@@ -223,7 +223,7 @@ static int postern_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		netif_napi_add(dev, &nic->queues[i].napi, postern_poll);
 	netif_carrier_off(dev);
 	pci_set_drvdata(pdev, nic);
-	err = postern_mode_init(nic);
+	err = postern_reopen_init(nic);
 	if (err)
 		return err;
 	err = postern_list(nic);

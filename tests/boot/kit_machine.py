@@ -45,16 +45,17 @@ def menu(name, options="", kit=True):
 
 class KitMachine(Machine):
     """A machine whose only configuration is the guest's. `guests`: others that it runs; `more`: options of the
-    launcher; `label`: its own name, where there are two of the guest's."""
+    launcher; `label`: its own name, where there are two of the guest's; `config`: another configuration of it."""
 
-    def __init__(self, name, directory, options="", more=(), guests=(), label=None):
+    def __init__(self, name, directory, options="", more=(), guests=(), label=None, config=None):
+        config = config or name
         script = os.path.join(directory, "entry.cfg")
         with open(script, "w", encoding="ascii") as file:
-            file.write(menu(name, options))
-        files = [script, os.path.join(ROOT, "tests/configs", f"{name}.conf")]
+            file.write(menu(config, options))
+        files = [script, os.path.join(ROOT, "tests/configs", f"{config}.conf")]
         files += [os.path.join(BUILD, "kit", f"{guest}.elf") for guest in (name, *guests)]
         puts = [word for path in files for word in ("--put", path)]
-        super().__init__(label or name, options=[*puts, *small_firmware(), *more])
+        super().__init__(label or config, options=[*puts, *small_firmware(), *more])
 
     def console(self, vm):
         return self.hvctl("console", "--quiet", "0", vm, stdin="").replace("\r", "")

@@ -15,11 +15,10 @@ import pytest
 
 from kit_machine import KitMachine, other_disk, running
 from postern_machine import table
+from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
 TALKED = re.compile(r"talker: (\d+) ms, (\d+) ticks")
-COUNTED = re.compile(r"^counted: (.*); wrong: (.*)$", re.MULTILINE)
 BLOCKS = re.compile(r"wrong blocks: (\d+); (\d+) changed, (\d+) writes, (\d+) discards")
-REPORT = re.compile(r"\w+: (\d+) rounds, (\d+) bytes on the line, paused for (\d+) ticks")
 MEMORY = 16 << 20
 
 
@@ -189,39 +188,10 @@ def test_states_that_lie(machine, saved, tmp_path):
     machine.hvctl("destroy", "--yes", "churn")
 
 
-def counts(machine, vm):
-    """What a guest of tests/snapshot has counted; nothing of it may be wrong."""
-    found = COUNTED.findall(machine.answer(vm, "c", "^counted: .*$"))
-    good, wrong = ({name: int(value) for value, name in re.findall(r"(\d+) (\w+)", text)} for text in found[-1])
-    assert not any(wrong.values()), found
-    return good
-
-
-def assert_traffic(machine, since=None):
-    """Answers and remarks come, from `since` on if that is given; the asker's counts."""
-    seen = [counts(machine, "asker")]
-    if since is not None:
-        assert seen[0]["sent"] >= since["sent"] and seen[0]["answered"] >= since["answered"], (since, seen)
-
-    def come():
-        seen.append(counts(machine, "asker"))
-        return all(seen[-1][what] > seen[0][what] + 20 for what in ("answered", "remarks"))
-
-    machine.wait_until("answers and remarks come", come, 60)
-    return seen[-1]
-
-
 def assert_nobody_failed(machine):
     assert counts(machine, "answerer")["answered"] > 20
     for row in table(machine.hvctl("devices").split("\n\n", 1)[0]):
         assert row["failures"] == "0", row
-
-
-def assert_few_are_lost(before, after):
-    """Those that were on their way in a pause, or were sent before it goes on elsewhere."""
-    lost = [count["sent"] - count["answered"] for count in (before, after)]
-    print(f"{before} {after}: {lost[1] - lost[0]} lost")
-    assert lost[1] - lost[0] < (after["sent"] - before["sent"]) // 2, (before, after)
 
 
 @pytest.fixture(scope="module", name="asked", params=("split", "packed"))

@@ -78,14 +78,6 @@ def test_unknown_vm_is_named(two):
     assert "gamma" in two.hvctl("stats", "gamma", code=1)
 
 
-def test_snapshot_is_refused_at_once(two, tmp_path):
-    """Nothing of a guest with Postern's NIC is fetched in vain."""
-    said = two.hvctl("snapshot", "alpha", str(tmp_path / "alpha"), code=1)
-    assert "alpha uses its NIC in net0, which no snapshot carries" in said
-    assert not list(tmp_path.iterdir())
-    assert "alpha is not tracked" in two.hvctl("dirty", "alpha", code=1)
-
-
 def test_no_networks(two):
     assert two.hvctl("networks").endswith("held\nthe configuration has no networks\n")
     assert "has no networks" in two.hvctl("fdb", "lan", code=1)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a restore is given: tokens of memory and of a disk, rows of records, and what is in a
- * vCPU's. */
+ * vCPU's, a NIC's and the gate's. */
 #include "tests/fuzz/fuzz.h"
 
+#include "abi/pci.h"
+#include "core/port_image.h"
 #include "core/vcpu_image.h"
+#include "lib/bits.h"
 #include "virtio/disk_runs.h"
 
 #define WORDS_MAX 256u
@@ -110,6 +113,39 @@ static void judge(const void *bytes, size_t size, uint32_t index)
     }
 }
 
+/* What is taken of the gate can be placed: pages of RAM, each once. */
+static void judge_gates(const void *bytes, size_t size)
+{
+    const struct snapshot_wanted wanted = {SNAPSHOT_GATES, GATES_IMAGE_VERSION, 0,
+                                           sizeof(struct gates_image)};
+    char error[SNAPSHOT_ERROR_SIZE];
+    const struct gates_image *image = snapshot_find(bytes, size, &wanted, error);
+    uint64_t placed = 0;
+
+    if (image == NULL || !gates_image_fits(image, 0, 3, 64 * PAGE_SIZE, error)) {
+        return;
+    }
+    for (uint32_t i = 0; i < image->count; i++) {
+        uint64_t gpa = image->placements[i].gpa;
+        FUZZ_CHECK(gpa % PAGE_SIZE == 0 && gpa / PAGE_SIZE < 64 && image->placements[i].page < 3);
+        FUZZ_CHECK((placed & BIT(gpa / PAGE_SIZE)) == 0);
+        placed |= BIT(gpa / PAGE_SIZE);
+    }
+}
+
+static void judge_port(const void *bytes, size_t size)
+{
+    static const struct port_image ours = {
+        .section = 65536, .device = 1, .kind = POSTERN_PCI_NIC, .queues = 1};
+    const struct snapshot_wanted wanted = {SNAPSHOT_PORT, PORT_IMAGE_VERSION, 0, sizeof(ours)};
+    char error[SNAPSHOT_ERROR_SIZE];
+
+    const struct port_image *theirs = snapshot_find(bytes, size, &wanted, error);
+    if (theirs != NULL && port_image_fits(theirs, &ours, 0, "net0", error)) {
+        FUZZ_CHECK(memcmp(theirs, &ours, sizeof(ours)) == 0);
+    }
+}
+
 static void records(struct fuzz_input input)
 {
     uint8_t *bytes = fuzz_copy(input.at, input.left);
@@ -118,6 +154,8 @@ static void records(struct fuzz_input input)
     if (snapshot_is_valid(bytes, input.left, error)) {
         judge(bytes, input.left, 0);
         judge(bytes, input.left, 1);
+        judge_port(bytes, input.left);
+        judge_gates(bytes, input.left);
         FUZZ_CHECK(snapshot_count(bytes, input.left, SNAPSHOT_VCPU) <= input.left / 16);
     }
     free(bytes);

@@ -214,6 +214,9 @@ def snapshot():
     header = struct.Struct("<HHIII")
     yield header.pack(2, 1, 0, 808, 0) + bytes(808) + header.pack(3, 1, 0, 832, 0) + bytes(832)
     yield header.pack(1, 1, 0, 8, 0) + bytes(8) + header.pack(4, 1, 0, 3, 0) + bytes(8)
+    # A NIC, and two pages of a gate.
+    yield header.pack(11, 1, 0, 40, 0) + struct.pack("<QIIIIIIII", 65536, 1, 1, 0, 0, 1, 0, 0, 0)
+    yield header.pack(12, 1, 0, 1040, 0) + struct.pack("<QIIQQQQ", 0, 3, 2, 0x5000, 0, 0x6000, 1) + bytes(992)
 
 
 SEEDS = {"snapshot": snapshot, "virtq": virtq, "virtio": virtio,

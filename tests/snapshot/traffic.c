@@ -6,23 +6,26 @@
  * sent, higher than the last one: frames may be lost, nothing else.
  *
  * What it takes, a line each: "c" has it print what it has counted; "p" has it take its NIC over
- * again, with packed rings.
+ * again, with packed rings; "0" to "9" has it take over that port, with Postern's rings, instead;
+ * "x" has it cross into the port's view all the time.
  */
 #include "tests/snapshot/disk.h"
 #include "tests/snapshot/nic.h"
+#include "tests/snapshot/port.h"
 
 #define UART_DATA        0x3f8u
 #define UART_LINE_STATUS 0x3fdu
 #define UART_RECEIVED    1u
 #define TICK_VECTOR      0x60u
 #define NIC_VECTOR       0x61u
+#define PORT_VECTOR      0x62u /* and some above */
 #define TICK_US          10000u
 #define QUESTIONS        2u      /* at each tick */
 #define ETHERTYPE        0xb588u /* of local experiments, as it is on the wire */
 #define ADDRESS          6u
 #define PAYLOAD          40u /* where it begins; the least that a frame has is 60 bytes */
 #define LENGTH_MIN       60u
-#define LENGTHS          200u
+#define LENGTHS          900u
 
 enum kind { QUESTION = 1, ANSWER, REMARK };
 
@@ -36,7 +39,7 @@ struct PACKED message {
 _Static_assert(sizeof(struct message) == PAYLOAD, "the payload is behind it");
 
 static uint8_t own[ADDRESS], other[ADDRESS];
-static bool asks;
+static bool asks, by_port, crosses;
 static struct {
     uint64_t sent;     /* questions or remarks: the number of the last one */
     uint64_t answered; /* questions, by the other one or by this one */
@@ -58,7 +61,7 @@ static uint8_t byte_of(uint64_t number, uint64_t kind, uint32_t at)
 
 static void send(enum kind kind, uint64_t number)
 {
-    uint8_t *frame = nic_room();
+    uint8_t *frame = by_port ? port_room() : nic_room();
     uint32_t length = length_of(number);
     struct message message = {.ethertype = ETHERTYPE, .kind = (uint16_t)kind, .number = number};
 
@@ -71,7 +74,11 @@ static void send(enum kind kind, uint64_t number)
     for (uint32_t i = PAYLOAD; i < length; i++) {
         frame[i] = byte_of(number, kind, i);
     }
-    nic_send(length);
+    if (by_port) {
+        port_send(length);
+    } else {
+        nic_send(length);
+    }
 }
 
 static bool is_right(const struct message *message, const uint8_t *frame, uint32_t length)
@@ -118,7 +125,7 @@ static void received(const uint8_t *frame, uint32_t length)
 static void tick(struct frame *frame)
 {
     (void)frame;
-    for (unsigned i = 0; i < (asks ? QUESTIONS : 1); i++) {
+    for (unsigned i = 0; own[0] != 0 && i < (asks ? QUESTIONS : 1); i++) {
         send(asks ? QUESTION : REMARK, ++counted.sent);
     }
     end_of_interrupt();
@@ -128,13 +135,52 @@ static void tick(struct frame *frame)
 static void print_counts(void)
 {
     __asm__ volatile("cli");
-    unsigned long long values[] = {counted.sent,     counted.answered, counted.remarks,
-                                   nic_faults.full,  counted.order,    counted.content,
-                                   nic_faults.index, nic_faults.chain};
+    unsigned long long good[] = {counted.sent,       counted.answered,     counted.remarks,
+                                 port_counts.full,   port_counts.restored, port_counts.modes,
+                                 port_counts.closed, port_counts.posted,   port_counts.lost,
+                                 nic_faults.full};
+    unsigned long long wrong[] = {counted.order, counted.content, nic_faults.index,
+                                  nic_faults.chain, port_counts.faults};
     __asm__ volatile("sti");
-    print("counted: %llu sent, %llu answered, %llu remarks, %llu full; wrong: %llu order, "
-          "%llu content, %llu index, %llu chain\n",
-          values[0], values[1], values[2], values[3], values[4], values[5], values[6], values[7]);
+    print("counted: %llu sent, %llu answered, %llu remarks, %llu waited, %llu restored, "
+          "%llu modes, %llu closed, %llu posted, %llu lost, %llu full; ",
+          good[0], good[1], good[2], good[3], good[4], good[5], good[6], good[7], good[8], good[9]);
+    print("wrong: %llu order, %llu content, %llu index, %llu chain, %llu faults\n", wrong[0],
+          wrong[1], wrong[2], wrong[3], wrong[4]);
+}
+
+/* The addresses of members 1 and 2 of one network, or of both ends of a link. */
+static void meet(void)
+{
+    memcpy(other, own, ADDRESS);
+    other[ADDRESS - 1] ^= 3;
+}
+
+static void start_port(uint32_t number)
+{
+    __asm__ volatile("cli");
+    by_port = true;
+    port_start(number, PORT_VECTOR, received);
+    port_address(own);
+    meet();
+    __asm__ volatile("sti");
+    print("traffic: on port %u\n", number);
+}
+
+static void obey(uint8_t typed)
+{
+    if (typed == 'c') {
+        print_counts();
+    } else if (typed == 'p') {
+        __asm__ volatile("cli");
+        nic_start(NIC_VECTOR, true, received);
+        print("traffic: in packed rings\n");
+    } else if (typed == 'x') {
+        crosses = !crosses;
+        print("traffic: crosses\n");
+    } else if (typed >= '0' && typed <= '9') {
+        start_port(typed - (uint32_t)'0');
+    }
 }
 
 void guest_role(void)
@@ -144,26 +190,24 @@ void guest_role(void)
     }
     asks = has_word("ask");
     vector_handle(TICK_VECTOR, tick);
-    nic_start(NIC_VECTOR, false, received);
-    nic_address(own);
-    /* The addresses of members 1 and 2 of one network. */
-    memcpy(other, own, ADDRESS);
-    other[ADDRESS - 1] ^= 3;
+    if (!has_word("port")) {
+        nic_start(NIC_VECTOR, false, received);
+        nic_address(own);
+        meet();
+    }
     wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_DEADLINE | TICK_VECTOR);
     wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + TICK_US * tsc_per_ms() / 1000);
     print("traffic: begins\n");
     for (;;) {
-        __asm__ volatile("sti; hlt");
-        if ((inb(UART_LINE_STATUS) & UART_RECEIVED) == 0) {
-            continue;
-        }
-        uint8_t typed = inb(UART_DATA);
-        if (typed == 'c') {
-            print_counts();
-        } else if (typed == 'p') {
+        if (crosses) {
             __asm__ volatile("cli");
-            nic_start(NIC_VECTOR, true, received);
-            print("traffic: in packed rings\n");
+            port_cross_long();
+            __asm__ volatile("sti; nop");
+        } else {
+            __asm__ volatile("sti; hlt");
+        }
+        if ((inb(UART_LINE_STATUS) & UART_RECEIVED) != 0) {
+            obey(inb(UART_DATA));
         }
     }
 }

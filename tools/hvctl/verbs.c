@@ -472,9 +472,9 @@ const struct verb verbs[] = {
      "and\n"
      "its state in a pause; then it goes on. If it is interrupted the same command goes on where "
      "it\n"
-     "was; what came is in FILE.part. What no snapshot carries is named: a NIC of Postern's in "
-     "use,\n"
-     "a disk that is 'rw'.\n"
+     "was; what came is in FILE.part. What no snapshot carries is named: a disk that is 'rw', a "
+     "handler\n"
+     "of #VE.\n"
      "  --stop  leave it paused\n"
      "On a terminal a line at standard error shows how far it is.\n",
      run_snapshot, VERB_TALKS, snapshot_words},
@@ -482,7 +482,9 @@ const struct verb verbs[] = {
      "Into the VM of the same name, or another of the same shape, which is off, crashed or "
      "absent.\n"
      "Its disks must be over the same images; what their overlays held is lost. Its clock goes on\n"
-     "where it was; it cannot tell that it was away but by the RTC.\n"
+     "where it was; it cannot tell that it was away but by the RTC, and by Postern's NICs, which "
+     "its\n"
+     "driver opens anew.\n"
      "  --paused  leave it paused\n",
      run_restore, VERB_TALKS, restore_words},
     {"migrate", "VM LINE [VM]", "move a VM to another hypervisor",

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests of tests/snapshot whose traffic goes by Postern's own NICs, saved, restored and moved: their driver opens its
+port anew behind a restore. By a link in each mode, and by a network."""
+
+import pytest
+
+from kit_machine import KitMachine, running
+from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
+
+# The number of the port in both VMs, and the mode of the link "wire".
+PORTS = {"open": ("0", "open"), "gated": ("0", "gated"), "direct": ("1", "open"), "member": ("2", "open")}
+PAIR = ("callee", "caller")
+
+
+@pytest.fixture(scope="module", name="machine")
+def fixture_machine(can_run, tmp_path_factory):
+    assert can_run is None
+    with running(KitMachine("snapshot", tmp_path_factory.mktemp("here"), config="snapshot_ports")) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module", name="other")
+def fixture_other(machine, tmp_path_factory):
+    assert machine
+    other = KitMachine("snapshot", tmp_path_factory.mktemp("other"), config="snapshot_ports",
+                       label="snapshot_ports-other")
+    with running(other):
+        yield other
+
+
+def take_port(machine, vm, port):
+    """Starts the VM, and has it use that port."""
+    before = machine.console(vm).count("traffic: begins")
+    machine.hvctl("start", vm)
+    machine.wait_until(f"{vm} is there", lambda: machine.console(vm).count("traffic: begins") > before)
+    machine.answer(vm, port, f"on port {port}")
+
+
+def end(machine, vm):
+    if machine.vms()[vm]["state"] in ("running", "paused"):
+        machine.hvctl("shutdown", vm)
+        machine.wait_for_state(vm, "off")
+
+
+@pytest.fixture(scope="module", name="called", params=PORTS)
+def fixture_called(request, machine, tmp_path_factory):
+    """A snapshot of the caller in the middle of its traffic; the kind of its port, and its counts before and after. Of
+    a gated port it is saved while it crosses into its view all the time."""
+    port, mode = PORTS[request.param]
+    for vm in PAIR:
+        end(machine, vm)
+    machine.hvctl("link", "mode", "wire", mode)
+    for vm in PAIR:
+        take_port(machine, vm, port)
+    if request.param in ("gated", "direct"):
+        machine.answer("caller", "x", "crosses")
+    before = assert_traffic(machine, vm="caller")
+    path = str(tmp_path_factory.mktemp("snapshot") / f"{request.param}.snapshot")
+    said = machine.hvctl("snapshot", "caller", path)
+    print(REPORT.search(said).group(0))
+    after = assert_traffic(machine, before, "caller")
+    return request.param, path, before, after
+
+
+def restore(machine, path, vm="caller"):
+    end(machine, vm)
+    machine.hvctl("restore", path, vm)
+
+
+def assert_nobody_failed(machine):
+    assert counts(machine, "callee")["answered"] > 20
+
+
+def test_traffic_goes_on_behind_a_snapshot(machine, called):
+    """Who is saved notices nothing but the pause."""
+    kind, _, before, after = called
+    assert after["restored"] == 0 and after["closed"] == 0
+    assert (after["posted"] > 0) == (kind == "direct")
+    assert_few_are_lost(before, after)
+    assert_nobody_failed(machine)
+
+
+def test_traffic_goes_on_behind_a_restore(machine, called, tmp_path):
+    """The driver is told, and opens its port anew; a crossing that was interrupted ends with an error. What was
+    restored is saved, and restored, again."""
+    kind, path, before, _ = called
+    restore(machine, path)
+    seen = assert_traffic(machine, before, "caller")
+    assert seen["restored"] == 1 and seen["closed"] <= 1, seen
+    assert kind != "direct" or seen["posted"] > before["posted"]
+    assert_few_are_lost(before, seen)
+    again = str(tmp_path / "again.snapshot")
+    machine.hvctl("snapshot", "caller", again)
+    restore(machine, again)
+    assert assert_traffic(machine, seen, "caller")["restored"] == 2
+    assert_nobody_failed(machine)
+
+
+def test_ports_of_another_kind(machine, called):
+    """The hypervisor says what is another, and the VM is off then. It is restored beside a peer that is off, which
+    comes later and finds a port that is open."""
+    kind, path, before, _ = called
+    wanted = PORTS[kind][1]
+    changed = "gated" if wanted == "open" else "open"
+    for vm in PAIR:
+        end(machine, vm)
+    machine.hvctl("link", "mode", "wire", changed)
+    why = f"NIC 0 (wire) is {changed}, the snapshot's was {wanted}"
+    assert why in machine.hvctl("restore", path, "caller", code=1)
+    assert machine.vms()["caller"]["state"] == "off"
+    machine.hvctl("link", "mode", "wire", wanted)
+    assert "NIC 0 (wire) is another one: its end is 1" in machine.hvctl("restore", path, "callee", code=1)
+    restore(machine, path)
+    take_port(machine, "callee", PORTS[kind][0])
+    assert assert_traffic(machine, before, "caller")["restored"] == 1
+
+
+def test_refused_at_once(machine, tmp_path):
+    """Nothing of a VM with something that no snapshot carries is fetched in vain."""
+    machine.hvctl("start", "lonely")
+    said = machine.hvctl("snapshot", "lonely", str(tmp_path / "lonely"), code=1)
+    assert "lonely writes to the image of its disk 0" in said and "which no snapshot carries" in said
+    assert not list(tmp_path.iterdir())
+    assert "lonely is not tracked" in machine.hvctl("dirty", "lonely", code=1)
+    machine.hvctl("destroy", "--yes", "lonely")
+
+
+def test_migration(machine, called, other):
+    """Another one answers there, who knows nothing of what was before."""
+    kind, _, _, _ = called
+    port, mode = PORTS[kind]
+    for vm in PAIR:
+        end(other, vm)
+    other.hvctl("link", "mode", "wire", mode)
+    take_port(other, "callee", port)
+    before = assert_traffic(machine, vm="caller")
+    machine.hvctl("migrate", "caller", other.line)
+    machine.wait_for_state("caller", "absent")
+    seen = assert_traffic(other, before, "caller")
+    assert seen["restored"] == before["restored"] + 1
+    assert_few_are_lost(before, seen)
+    assert_nobody_failed(other)
