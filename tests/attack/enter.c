@@ -80,14 +80,24 @@ struct trap enter(const struct registers *registers)
     return go(registers);
 }
 
-void scratch_fill(void)
+static void fill(uint64_t at, uint64_t size)
 {
-    void *to = (void *)SCRATCH;
-    const void *from = scratch_words;
-    uint64_t count = SCRATCH_SIZE / sizeof(*scratch_words);
+    void *to = (void *)(SCRATCH + at);
+    const void *from = (const uint8_t *)scratch_words + at;
+    uint64_t count = size / sizeof(*scratch_words);
 
     /* It is done for each byte of the gate: by few instructions. */
     __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+void scratch_fill(void)
+{
+    fill(0, SCRATCH_SIZE);
+}
+
+void scratch_fill_near(void)
+{
+    fill(SCRATCH_POINT - SCRATCH - 0x800, 0x3000);
 }
 
 void scratch_init(void)

@@ -28,6 +28,8 @@ struct trap enter(const struct registers *registers);
 #define SCRATCH_POINT (SCRATCH + 0x4800)
 void scratch_init(void);
 void scratch_fill(void);
+/* The part of it around SCRATCH_POINT, with the stack: a fifth of it. */
+void scratch_fill_near(void);
 
 /*
  * A page of the gate behind code that changes views: at `offset` of the linear page LANDING, with

@@ -96,8 +96,13 @@ static void land_everywhere(unsigned ring, uint32_t step)
     for (uint32_t offset = 0; offset < GATE_BYTES; offset += step) {
         make_hostile(&r, view);
         registers_set_ring(&r, ring);
-        /* What was left there, protected code would take for addresses next time. */
-        scratch_fill();
+        /* What was left there, protected code would take for addresses next time. All of it, each
+         * time, would be most of what is done. */
+        if (offset % 16 == 0) {
+            scratch_fill();
+        } else {
+            scratch_fill_near();
+        }
         check_after(land(offset / SIZE_4K, offset % SIZE_4K, view, &r));
         if (offset % 256 == 0) {
             check_victim_section(PORT_GATED);
