@@ -17,7 +17,8 @@ DHCP = f"start {WEB}\nend {WEB}\ninterface eth0\nlease_file /tmp/leases\noption 
 @pytest.fixture(scope="module", name="lwip")
 def fixture_lwip(can_run, tmp_path_factory):
     assert can_run is None
-    yield from boot_own("lwip_open", ["web", "alpha"], tmp_path_factory)
+    # A CPU that nobody needs would take its part of the emulator's time.
+    yield from boot_own("lwip_open", ["web", "alpha"], tmp_path_factory, options=["--cpus", "1"])
 
 
 def test_guest_that_can_do_nothing_says_why_and_ends(lwip):

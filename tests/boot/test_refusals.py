@@ -24,7 +24,7 @@ BAD_CONFIGS = [
     ("number", GOOD_VM.replace("128M", "lots"), 'number.conf:3: memory "lots"'),
     ("empty", "# nothing\n", "empty.conf:0: no VM is declared"),
     ("cpus", GOOD_VM.replace("pcpus 0", "pcpus 5"),
-     "vm alpha (line 1): pcpu 5, but this machine has 2 CPU"),
+     "vm alpha (line 1): pcpu 5, but this machine has 1 CPU"),
     ("memory", GOOD_VM.replace("128M", "2G"), "the configuration needs"),
     ("nokernel", GOOD_VM.replace("vmlinuz-cloud", "vmlinuz-none"), "/postern/vmlinuz-none"),
     ("notkernel", GOOD_VM.replace("vmlinuz-cloud", "notkernel.conf"),
@@ -61,7 +61,8 @@ def test_bad_configurations(tmp_path):
         options += ["--put", str(tmp_path / name)]
     script = tmp_path / "entry.cfg"
     script.write_text(menu_script(name for name, _, _ in BAD_CONFIGS))
-    machine = Machine("refusals", on="bochs", options=[*options, "--put", str(script), *small_firmware()])
+    options += ["--put", str(script), *small_firmware(), "--cpus", "1"]
+    machine = Machine("refusals", on="bochs", options=options)
     try:
         machine.start(wait=0)
         end = time.monotonic() + PATIENCE * 400
