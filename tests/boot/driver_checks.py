@@ -45,7 +45,7 @@ def check_pages(machine, interface, net):
     assert send_frames(machine, interface, 64, 200) == 0
     assert send_frames(machine, interface, 1500, 2000) > 1500
     before = [statistics(machine.guest(name), interface)["posts"] for name in ("alpha", "beta")]
-    assert_data_arrives(machine, 10, net)
+    assert_data_arrives(machine, traffic.megabytes(6, 10), net)
     after = [statistics(machine.guest(name), interface)["posts"] for name in ("alpha", "beta")]
     # Pages have come back many times.
     assert all(now - then > 1000 for now, then in zip(after, before)), (before, after)

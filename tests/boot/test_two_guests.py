@@ -105,7 +105,7 @@ def test_iperf3(two):
 
 
 def test_random_data_both_ways_at_once(two):
-    assert_data_arrives(two, megabytes(20, 100))
+    assert_data_arrives(two, megabytes(10, 100))
 
 
 def test_driver_saw_no_faults(two):
