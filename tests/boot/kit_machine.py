@@ -12,14 +12,18 @@ import time
 
 import pytest
 
-from postern_machine import BUILD, FALLBACK, PATIENCE, POLL_SECONDS, ROOT, Machine, platform, small_firmware
+from postern_machine import BUILD, FALLBACK, PATIENCE, ROOT, Machine, platform, small_firmware
 
 CLAIM = re.compile(r'^CLAIM\((\w+),\s*"(.*)"\)$', re.MULTILINE)
 LINE = re.compile(r"^claim (\w+): (success|skip|error|failure)(?:: (.*))?$", re.MULTILINE)
 CLOSING = re.compile(r"^claims: \d+ success, ", re.MULTILINE)
 STALLED_SECONDS = 60 * PATIENCE
-LOOK_SECONDS = 4
+ASK_SECONDS = 1  # how often whether a VM is down; each answer is made by a CPU that a guest could have
+LOOK_SECONDS = 8  # how often for what it has printed, all of which comes over the line
 STARTS_MAX = 200  # of a guest that crashes again and again
+# For a test that sends much over the line, which has 115200 baud of the machine's time: its CPUs are so slow that the
+# emulator does few instructions for each byte.
+SLOW_CPUS = ("--ips", "5000000")
 
 
 def claims_in(name):
@@ -76,7 +80,7 @@ class KitMachine(Machine):
         now = time.monotonic()
         text, changed, looked, end = "", now, now, now + PATIENCE * seconds
         while now < end:
-            time.sleep(POLL_SECONDS)
+            time.sleep(ASK_SECONDS)
             row = self.vms()[vm]
             is_down, now = row["state"] in ("off", "crashed"), time.monotonic()
             if not is_down and now - looked < LOOK_SECONDS:
@@ -127,6 +131,31 @@ def check_all_ran(text, names):
     """That the guest printed its closing line, and a verdict of each claim and of no other."""
     assert CLOSING.search(text), text[-2000:]
     assert set(verdicts(text)) == set(names)
+
+
+@contextlib.contextmanager
+def running_beside(machine, first):
+    """The machine, started, until the end of the block. `first`, which runs already, stands still while it boots, and
+    it itself does but in a block of awake()."""
+    try:
+        first.freeze()
+        try:
+            machine.start()
+        finally:
+            first.thaw()
+        machine.freeze()
+        yield machine
+    finally:
+        with contextlib.suppress(OSError):  # it may not be there
+            machine.thaw()
+        machine.stop()
+
+
+@contextlib.contextmanager
+def awake(machine):
+    machine.thaw()
+    yield machine
+    machine.freeze()
 
 
 @contextlib.contextmanager

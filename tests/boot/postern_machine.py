@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A machine under test: the image in an emulator, hvctl on its line, shells in its guests."""
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ FALLBACK = bool(os.environ.get("FORCE_FALLBACK"))
 ESCAPE = "\x1d"  # Ctrl-]
 BOOT_SECONDS = 400
 POLL_SECONDS = 0.3
+BOOT_POLL_SECONDS = 2  # of a guest that boots: each look takes time from it
 # All limits are for a machine that has nothing else to do. Another may be slower, and only a failure waits for them.
 PATIENCE = 3
 # What the echo of a command to Guest.run_any() ends with: the shell breaks its lines, wherever that is.
@@ -73,6 +76,17 @@ class Machine:
         assert done.returncode == 0, f"the machine does not start:\n{done.stdout}{done.stderr}"
         return self
 
+    def signal_emulator(self, number):
+        with open(os.path.join(self.directory, "state.json"), encoding="utf-8") as file:
+            os.kill(json.load(file)["emulator"], number)
+
+    def freeze(self):
+        """Its emulator stands still, which takes a whole CPU of the host also when the machine has nothing to do."""
+        self.signal_emulator(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal_emulator(signal.SIGCONT)
+
     def stop(self):
         subprocess.run([*RUN, "stop", "--dir", self.directory], check=False)
 
@@ -100,13 +114,13 @@ class Machine:
     def vms(self):
         return {row["name"]: row for row in table(self.hvctl("list"))}
 
-    def wait_until(self, what, predicate, seconds=180):
+    def wait_until(self, what, predicate, seconds=180, poll_seconds=POLL_SECONDS):
         """Polls until `predicate` holds; fails with the log's end otherwise."""
         end = time.monotonic() + PATIENCE * seconds
         while time.monotonic() < end:
             if predicate():
                 return
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll_seconds)
         raise AssertionError(f"{what}: not within {PATIENCE * seconds} s\n{self.hvctl('log')[-3000:]}")
 
     def wait_for_state(self, name, state, seconds=180):
@@ -132,7 +146,7 @@ class Guest:
         """Until its init has said `times` times that the guest is ready."""
         ready = f"{self.name} is ready ("
         self.machine.wait_until(f"{self.name} at its prompt",
-                                lambda: self.console().count(ready) >= times, seconds)
+                                lambda: self.console().count(ready) >= times, seconds, BOOT_POLL_SECONDS)
         return self
 
     def spawn(self):

@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from kit_machine import KitMachine, other_disk, running
+from kit_machine import SLOW_CPUS, KitMachine, awake, other_disk, running, running_beside
 from postern_machine import table
 from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
@@ -26,18 +26,26 @@ MEMORY = 16 << 20
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
     directory = tmp_path_factory.mktemp("here")
-    with running(KitMachine("snapshot", directory, guests=("life",), more=other_disk(directory))) as machine:
+    more = [*other_disk(directory), *SLOW_CPUS]
+    with running(KitMachine("snapshot", directory, guests=("life",), more=more)) as machine:
         machine.wait_until("the talker is ready", lambda: "talker: ready" in machine.console("talker"))
         yield machine
 
 
-@pytest.fixture(scope="module", name="other")
-def fixture_other(machine, tmp_path_factory):
-    assert machine
+@pytest.fixture(scope="module", name="away")
+def fixture_away(machine, tmp_path_factory):
     directory = tmp_path_factory.mktemp("other")
-    other = KitMachine("snapshot", directory, guests=("life",), more=other_disk(directory), label="snapshot-other")
-    with running(other):
-        yield other
+    more = [*other_disk(directory), *SLOW_CPUS]
+    with running_beside(KitMachine("snapshot", directory, guests=("life",), more=more, label="snapshot-other"),
+                        machine) as away:
+        yield away
+
+
+@pytest.fixture(name="other")
+def fixture_other(away):
+    """Another machine."""
+    with awake(away):
+        yield away
 
 
 def interrupted(machine, path):

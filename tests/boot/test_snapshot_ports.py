@@ -4,7 +4,7 @@ port anew behind a restore. By a link in each mode, and by a network."""
 
 import pytest
 
-from kit_machine import KitMachine, running
+from kit_machine import SLOW_CPUS, KitMachine, awake, running, running_beside
 from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
 # The number of the port in both VMs, and the mode of the link "wire".
@@ -15,17 +15,23 @@ PAIR = ("callee", "caller")
 @pytest.fixture(scope="module", name="machine")
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
-    with running(KitMachine("snapshot", tmp_path_factory.mktemp("here"), config="snapshot_ports")) as machine:
+    with running(KitMachine("snapshot", tmp_path_factory.mktemp("here"), config="snapshot_ports",
+                            more=SLOW_CPUS)) as machine:
         yield machine
 
 
-@pytest.fixture(scope="module", name="other")
-def fixture_other(machine, tmp_path_factory):
-    assert machine
-    other = KitMachine("snapshot", tmp_path_factory.mktemp("other"), config="snapshot_ports",
-                       label="snapshot_ports-other")
-    with running(other):
-        yield other
+@pytest.fixture(scope="module", name="away")
+def fixture_away(machine, tmp_path_factory):
+    with running_beside(KitMachine("snapshot", tmp_path_factory.mktemp("other"), config="snapshot_ports",
+                                   label="snapshot_ports-other", more=SLOW_CPUS), machine) as away:
+        yield away
+
+
+@pytest.fixture(name="other")
+def fixture_other(away):
+    """Another machine."""
+    with awake(away):
+        yield away
 
 
 def take_port(machine, vm, port):
