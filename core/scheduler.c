@@ -458,6 +458,10 @@ NORETURN void scheduler_run(struct scheduler *scheduler)
 {
     for (;;) {
         bool contended = false;
+        if (max_stay_ms != 0) {
+            /* One that ended no stay is still pending: maybe the timer of a vCPU in HLT. */
+            take_interrupts();
+        }
         answer_call(scheduler);
         run_service(scheduler);
         struct vcpu *vcpu = choose(scheduler, &contended);

@@ -139,6 +139,13 @@ static inline void wait_for_interrupt(void)
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
+/* Has interrupts that are pending come now; they are off again on return. STI's shadow covers NOP.
+ */
+static inline void take_interrupts(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 static inline NORETURN void halt_forever(void)
 {
     for (;;) {

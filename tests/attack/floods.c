@@ -73,6 +73,32 @@ CLAIM(flood_of_doorbells_by_two, "the same for doorbells of both vCPUs")
     CHECK_NO_TRAP(cpu_wait(1, 5000));
 }
 
+static void compute_for_ever(void *unused)
+{
+    (void)unused;
+    __asm__ volatile("cli" : : : "memory");
+    while (!atomic_load(&stop)) {
+    }
+}
+
+CLAIM(computing_with_interrupts_off,
+      "a loop without exits, interrupts off, leaves a victim in HLT on its CPU its ticks")
+{
+    need_cpu(1);
+    answer = (volatile struct answer *)victim_answer();
+    uint64_t beats = answer->beats;
+
+    atomic_store(&stop, false);
+    cpu_run(1, compute_for_ever, NULL);
+    delay(PROGRESS_MS);
+    beats = answer->beats - beats;
+    atomic_store(&stop, true);
+    CHECK_NO_TRAP(cpu_wait(1, 5000));
+    if (beats * TURN_MS_MAX < PROGRESS_MS) {
+        fail("the victim has %llu beats in %u ms", (unsigned long long)beats, PROGRESS_MS);
+    }
+}
+
 /* What a timer's interrupts find while the doorbells ring. */
 static uint64_t interrupted_calls;
 

@@ -133,6 +133,7 @@ static enum posted_next fake_notify(struct posted_interrupts *posted)
 #define rdtsc()                   (tsc_now)
 #define cpu_pause()               ((void)0)
 #define wait_for_interrupt        rest
+#define take_interrupts()         ((void)0)
 #define rdmsr(msr)                ((void)(msr), 0ull)
 #define wrmsr(msr, value)         ((void)(msr), (void)(value))
 #define xsetbv(index, value)      ((void)(index), (void)(value))
