@@ -30,6 +30,7 @@ SOAK_SANITIZED = ("--packets", "1000000", "--times", "10")
 # Those that take longest first, so that none is left alone on one CPU at the end.
 GROUPS = [
     ("snapshot", ["tests/boot/test_snapshot.py"]),
+    ("snapshot-ports", ["tests/boot/test_snapshot_ports.py"]),
     ("life", ["tests/boot/test_life_cycle.py"]),
     ("virtio", ["tests/boot/test_virtio.py"]),
     ("newcomer", ["tests/boot/test_newcomer.py"]),
