@@ -63,11 +63,11 @@ def boot_fast(name, guests, tmp_path_factory, *, options=(), **more):
         yield from boot(name, None, guests, options=[*entry, *options], **more)
 
 
-def boot_own(name, guests, tmp_path_factory):
+def boot_own(name, guests, tmp_path_factory, *, options=()):
     """The same with a configuration of tests/configs, which the image does not have."""
     config = os.path.join(ROOT, "tests/configs", f"{name}.conf")
     entry = own_entry(tmp_path_factory.mktemp(name), name)
-    yield from boot(name, None, guests, options=[*entry, "--put", config])
+    yield from boot(name, None, guests, options=[*entry, "--put", config, *options])
 
 
 def changed_config(directory, name, changes):
