@@ -3,6 +3,8 @@
 
 import re
 
+ECHOED = 1 << 20  # bytes that come back, in one direction at least SEGMENTS packets: none is longer than 64 KiB
+SEGMENTS = ECHOED >> 16
 READY = re.compile(r"postern-lwip: (\S+) is ready \(lwIP (\S+), (\S+), link (\w+), TSC (\d+)\)")
 STARTED = re.compile(r"^tsc \d+ hz (\d+) started (\d+)$", re.MULTILINE)
 
