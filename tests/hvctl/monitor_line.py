@@ -4,6 +4,8 @@
 import os
 import subprocess
 
+import pexpect
+
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 HVCTL = os.path.join(BUILD, "hvctl")
 SERVER = os.path.join(BUILD, "monitor-server")
@@ -33,3 +35,10 @@ def hvctl(*words, code=0, stdin=None):
                           env={"PATH": os.environ["PATH"]}, cwd="/", timeout=60)
     assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
     return done.stdout, done.stderr
+
+
+def end(child, code=0):
+    """Waits for the end of hvctl on a terminal, and for its exit code."""
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == code, child.before

@@ -8,7 +8,7 @@ import time
 import pexpect
 import pytest
 
-from monitor_line import HVCTL, Line
+from monitor_line import HVCTL, Line, end
 
 
 @pytest.fixture(name="line", params=["socket", "pty"])
@@ -38,9 +38,7 @@ def test_on_a_terminal(line):
     child.expect("beta# ")
     child.send("\x1d.")
     child.expect("left the console")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    end(child)
 
 
 def test_as_a_pty(line):
@@ -95,9 +93,7 @@ def test_until_on_a_terminal(line):
     child.expect("Ctrl-]")
     child.send("three\r")
     child.expect("left the console")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    end(child)
 
 
 def test_arguments(line):

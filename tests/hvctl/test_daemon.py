@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 import record
-from monitor_line import HVCTL, SERVER
+from monitor_line import HVCTL, SERVER, end
 
 LIST = "name\tstate\tvcpus\nalpha\trunning\t1\nbeta\toff\t12\n"
 
@@ -87,9 +87,7 @@ def test_viewers_and_typists(shared):
     assert hvctl(shared, "list") == LIST
     for viewer in viewers:
         viewer.send("\x1d.")
-        viewer.expect(pexpect.EOF)
-        viewer.close()
-        assert viewer.exitstatus == 0
+        end(viewer)
 
 
 def test_commands_during_a_flood(tmp_path):
@@ -196,9 +194,7 @@ def test_hypervisor_that_restarts(tmp_path):
             viewer.expect("alpha booted")
             machine.sendall(record.encode(bytes([record.HELLO, 0, 1, 0]) + b"else" + bytes([1, 0])))
             viewer.expect("closed by the other side")
-            viewer.expect(pexpect.EOF)
-            viewer.close()
-            assert viewer.exitstatus == 3
+            end(viewer, 3)
             assert hvctl(path, "list") == LIST
             assert "typed" in hvctl(path, "console", "--quiet", "0.3", "alpha", stdin="typed\r")
         server.kill()

@@ -12,7 +12,7 @@ import time
 import pexpect
 import pytest
 
-from monitor_line import BUILD, HVCTL, Line, hvctl
+from monitor_line import BUILD, HVCTL, Line, hvctl, end
 
 
 @pytest.fixture(name="line", params=["socket", "pty"])
@@ -73,9 +73,7 @@ def test_destructive_verb_wants_consent(line):
         child = pexpect.spawn(HVCTL, ["--line", line.name, *words], timeout=20, encoding="utf-8")
         child.expect("y/N")
         child.sendline(answer)
-        child.expect(pexpect.EOF)
-        child.close()
-        assert child.exitstatus == 2
+        end(child, 2)
     assert "destroy" not in line.run("log")[0]
     child = pexpect.spawn(HVCTL, ["--line", line.name, "destroy", "beta"], timeout=20, encoding="utf-8")
     child.expect("y/N")
@@ -166,9 +164,7 @@ def test_top_on_a_terminal(line, columns):
     child.expect("running")
     child.send("+")
     child.send("q")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    end(child)
 
 
 def test_rates_of_links(line):

@@ -6,7 +6,7 @@ import re
 import pexpect
 import pytest
 
-from monitor_line import HVCTL, Line
+from monitor_line import HVCTL, Line, end
 
 
 @pytest.fixture(name="line")
@@ -21,9 +21,7 @@ def on_terminal(line, *words, columns=100, code=0):
     """What the terminal got, and what of it a person sees at the end."""
     child = pexpect.spawn(HVCTL, ["--line", line.name, *words], timeout=60, encoding="utf-8",
                           dimensions=(24, columns))
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == code, child.before
+    end(child, code)
     return child.before, screen(child.before)
 
 
@@ -89,9 +87,7 @@ def test_what_ends_it_has_a_line_of_its_own(line, tmp_path):
                           encoding="utf-8", dimensions=(24, 100))
     child.expect("% alpha: round 1, ")
     child.sendintr()
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 1
+    end(child, 1)
     assert "\nhvctl: interrupted\n" in "\n" + screen(child.before), repr(child.before)
 
 

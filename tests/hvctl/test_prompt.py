@@ -7,7 +7,7 @@ import signal
 import pexpect
 import pytest
 
-from monitor_line import HVCTL, Line
+from monitor_line import HVCTL, Line, end
 
 UP = "\x1b[A"
 PROMPT = "hvctl> "
@@ -30,9 +30,7 @@ def at_prompt(line, term="xterm", **options):
 def leave(child):
     child.expect(PROMPT)
     child.sendline("quit")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    end(child)
 
 
 def test_verb_is_completed(line):
@@ -105,17 +103,13 @@ def test_interrupt_drops_the_line(line):
     child.expect("beta +off")
     child.expect(PROMPT)
     child.kill(signal.SIGTERM)
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    end(child)
 
 
 def test_end_of_input_leaves(line):
     child = at_prompt(line)
     child.send("\x04")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    end(child)
 
 
 @pytest.mark.parametrize("term", ["dumb", "", "no-such-terminal"])

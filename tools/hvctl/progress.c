@@ -2,11 +2,12 @@
 #define _DEFAULT_SOURCE
 #include "tools/hvctl/progress.h"
 
+#include "tools/hvctl/line.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define INTERVAL_MS     200u /* between two looks of the line */
@@ -22,14 +23,6 @@ static struct {
         since_ms; /* where the rate is counted from: then, and with so many bytes on the line */
     uint64_t since_bytes;
 } line;
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Appends a part if there is room for all of it; false: there is none, nor for what follows. */
 static bool append(char *text, size_t room, const char *part)
@@ -116,7 +109,7 @@ static void find_rate(struct progress *progress, uint64_t now)
 
 void progress_show(struct progress *progress)
 {
-    uint64_t now = now_ms();
+    uint64_t now = line_now_ms(NULL);
     char text[TEXT_SIZE];
     size_t columns;
 
