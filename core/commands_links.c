@@ -14,11 +14,9 @@ static unsigned long long count_of(const struct port *port, unsigned number)
 static const char *mode_of(struct port *port)
 {
     spin_lock(&port->vm->lock);
-    bool gated = port->gated;
+    uint32_t mode = port_mode(port);
     spin_unlock(&port->vm->lock);
-    return config_mode_name(port->pool.count != 0 ? CONFIG_LINK_DIRECT
-                            : gated               ? CONFIG_LINK_GATED
-                                                  : CONFIG_LINK_OPEN);
+    return config_mode_name((enum config_link_mode)mode);
 }
 
 /* How many bytes of records the end has put into its rings since it opened them: as it says itself,

@@ -160,6 +160,10 @@ static void unmasked(struct pci_function *function, unsigned vector,
 
 /* Registers. */
 
+_Static_assert(POSTERN_MODE_OPEN == CONFIG_LINK_OPEN && POSTERN_MODE_GATED == CONFIG_LINK_GATED &&
+                   POSTERN_MODE_DIRECT == CONFIG_LINK_DIRECT,
+               "port_mode()");
+
 uint32_t port_mode(const struct port *port)
 {
     return port->pool.count != 0 ? POSTERN_MODE_DIRECT

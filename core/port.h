@@ -140,7 +140,7 @@ void port_restore_all(struct vm *vm);
  */
 void port_tell_restored(struct vm *vm);
 
-/* POSTERN_MODE_, which the port has now. Under the VM's lock. */
+/* POSTERN_MODE_, which the port has now: an enum config_link_mode's value. Under the VM's lock. */
 uint32_t port_mode(const struct port *port);
 
 /* The state of `vm` has changed: tells all that share a link or a network with it. The caller holds

@@ -88,14 +88,6 @@ static void set_controls(struct vcpu *vcpu)
     }
 }
 
-/* Where nobody else is to have this CPU the guest may wait on it itself, as long as it likes. */
-static uint32_t proc_controls(const struct vcpu *vcpu)
-{
-    bool waits = vcpu->vm->cpuid.mwait && vcpu->scheduler->count == 1;
-
-    return vcpu_caps()->proc & ~(waits ? PROC_MWAIT_EXITING | PROC_MONITOR_EXITING : 0);
-}
-
 static void set_common_state(struct vcpu *vcpu)
 {
     vmwrite(VMCS_GUEST_PAT, PAT_RESET);
@@ -115,7 +107,8 @@ static void set_common_state(struct vcpu *vcpu)
     vcpu->event = 0;
     vcpu->nmis_pending = 0;
     /* A window that was open is closed. */
-    vmwrite(VMCS_PROC_CONTROLS, proc_controls(vcpu));
+    vmwrite(VMCS_PROC_CONTROLS, vcpu_caps()->proc);
+    vcpu_set_waits(vcpu, vcpu->scheduler->count == 1);
     vcpu->window_open = false;
     vcpu->nmi_window_open = false;
     memset(&vcpu->vmx.registers, 0, sizeof(vcpu->vmx.registers));

@@ -14,6 +14,7 @@ import pytest
 
 from conftest import boot
 from postern_machine import BUILD, PATIENCE, table
+from traffic import modes
 
 ACPI = 0xe0000  # where a guest finds its tables
 ADDRESSES = {"left": "10.0.1.1", "right": "10.0.2.1"}
@@ -35,12 +36,6 @@ def end(child, code=0):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == code, child.before
-
-
-def modes(machine, link):
-    """The mode that each end of the link has."""
-    ends = table(machine.hvctl("links").split("\n\n")[1])
-    return {row["vm"]: row["mode"] for row in ends if row["link"] == link}
 
 
 def regions(machine, vm):

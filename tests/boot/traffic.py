@@ -30,6 +30,12 @@ def crossing_exits(machine):
     return total
 
 
+def modes(machine, link):
+    """The mode that each end of the link has."""
+    ends = table(machine.hvctl("links").split("\n\n")[1])
+    return {row["vm"]: row["mode"] for row in ends if row["link"] == link}
+
+
 def link_exits(machine):
     """Exits so far that the links themselves have caused, at both of their ends: doorbells, the
     interrupts that these became, and where VMFUNC does not do them the crossings."""

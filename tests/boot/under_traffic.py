@@ -5,7 +5,7 @@ import re
 
 from driver_checks import assert_no_complaints
 from postern_machine import table
-from traffic import assert_data_arrives
+from traffic import assert_data_arrives, modes
 
 GUESTS = ("alpha", "beta")
 STREAM_MIB = 1
@@ -70,12 +70,8 @@ def to_and_fro(*vcpus, times=10):
 def to_mode(mode):
     """A step: the first link has that mode, for both ends."""
     def run(machine):
-        def current():
-            ends = table(machine.hvctl("links").split("\n\n")[1])
-            return {row["vm"]: row["mode"] for row in ends if row["link"] == "net0"}
-
         machine.hvctl("link", "mode", "net0", mode)
-        machine.wait_until(f"net0 is {mode}", lambda: current() == dict.fromkeys(GUESTS, mode), 60)
+        machine.wait_until(f"net0 is {mode}", lambda: modes(machine, "net0") == dict.fromkeys(GUESTS, mode), 60)
     return run
 
 
