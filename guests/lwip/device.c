@@ -92,6 +92,14 @@ static void turn_msix_on(const struct device *device, uint32_t number)
     pci_write(number, at, pci_read(number, at) | MSIX_ENABLE);
 }
 
+static void read_mode(struct device *device)
+{
+    device->mode = read32(device->registers + POSTERN_REG_MODE);
+    if (device->mode != POSTERN_MODE_OPEN && device->mode != POSTERN_MODE_GATED) {
+        give_up("postern-lwip: unknown mode %u of the NIC\n", device->mode);
+    }
+}
+
 static void read_registers(struct device *device)
 {
     volatile uint8_t *registers = device->registers;
@@ -100,12 +108,10 @@ static void read_registers(struct device *device)
     uint64_t mac = read32(registers + POSTERN_REG_MAC_LOW) |
                    (uint64_t)read32(registers + POSTERN_REG_MAC_HIGH) << 32;
 
-    device->mode = read32(registers + POSTERN_REG_MODE);
-    if (magic != POSTERN_NIC_MAGIC || abi != POSTERN_NIC_ABI ||
-        (device->mode != POSTERN_MODE_OPEN && device->mode != POSTERN_MODE_GATED)) {
-        give_up("postern-lwip: unknown NIC: magic 0x%x, ABI %u, mode %u\n", magic, abi,
-                device->mode);
+    if (magic != POSTERN_NIC_MAGIC || abi != POSTERN_NIC_ABI) {
+        give_up("postern-lwip: unknown NIC: magic 0x%x, ABI %u\n", magic, abi);
     }
+    read_mode(device);
     device->port = read32(registers + POSTERN_REG_PORT);
     device->section_size = read32(registers + POSTERN_REG_SECTION_SIZE);
     device->queues = read32(registers + POSTERN_REG_QUEUES);
@@ -143,4 +149,30 @@ bool device_find(struct device *device)
 uint32_t device_link(const struct device *device)
 {
     return read32(device->registers + POSTERN_REG_LINK);
+}
+
+static bool wants_other_mode(const struct device *device, uint32_t link)
+{
+    return !device_is_member(device) && (link & POSTERN_LINK_OTHER_MODE) != 0;
+}
+
+bool device_wants_reopen(const struct device *device, uint32_t link)
+{
+    return (link & POSTERN_LINK_RESTORED) != 0 || wants_other_mode(device, link);
+}
+
+void device_follow(struct device *device, uint32_t link)
+{
+    if ((link & POSTERN_LINK_RESTORED) != 0) {
+        /* To write it, whatever the value, is to know. */
+        write32(device->registers + POSTERN_REG_LINK, 0);
+        print("postern-lwip: the VM was restored from a snapshot\n");
+    }
+    if (wants_other_mode(device, link)) {
+        /* To write it, whatever the value, is to be ready. */
+        write32(device->registers + POSTERN_REG_MODE, 0);
+        read_mode(device);
+        print("postern-lwip: the link's mode is now %s\n",
+              device->mode == POSTERN_MODE_GATED ? "gated" : "open");
+    }
 }

@@ -25,8 +25,16 @@ struct device {
  * does not know ends the guest. */
 bool device_find(struct device *device);
 
-/* Bit q: what queue q leads to is running. Costs an exit. */
+/* The register LINK (abi/pci.h): of a member, bit q: what queue q leads to is running; of a link,
+ * bit 0. Costs an exit. */
 uint32_t device_link(const struct device *device);
+
+/* Does LINK, as it was read, ask for the port to be opened anew? */
+bool device_wants_reopen(const struct device *device, uint32_t link);
+
+/* Of a port that is closed: has it take the mode that is wanted, and acknowledges that the VM was
+ * restored. */
+void device_follow(struct device *device, uint32_t link);
 
 static inline bool device_is_member(const struct device *device)
 {

@@ -20,6 +20,13 @@ void lane_open(struct lane *lane)
     lane_ring(lane, POSTERN_GATE_DOORBELL);
 }
 
+void lane_close(struct lane *lane)
+{
+    port_close(&lane->port);
+    lane->up = false;
+    lane_ring(lane, POSTERN_GATE_DOORBELL);
+}
+
 /* Says once for each generation of the peer that it broke the ring. */
 static void report_fault(struct lane *lane)
 {

@@ -24,8 +24,9 @@ struct lane {
     uint32_t last_fault_generation;
 };
 
-/* Opens this end anew. */
+/* Opens this end anew; closes it. */
 void lane_open(struct lane *lane);
+void lane_close(struct lane *lane);
 
 /* Rings if `bits` have POSTERN_GATE_DOORBELL. */
 void lane_ring(struct lane *lane, int64_t bits);

@@ -191,6 +191,38 @@ static void follow_link(struct nic *nic)
     }
 }
 
+/* Gives a lane its port, over the NIC as it is now. */
+static void prepare(struct nic *nic, struct lane *lane, uint32_t queue)
+{
+    port_init(&lane->port, &nic->device, queue);
+    lane->port.ring.polls = nic->idle == IDLE_POLL;
+}
+
+/* Opens all lanes. A link that changes meanwhile is not missed: it is read behind that. */
+static void open_lanes(struct nic *nic)
+{
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        lane_open(&nic->lanes[i]);
+    }
+    nic->link = device_link(&nic->device);
+}
+
+/* The link is to have another mode, or the VM was restored, and the peers know nothing of its
+ * rings. What is in them is lost, and sent again by who cares. */
+static void reopen(struct nic *nic)
+{
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        lane_close(&nic->lanes[i]);
+    }
+    port_close_view(&nic->lanes[0].port);
+    follow_link(nic);
+    device_follow(&nic->device, nic->link);
+    for (uint32_t i = 0; i < nic->lane_count; i++) {
+        prepare(nic, &nic->lanes[i], nic->lanes[i].port.queue);
+    }
+    open_lanes(nic);
+}
+
 static void read_link(struct nic *nic)
 {
     uint64_t interrupts = interrupt_count(VECTOR_LINK);
@@ -198,6 +230,9 @@ static void read_link(struct nic *nic)
     if (interrupts != nic->seen_link_interrupts) {
         nic->seen_link_interrupts = interrupts;
         nic->link = device_link(&nic->device);
+    }
+    if (device_wants_reopen(&nic->device, nic->link)) {
+        reopen(nic);
     }
 }
 
@@ -310,8 +345,7 @@ static void init_lanes(struct nic *nic)
             continue;
         }
         lane->counters = &nic->counters.lanes;
-        port_init(&lane->port, &nic->device, queue);
-        lane->port.ring.polls = nic->idle == IDLE_POLL;
+        prepare(nic, lane, queue);
         nic->by_queue[queue] = lane;
         nic->lane_count++;
     }
@@ -341,10 +375,6 @@ err_t nic_init(struct netif *netif)
     netif->output = etharp_output;
     netif->linkoutput = transmit;
     NETIF_SET_CHECKSUM_CTRL(netif, CHECKSUMS | CHECKSUMS_TRANSPORT);
-    for (uint32_t i = 0; i < nic->lane_count; i++) {
-        lane_open(&nic->lanes[i]);
-    }
-    /* After MSI-X is on: a change between the two is not missed. */
-    nic->link = device_link(&nic->device);
+    open_lanes(nic);
     return ERR_OK;
 }

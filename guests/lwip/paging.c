@@ -4,6 +4,7 @@
 #define PAGE_TABLE    3ull
 #define PAGE_2M       0x83ull
 #define NOT_EXECUTE   (1ull << 63)
+#define ACCESSED      0x20ull /* which the CPU sets */
 #define ENTRIES       512u
 #define SIZE_2M       (1ull << 21)
 #define LOW_GIBIBYTES 4u /* start.S has mapped them */
@@ -20,7 +21,7 @@ static uint64_t *directory_of(uint64_t gibibyte)
     uint64_t *pointer = &page_directory_pointers[gibibyte];
 
     for (unsigned i = 0; i < directories_used; i++) {
-        if (*pointer == ((uint64_t)directories[i] | PAGE_TABLE)) {
+        if ((*pointer & ~ACCESSED) == ((uint64_t)directories[i] | PAGE_TABLE)) {
             return directories[i];
         }
     }

@@ -95,6 +95,18 @@ void port_open(struct port *port, uint32_t mtu)
     (void)cross(port, POSTERN_GATE_RING_OPEN, &call);
 }
 
+void port_close(struct port *port)
+{
+    (void)cross_call(port, POSTERN_GATE_RING_CLOSE, 0);
+}
+
+void port_close_view(const struct port *port)
+{
+    if (port->gated) {
+        (void)hypercall(POSTERN_HC_VIEW_CLOSE, port->number, POSTERN_ALL_VCPUS);
+    }
+}
+
 /* That the peer does not run is no error: it looks when it opens. */
 void port_doorbell(const struct port *port)
 {

@@ -27,6 +27,10 @@ void port_init(struct port *port, const struct device *device, uint32_t queue);
 void port_open(struct port *port, uint32_t mtu);
 void port_doorbell(const struct port *port);
 
+/* Closes this end; a doorbell is due. The view is the whole NIC's: after all of its ports. */
+void port_close(struct port *port);
+void port_close_view(const struct port *port);
+
 /* DOORBELL */
 int64_t port_sync(struct port *port);
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The guest with lwIP on a link in mode open with the smallest window, on the CPU of its peer, which
-gives it its address. It waits by MWAIT, which exits there and gives way to the peer."""
+gives it its address. It waits by MWAIT, which exits there and gives way to the peer. For a while the link is gated."""
 
 import re
 
@@ -8,7 +8,7 @@ import pytest
 
 from conftest import boot_own
 from lwip_guest import assert_echo, statistics
-from traffic import assert_ping
+from traffic import assert_ping, modes
 
 WEB = "10.0.0.50"
 DHCP = f"start {WEB}\nend {WEB}\ninterface eth0\nlease_file /tmp/leases\noption subnet 255.255.255.0\n"
@@ -49,8 +49,25 @@ def test_data_comes_back_as_it_was(lwip):
     assert (page["rx.dropped"], page["link.faults"]) == ("0", "0")
 
 
+@pytest.mark.parametrize("mode", ["gated", "open"])
+def test_link_changes_its_mode(lwip, mode):
+    """Both drivers follow, while pings go on."""
+    alpha = lwip.guest("alpha")
+    alpha.run(f"ping -i 0.2 {WEB} > /tmp/pings 2>&1 &")
+    lwip.hvctl("link", "mode", "net0", mode)
+    lwip.wait_until("both ends have it",
+                    lambda: modes(lwip, "net0") == dict.fromkeys(("alpha", "web"), mode), 60)
+    alpha.run("killall ping")
+    assert_ping(alpha, WEB)
+    assert_echo(alpha, WEB, 1 << 20)
+    page = statistics(alpha, WEB)
+    assert (page["link.mode"], page["link.faults"], page["link.gate_errors"]) == (mode, "0", "0")
+    assert f"the link's mode is now {mode}" in lwip.guest("web").console()
+
+
 def test_peer_goes_down_and_up(lwip):
     alpha = lwip.guest("alpha")
+    before = len(re.findall("link down", lwip.guest("web").console()))
     alpha.run("ip link set eth0 down; sleep 1; ip link set eth0 up; sleep 1")
     assert_ping(alpha, WEB)
-    assert len(re.findall("link down", lwip.guest("web").console())) == 1
+    assert len(re.findall("link down", lwip.guest("web").console())) == before + 1
