@@ -50,6 +50,11 @@ struct postern_dev_port {
 #define POSTERN_DEV_DOORBELL 0x00005001u /* rings at a queue; ENOTCONN: the peer does not run */
 #define POSTERN_DEV_GRANT    0x00005002u /* 1 or 0: POSTERN_HC_WINDOW_GRANT for the own section */
 #define POSTERN_DEV_LINK     0x00005003u /* returns POSTERN_REG_LINK's bits */
+/* struct postern_dev_port *, as TAKE sets it for the file's port. When LINK has OTHER_MODE or
+ * RESTORED, and the program has closed its rings and makes no crossing: takes the other mode up,
+ * and opens the view anew. The gate may have to be mapped now, or no longer be called; the window's
+ * mapping stays good. ENOTTY: the module is older than this. */
+#define POSTERN_DEV_FOLLOW 0xc0205004u
 
 _Static_assert(sizeof(struct postern_dev_port) == 32, "postern_dev_port");
 

@@ -17,6 +17,7 @@ struct device_port {
     struct postern_dev_port taken;
     int file;
     void *gate;
+    uint64_t gate_size; /* as it is mapped */
     void *window;
 };
 
@@ -28,25 +29,39 @@ static void ring(void *context, unsigned queue)
     (void)ioctl(device->file, POSTERN_DEV_DOORBELL, (unsigned long)queue);
 }
 
-static bool peer_runs(void *context)
+static uint32_t get_link(void *context)
 {
     const struct device_port *device = context;
+    /* The kernel's result is a long, and has bit 31; libc's is an int, and -1 for an error. */
     int link = ioctl(device->file, POSTERN_DEV_LINK);
 
-    return link > 0 && ((unsigned)link & POSTERN_LINK_PEER_RUNS) != 0;
+    return link != -1 ? (uint32_t)link : 0;
 }
 
-static int map(struct device_port *device)
+/* Maps the gate, if there is one that is not mapped yet. */
+static int map_gate(struct device_port *device)
 {
     const struct postern_dev_port *taken = &device->taken;
 
-    if (taken->gate_size != 0) {
+    if (taken->gate_size != 0 && device->gate == NULL) {
         device->gate = mmap(NULL, taken->gate_size, PROT_READ | PROT_EXEC, MAP_SHARED, device->file,
                             (off_t)POSTERN_DEV_GATE);
         if (device->gate == MAP_FAILED) {
             device->gate = NULL;
             return -errno;
         }
+        device->gate_size = taken->gate_size;
+    }
+    return 0;
+}
+
+static int map(struct device_port *device)
+{
+    const struct postern_dev_port *taken = &device->taken;
+    int error = map_gate(device);
+
+    if (error != 0) {
+        return error;
     }
     device->window = mmap(NULL, taken->window_size, PROT_READ | PROT_WRITE, MAP_SHARED,
                           device->file, (off_t)POSTERN_DEV_WINDOW);
@@ -55,6 +70,23 @@ static int map(struct device_port *device)
         return -errno;
     }
     return 0;
+}
+
+/* Where it fails the port has what it had, and its crossings fail. */
+static bool follow(void *context, struct postern_port_device *reached)
+{
+    struct device_port *device = context;
+    struct postern_dev_port taken = device->taken;
+
+    if (ioctl(device->file, POSTERN_DEV_FOLLOW, &taken) < 0) {
+        return errno != ENOTTY;
+    }
+    device->taken = taken;
+    if (map_gate(device) == 0) {
+        reached->gate = taken.gate_size != 0 ? (postern_gate_t)(uintptr_t)device->gate : NULL;
+        reached->view = taken.view;
+    }
+    return true;
 }
 
 static int attach(struct device_port *device, uint32_t mtu)
@@ -68,7 +100,8 @@ static int attach(struct device_port *device, uint32_t mtu)
         .section_size = section,
         .queues = device->taken.queues,
         .ring = ring,
-        .peer_runs = peer_runs,
+        .link = get_link,
+        .follow = follow,
         .context = device,
     };
 
@@ -83,7 +116,7 @@ static void give_back(struct device_port *device)
         (void)munmap(device->window, device->taken.window_size);
     }
     if (device->gate != NULL) {
-        (void)munmap(device->gate, device->taken.gate_size);
+        (void)munmap(device->gate, device->gate_size);
     }
     if (device->file >= 0) {
         (void)close(device->file);

@@ -2,6 +2,18 @@
 /* A port: its queues together. */
 #include "guests/libpostern/port.h"
 
+/* Over the device as it is now. */
+static bool init_queues(struct postern_port *port)
+{
+    for (unsigned i = 0; i < port->device.queues; i++) {
+        if (!postern_queue_init(&port->queues[i], port, i)) {
+            return false;
+        }
+    }
+    port->info.gated = port->device.gate != NULL;
+    return true;
+}
+
 bool postern_port_attach(struct postern_port *port, const struct postern_port_device *device,
                          uint32_t mtu)
 {
@@ -11,13 +23,10 @@ bool postern_port_attach(struct postern_port *port, const struct postern_port_de
     port->device = *device;
     port->used = device->queues;
     port->mtu = mtu;
-    for (unsigned i = 0; i < device->queues; i++) {
-        if (!postern_queue_init(&port->queues[i], port, i)) {
-            return false;
-        }
+    if (!init_queues(port)) {
+        return false;
     }
     port->info.queues = device->queues;
-    port->info.gated = device->gate != NULL;
     port->info.max_frame = port->queues[0].ring.max_payload;
     return postern_port_set_link(port, true);
 }
@@ -41,6 +50,7 @@ bool postern_port_set_link(struct postern_port *port, bool up)
 {
     bool good = true;
 
+    port->open = up;
     for (unsigned i = 0; i < port->info.queues; i++) {
         struct postern_queue *queue = &port->queues[i];
 
@@ -53,16 +63,82 @@ bool postern_port_set_link(struct postern_port *port, bool up)
     return good;
 }
 
+/* Lets others into the first `count` queues again. */
+static void leave_others(struct postern_port *port, const struct postern_queue *entered,
+                         unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (&port->queues[i] != entered) {
+            postern_queue_leave(&port->queues[i].rx);
+            postern_queue_leave(&port->queues[i].tx);
+        }
+    }
+}
+
+/* Keeps others out of all queues but one, which is entered. False: somebody is in one of them, and
+ * nobody is kept out. */
+static bool enter_others(struct postern_port *port, const struct postern_queue *entered)
+{
+    for (unsigned i = 0; i < port->info.queues; i++) {
+        struct postern_queue *queue = &port->queues[i];
+        bool rx = queue == entered || postern_queue_enter(&queue->rx);
+        bool tx = rx && (queue == entered || postern_queue_enter(&queue->tx));
+
+        if (!tx) {
+            if (rx) {
+                postern_queue_leave(&queue->rx);
+            }
+            leave_others(port, entered, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Nobody is in a queue. */
+static void open_anew(struct postern_port *port)
+{
+    struct postern_port_device *device = &port->device;
+
+    for (unsigned i = 0; i < port->info.queues; i++) {
+        postern_queue_close(&port->queues[i]);
+    }
+    if (!device->follow(device->context, device)) {
+        /* Never again: the rings would be opened anew with each look. */
+        device->follow = NULL;
+    }
+    /* The sections are where they were, and good. */
+    (void)init_queues(port);
+    if (port->open) {
+        (void)postern_port_set_link(port, true);
+    }
+}
+
+bool postern_port_follow(struct postern_port *port, const struct postern_queue *entered)
+{
+    const uint32_t asked = POSTERN_LINK_OTHER_MODE | POSTERN_LINK_RESTORED;
+
+    if (port->device.follow == NULL || (port->device.link(port->device.context) & asked) == 0) {
+        return true;
+    }
+    if (enter_others(port, entered)) {
+        open_anew(port);
+        leave_others(port, entered, port->info.queues);
+    }
+    return false;
+}
+
 bool postern_port_link(struct postern_port *port)
 {
     bool works = false;
 
+    (void)postern_port_follow(port, NULL);
     for (unsigned i = 0; i < port->used; i++) {
         bool link = postern_queue_link(&port->queues[i]);
 
         works = i == 0 ? link : works;
     }
-    return works && port->device.peer_runs(port->device.context);
+    return works && (port->device.link(port->device.context) & POSTERN_LINK_PEER_RUNS) != 0;
 }
 
 uint32_t postern_port_peer_mtu(const struct postern_port *port)

@@ -16,7 +16,10 @@ struct postern_port_device {
     uint64_t section_size; /* of all queues together */
     unsigned queues;
     void (*ring)(void *context, unsigned queue); /* the doorbell */
-    bool (*peer_runs)(void *context);            /* does the peer's VM? */
+    uint32_t (*link)(void *context);             /* the register LINK; 0: nobody knows */
+    /* LINK asks for it, and the rings are closed: takes up another mode, or the view anew, and sets
+     * `gate` and `view` of the port's device. NULL, or false: that cannot be done. */
+    bool (*follow)(void *context, struct postern_port_device *device);
     void *context;
 };
 
@@ -39,7 +42,7 @@ struct postern_queue {
     postern_gate_t gate; /* never NULL */
     uint32_t view;
     uint32_t index;
-    const struct postern_port *port;
+    struct postern_port *port;
     int64_t error;  /* of a crossing, POSTERN_ERR_: the ring has to be opened again */
     uint32_t delay; /* bursts until that is tried */
 };
@@ -49,6 +52,7 @@ struct postern_port {
     struct postern_port_device device;
     struct postern_port_info info;
     unsigned used; /* queues */
+    bool open;     /* they are, as far as they can be */
     uint32_t mtu;
 };
 
@@ -61,6 +65,14 @@ bool postern_port_attach(struct postern_port *port, const struct postern_port_de
 
 /* Closes its rings. */
 void postern_port_detach(struct postern_port *port);
+
+/*
+ * Opens the rings anew if the link is to have another mode, or the VM was restored, which is a
+ * system call to know. By one who has entered both halves of the queue `entered`, or, with NULL, of
+ * none. False: there is nothing else to be done with the queue now; if somebody is in another one,
+ * it is to be tried again.
+ */
+bool postern_port_follow(struct postern_port *port, const struct postern_queue *entered);
 
 /* A counter has one writer; it may be read at any time. */
 static inline void postern_queue_add(uint64_t *counter, uint64_t value)
@@ -103,8 +115,7 @@ static inline int64_t postern_queue_cross(struct postern_queue *queue,
 /* queue.c. The caller has entered the half, where there is one. */
 
 /* Sets the queue up over its slices. False: it has no size of a section. */
-bool postern_queue_init(struct postern_queue *queue, const struct postern_port *port,
-                        unsigned index);
+bool postern_queue_init(struct postern_queue *queue, struct postern_port *port, unsigned index);
 /* Nobody else is in a burst. */
 bool postern_queue_open(struct postern_queue *queue, struct postern_queue_half *half);
 void postern_queue_close(struct postern_queue *queue);

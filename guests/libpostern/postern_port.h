@@ -57,7 +57,7 @@ int postern_port_open(uint32_t number, uint32_t mtu, struct postern_port **port)
  * postern_tx_done. NULL is allowed. */
 void postern_port_close(struct postern_port *port);
 
-/* Stays as it is while the port is open. */
+/* Stays as it is while the port is open, but for `gated`, which follows the link. */
 const struct postern_port_info *postern_port_info(const struct postern_port *port);
 
 /* Queue number `index`, as long as the port is open; NULL: it has not so many. */
@@ -99,7 +99,8 @@ bool postern_tx_done(struct postern_queue *queue);
 bool postern_queue_link(struct postern_queue *queue);
 
 /* Do packets of the first queue reach a peer, and does its VM run? Brings all queues up to date
- * first. The peer may use fewer of the others. A system call, not for each packet. */
+ * first, and the port, if the link is to have another mode or the VM was restored. The peer may use
+ * fewer of the others. Two system calls, not for each packet. */
 bool postern_port_link(struct postern_port *port);
 
 /* How many queues are used, from the first on: at the beginning all. For the next set_link. What

@@ -14,8 +14,7 @@ static int64_t call_directly(uint32_t view, uint32_t function, void *arguments)
                                                : postern_gate_ring_function(function, arguments);
 }
 
-bool postern_queue_init(struct postern_queue *queue, const struct postern_port *port,
-                        unsigned index)
+bool postern_queue_init(struct postern_queue *queue, struct postern_port *port, unsigned index)
 {
     const struct postern_port_device *device = &port->device;
     const uint64_t slice = device->section_size / device->queues;
@@ -98,7 +97,9 @@ static void bring_up_to_date(struct postern_queue *queue, struct postern_queue_h
     if (!postern_queue_enter(other_half(queue, half))) {
         return;
     }
-    if (postern_queue_failed(queue)) {
+    if (!postern_port_follow(queue->port, queue)) {
+        /* Done, or to be found again by the next burst. */
+    } else if (postern_queue_failed(queue)) {
         begin_anew(queue, half);
     } else {
         postern_queue_add(&half->syncs, 1);

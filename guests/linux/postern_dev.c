@@ -60,6 +60,23 @@ static int postern_dev_open_view(struct postern_nic *nic, struct postern_dev_por
 	return 0;
 }
 
+/* Opens the port for a program, and describes it. */
+static int postern_dev_open_port(struct postern_nic *nic, struct postern_dev_port *port)
+{
+	int err;
+
+	postern_follow_link(nic);
+	err = postern_dev_open_view(nic, port);
+	if (err)
+		return err;
+	port->port = nic->number;
+	port->window_size = nic->window_size;
+	ether_addr_copy(port->mac, nic->dev->dev_addr);
+	port->queues = nic->queue_count;
+	port->reserved = 0;
+	return 0;
+}
+
 static int postern_dev_take(struct postern_file *file, struct postern_dev_port *port)
 {
 	struct postern_nic *nic;
@@ -75,21 +92,26 @@ static int postern_dev_take(struct postern_file *file, struct postern_dev_port *
 	/* Its queues are lanes, of which a program would have to know which to take. */
 	if (nic->member)
 		return -EOPNOTSUPP;
-	postern_follow_link(nic);
-	err = postern_dev_open_view(nic, port);
+	err = postern_dev_open_port(nic, port);
 	if (err)
 		return err;
 	nic->user = file;
 	file->nic = nic;
-	port->port = nic->number;
-	port->window_size = nic->window_size;
-	ether_addr_copy(port->mac, nic->dev->dev_addr);
-	port->queues = nic->queue_count;
-	port->reserved = 0;
 	return 0;
 }
 
-static long postern_dev_take_user(struct postern_file *file, void __user *argument)
+static int postern_dev_follow(struct postern_file *file, struct postern_dev_port *port)
+{
+	if (!file->nic)
+		return -ENXIO;
+	postern_close_view(file->nic);
+	return postern_dev_open_port(file->nic, port);
+}
+
+/* TAKE and FOLLOW: `open` is what is done, under rtnl. */
+static long postern_dev_open_user(struct postern_file *file, void __user *argument,
+				  int (*open)(struct postern_file *file,
+					      struct postern_dev_port *port))
 {
 	struct postern_dev_port port;
 	int err;
@@ -97,7 +119,7 @@ static long postern_dev_take_user(struct postern_file *file, void __user *argume
 	if (copy_from_user(&port, argument, sizeof(port)))
 		return -EFAULT;
 	rtnl_lock();
-	err = postern_dev_take(file, &port);
+	err = open(file, &port);
 	rtnl_unlock();
 	if (err)
 		return err;
@@ -135,7 +157,9 @@ static long postern_dev_ioctl(struct file *filp, unsigned int command, unsigned 
 
 	switch (command) {
 	case POSTERN_DEV_TAKE:
-		return postern_dev_take_user(file, (void __user *)argument);
+		return postern_dev_open_user(file, (void __user *)argument, postern_dev_take);
+	case POSTERN_DEV_FOLLOW:
+		return postern_dev_open_user(file, (void __user *)argument, postern_dev_follow);
 	case POSTERN_DEV_DOORBELL:
 		return postern_dev_call(file, POSTERN_HC_DOORBELL, argument);
 	case POSTERN_DEV_GRANT:

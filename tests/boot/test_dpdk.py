@@ -7,7 +7,7 @@ import re
 import pytest
 
 from conftest import boot_fast
-from traffic import crossing_exits
+from traffic import crossing_exits, modes
 
 EAL = ("-d librte_net_postern.so --lcores 0@0,1@0 --no-huge --no-pci -m 64 --no-telemetry --no-shconf"
        " --vdev=net_postern0")
@@ -22,6 +22,8 @@ def fixture_dpdk(can_run, tmp_path_factory):
 
 class Testpmd:
     """testpmd in a guest. What it prints is in /tmp/testpmd, all of it only when it has ended."""
+
+    __test__ = False  # pytest takes it for tests by its name
 
     def __init__(self, guest, options):
         self.guest = guest
@@ -78,11 +80,20 @@ def test_jumbo_frames(dpdk):
     testpmd.guest.run("killall -9 dpdk-testpmd")
 
 
+def check_modes(dpdk):
+    """testpmd follows when its peer comes, with both of its queues."""
+    for mode in ("open", "gated"):
+        dpdk.hvctl("link", "mode", "net0", mode)
+        exchange(dpdk, "count=1000 size=0")
+        assert modes(dpdk, "net0") == {"alpha": mode, "beta": mode}
+
+
 def test_two_queues(dpdk):
     """Each of testpmd's threads' queues has its own ring: what comes by one goes back by it."""
     testpmd = Testpmd(dpdk.guest("alpha"), "--forward-mode=macswap --rxq=2 --txq=2")
     for queue in (1, 0):
         exchange(dpdk, f"count=1000 size=0 queue={queue}")
+    check_modes(dpdk)
     output = testpmd.quit("show port xstats 0")
     for direction in ("rx", "tx"):
         for queue in (0, 1):

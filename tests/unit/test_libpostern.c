@@ -69,10 +69,10 @@ static void count_ring(void *context, unsigned queue)
     (*(unsigned *)context)++;
 }
 
-static bool peer_runs(void *context)
+static uint32_t get_link(void *context)
 {
     (void)context;
-    return runs;
+    return runs ? POSTERN_LINK_PEER_RUNS : 0;
 }
 
 static void set_up_burst(struct burst *burst)
@@ -109,7 +109,7 @@ static bool attach_queues(unsigned end, uint64_t section_size, unsigned queues)
                                                .section_size = section_size,
                                                .queues = queues,
                                                .ring = count_ring,
-                                               .peer_runs = peer_runs,
+                                               .link = get_link,
                                                .context = &rings[end]};
 
     memset(&ports[end], 0, sizeof(ports[end]));
