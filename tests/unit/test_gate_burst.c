@@ -12,26 +12,10 @@
 
 #include "abi/gate_burst.h"
 #include "tests/unit/gate_ends.h"
+#include "tests/unit/gate_program.h"
 #include "tests/unit/random.h"
 
 #define FRAMES 16u
-
-/* Not in a wait. */
-void gate_test_monitor(const void *address)
-{
-    (void)address;
-    fail();
-}
-
-void gate_test_mwait(void)
-{
-    fail();
-}
-
-bool gate_test_is_kernel(void)
-{
-    return false;
-}
 
 static struct postern_gate_burst send(unsigned end, struct postern_gate_frame *frames,
                                       uint32_t count)

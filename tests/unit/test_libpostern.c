@@ -13,6 +13,7 @@
 
 #include "abi/hypercall.h"
 #include "guests/libpostern/port.h"
+#include "tests/unit/gate_program.h"
 #include "tests/unit/random.h"
 #include "tests/unit/ring_window.h"
 #include "vmfunc/gate/body.h"
@@ -20,23 +21,6 @@
 #define SECTION POSTERN_SECTION_MIN
 #define BURST   8u
 #define ROOM    256u
-
-/* A program cannot wait by MWAIT, and libpostern does not try. */
-void gate_test_monitor(const void *address)
-{
-    (void)address;
-    fail();
-}
-
-void gate_test_mwait(void)
-{
-    fail();
-}
-
-bool gate_test_is_kernel(void)
-{
-    return false;
-}
 
 static struct ring_window window;
 static struct postern_port ports[2];

@@ -11,6 +11,7 @@
 
 #include "abi/hypercall.h"
 #include "guests/libpostern/port.h"
+#include "tests/unit/gate_program.h"
 #include "tests/unit/ring_window.h"
 #include "vmfunc/gate/body.h"
 
@@ -19,22 +20,6 @@
 #define VIEW    3u
 #define BURSTS  20001u /* in which a port that fails has tried again */
 #define ASKED   (POSTERN_LINK_OTHER_MODE | POSTERN_LINK_RESTORED)
-
-void gate_test_monitor(const void *address)
-{
-    (void)address;
-    fail();
-}
-
-void gate_test_mwait(void)
-{
-    fail();
-}
-
-bool gate_test_is_kernel(void)
-{
-    return false;
-}
 
 /* The NIC of end 0, as its driver and the hypervisor have it. */
 static struct {
