@@ -127,23 +127,27 @@ status_t command_restore(const char *argument, const struct output *out)
     return refuse(argument, "begin, finish or drop", out);
 }
 
-/* "SECTION OFFSET [dirty]", of which nothing may be left. */
+/* Takes a number off; one that may have been cut is none. */
+static bool take_number(const char **argument, uint64_t *number)
+{
+    char word[24];
+
+    (void)command_word(argument, word, sizeof(word));
+    return strlen(word) < sizeof(word) - 1 && string_to_u64(word, number);
+}
+
+/* "SECTION OFFSET [dirty]". */
 static bool parse_piece(const char *argument, struct snapshot_piece *piece)
 {
-    char section[8], offset[24], flag[8];
-    uint64_t number;
+    uint64_t section;
 
-    (void)command_word(&argument, section, sizeof(section));
-    (void)command_word(&argument, offset, sizeof(offset));
-    if (command_word(&argument, flag, sizeof(flag))) {
-        piece->flags = POSTERN_SNAPSHOT_DIRTY;
-    }
-    if (!string_to_u64(section, &number) || number > UINT32_MAX ||
-        !string_to_u64(offset, &piece->offset) || argument[0] != '\0') {
+    if (!take_number(&argument, &section) || !take_number(&argument, &piece->offset) ||
+        section > UINT32_MAX) {
         return false;
     }
-    piece->section = (uint32_t)number;
-    return piece->flags == 0 || strcmp(flag, "dirty") == 0;
+    piece->section = (uint32_t)section;
+    piece->flags = strcmp(argument, "dirty") == 0 ? POSTERN_SNAPSHOT_DIRTY : 0;
+    return piece->flags != 0 || argument[0] == '\0';
 }
 
 /* How far it came, and what it asks for next. */

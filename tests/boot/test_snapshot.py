@@ -194,7 +194,8 @@ def test_clone_by_hand(machine, saved):
             ("talker twin 0 4", "with a byte 0x4"), ("talker twin 0 0x1000008", "with a byte 0x1000008"),
             ("talker twin 0 18446744073709551608", "with a byte 0xfffffffffffffff8"),
             ("talker twin 0 18446744073709551616", "is wanted behind the VM"),
-            ("talker twin 4294967296 0", "is wanted behind the VM"), ("talker twin 0 0 clean", "is wanted behind"),
+            ("talker twin 4294967296 0", "is wanted behind the VM"),
+            ("talker twin 0 " + "0" * 30 + "8", "is wanted behind the VM"), ("talker twin 0 0 clean", "is wanted behind"),
             ("talker twin 0", "is wanted behind"), ("talker twin 0 0 dirty 1", "is wanted behind"),
             ("talker twin 1 0", "talker is not saved"), ("talker twin 0 0 dirty", "talker is not tracked"),
             ("talker twin 1 0 dirty", "none with flags 1"), ("keeper twin 2 0", "keeper is absent")):

@@ -27,7 +27,7 @@ struct fake_stream {
 /* A VM with memory, a disk and state, and nothing that runs. While it is tracked each harvest finds
  * one page and one block that have changed. */
 struct fake_vm {
-    enum { FAKE_RUNNING, FAKE_PAUSED, FAKE_RESTORING, FAKE_ABSENT } state;
+    enum { FAKE_RUNNING, FAKE_PAUSED, FAKE_RESTORING, FAKE_ABSENT, FAKE_ENDING } state;
     uint64_t memory[FAKE_WORDS];
     uint64_t words[FAKE_STATE_WORDS]; /* of its state, while it is saved or stored */
     struct disk disk;
@@ -35,7 +35,8 @@ struct fake_vm {
     uint32_t map[FAKE_BLOCKS];
     uint64_t summed_up; /* bytes of the image, as if that took long */
     bool saved;
-    bool late; /* its state is not written yet, as if vCPUs had to */
+    unsigned ending; /* of beta: so often it is looked at until it has ended */
+    bool late;       /* its state is not written yet, as if vCPUs had to */
     const char *name;
     uint64_t tracking, harvests;
 };

@@ -8,10 +8,13 @@
 #define WORDS_OF_PAGE 512u
 #define PAGES         (FAKE_WORDS / WORDS_OF_PAGE)
 
-static const char *const states[] = {"running", "paused", "restoring", "absent"};
+static const char *const states[] = {"running", "paused", "restoring", "absent", "ending"};
 
-static void print_status(const struct fake_vm *vm, format_sink_t out, void *context)
+static void print_status(struct fake_vm *vm, format_sink_t out, void *context)
 {
+    if (vm->state == FAKE_ENDING && vm->ending-- == 0) {
+        vm->state = FAKE_ABSENT;
+    }
     format_to(out, context,
               "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\n"
               "%s\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\n",
@@ -303,6 +306,7 @@ static status_t clone(struct fake_core *core, const char *what, format_sink_t ou
     }
     what += sizeof(both) - 1;
     if (*what == '\0') {
+        print_status(fake_vm_of(core, 1), out, context);
         return STATUS_OK;
     }
     what++;
@@ -371,7 +375,8 @@ bool fake_vm_execute(struct fake_core *core, const char *whole, format_sink_t ou
     } else if (strcmp(line, "resume") == 0) {
         *status = change(vm, FAKE_PAUSED, FAKE_RUNNING, out, out_context);
     } else if (strcmp(line, "destroy --yes") == 0) {
-        vm->state = FAKE_ABSENT;
+        vm->state = vm == fake_vm_of(core, 1) ? FAKE_ENDING : FAKE_ABSENT;
+        vm->ending = 3;
     } else if (strcmp(line, "restore begin") == 0) {
         *status = change(vm, FAKE_ABSENT, FAKE_RESTORING, out, out_context);
         disk_empty(disk_of(vm));

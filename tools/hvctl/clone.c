@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The verb `clone`: from one VM into another of the same hypervisor, which carries the pieces
  * itself. Over the line goes only what asks for them. */
+#define _DEFAULT_SOURCE
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +11,10 @@
 #include "tools/hvctl/hvctl.h"
 #include "tools/hvctl/target.h"
 
-#define ORDER_SIZE 64
+#define ORDER_SIZE 128
+/* While the target is still on its way to its end. */
+#define POLL_MS   10
+#define POLLS_MAX 1000u
 
 /* Who has a piece carried. */
 struct carrier {
@@ -50,29 +55,54 @@ static int carry(void *context, struct client_piece *piece, enum transfer_left *
     return told ? EXIT_DONE : line_trouble(carrier->client, CLIENT_NONSENSE);
 }
 
-/* An earlier hypervisor is told by its answer before anything is done to the target. */
-static int check(struct client *client, const char *from, const char *to)
+/* Says why the hypervisor has refused. An earlier one is told by its answer. */
+static int complain(const struct client_output *output)
 {
     static const char unknown[] = "unknown command";
+
+    if (output->size >= sizeof(unknown) - 1 &&
+        memcmp(output->text, unknown, sizeof(unknown) - 1) == 0) {
+        fprintf(stderr, "hvctl: this hypervisor is an earlier one, which cannot clone VMs\n");
+    } else {
+        fprintf(stderr, "hvctl: %.*s", (int)output->size, output->text);
+    }
+    return EXIT_FAILED;
+}
+
+/* Asks whether it can be, before anything is done to the target. `*ending`: that was destroyed just
+ * now, and is not gone yet. */
+static int ask(struct client *client, const char *command, bool *ending)
+{
     struct client_output output;
+    enum client_result result = client_execute(client, command, &output);
+
+    *ending = false;
+    if (result != CLIENT_OK) {
+        return line_trouble(client, result);
+    }
+    int code = output.failed ? complain(&output) : EXIT_DONE;
+    struct cells cells = cells_find(span_of(output.text, output.size), "vm");
+    if (code == EXIT_DONE && cells_next(&cells)) {
+        *ending = span_equals(cells_get(&cells, "state"), "ending");
+    }
+    free(output.text);
+    return code;
+}
+
+static int check(struct client *client, const char *from, const char *to)
+{
     char command[2 * ORDER_SIZE];
+    bool ending = true;
+    int code = EXIT_DONE;
 
     if (snprintf(command, sizeof(command), "clone %s %s", from, to) >= (int)sizeof(command)) {
         return wrong_usage("clone", "the names are too long");
     }
-    enum client_result result = client_execute(client, command, &output);
-    if (result != CLIENT_OK) {
-        return line_trouble(client, result);
+    for (unsigned i = 0; i < POLLS_MAX && ending && code == EXIT_DONE; i++) {
+        (void)poll(NULL, 0, i == 0 ? 0 : POLL_MS);
+        code = ask(client, command, &ending);
     }
-    bool failed = output.failed;
-    if (failed && output.size >= sizeof(unknown) - 1 &&
-        memcmp(output.text, unknown, sizeof(unknown) - 1) == 0) {
-        fprintf(stderr, "hvctl: this hypervisor is an earlier one, which cannot clone VMs\n");
-    } else if (failed) {
-        fprintf(stderr, "hvctl: %.*s", (int)output.size, output.text);
-    }
-    free(output.text);
-    return failed ? EXIT_FAILED : EXIT_DONE;
+    return code;
 }
 
 /* The first one goes on, if that can still be said to anybody. */
