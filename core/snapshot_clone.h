@@ -10,7 +10,7 @@
 #include "core/snapshot.h"
 
 /* Bytes of a VM that one call looks at, about. */
-#define SNAPSHOT_CLONE_STEP MIB(2)
+#define SNAPSHOT_CLONE_STEP MIB(4)
 
 /* What is left behind a call. */
 enum snapshot_left {
