@@ -254,6 +254,8 @@ static const struct command {
      true, command_snapshot},
     {"restore", "restore VM begin|finish|drop", "for hvctl restore: its state is brought", true,
      command_restore},
+    {"clone", "clone VM TO [SECTION OFFSET [dirty]]", "for hvctl clone: pieces go over", true,
+     command_clone},
     {"create", "create VM", "give an absent VM its memory", true, command_create},
     {"start", "start VM", "start a VM; one that is absent is created first", true, command_start},
     {"pause", "pause VM", "have a VM stop where it is", true, command_pause},

@@ -44,6 +44,8 @@ status_t command_dirty(const char *argument, const struct output *out);
 /* What hvctl asks for on the way: "VM [save]"; "VM begin", "VM finish", "VM drop". */
 status_t command_snapshot(const char *argument, const struct output *out);
 status_t command_restore(const char *argument, const struct output *out);
+/* The same: "VM TO [SECTION OFFSET [dirty]]". */
+status_t command_clone(const char *argument, const struct output *out);
 
 /* Cuts the name of a VM off `*argument`; NULL, and says which VMs there are. */
 struct vm *command_take_vm(const char **argument, const struct output *out);

@@ -2,7 +2,7 @@
 /* What hvctl asks for between the pieces of a snapshot. */
 #include "core/commands_parts.h"
 #include "core/machine.h"
-#include "core/snapshot.h"
+#include "core/snapshot_clone.h"
 #include "core/virtio.h"
 #include "core/virtio_disk.h"
 #include "lib/string.h"
@@ -125,4 +125,77 @@ status_t command_restore(const char *argument, const struct output *out)
         return report(vm, drop(vm, error), error, out);
     }
     return refuse(argument, "begin, finish or drop", out);
+}
+
+/* Takes a number off; one that may have been cut is none. */
+static bool take_number(const char **argument, uint64_t *number)
+{
+    char word[24];
+
+    (void)command_word(argument, word, sizeof(word));
+    return strlen(word) < sizeof(word) - 1 && string_to_u64(word, number);
+}
+
+/* "SECTION OFFSET [dirty]". */
+static bool parse_piece(const char *argument, struct snapshot_piece *piece)
+{
+    uint64_t section;
+
+    if (!take_number(&argument, &section) || !take_number(&argument, &piece->offset) ||
+        section > UINT32_MAX) {
+        return false;
+    }
+    piece->section = (uint32_t)section;
+    piece->flags = strcmp(argument, "dirty") == 0 ? POSTERN_SNAPSHOT_DIRTY : 0;
+    return piece->flags != 0 || argument[0] == '\0';
+}
+
+/* How far it came, and what it asks for next. */
+static void print_carried(const struct snapshot_piece *piece, enum snapshot_left left,
+                          const struct output *out)
+{
+    static const char *const words[] = {[SNAPSHOT_LEFT_NONE] = "none",
+                                        [SNAPSHOT_LEFT_MORE] = "more",
+                                        [SNAPSHOT_LEFT_LATE] = "late"};
+
+    print(out, "covered\tsize\tleft\n%llu\t%llu\t%s\n", (unsigned long long)piece->covered,
+          (unsigned long long)piece->size, words[left]);
+}
+
+static status_t clone(struct vm *from, struct vm *to, const char *argument,
+                      const struct output *out)
+{
+    char error[SNAPSHOT_ERROR_SIZE] = "";
+    struct snapshot_piece piece = {0};
+    enum snapshot_left left;
+
+    if (argument[0] == '\0') {
+        print_status(to, out);
+        return STATUS_OK;
+    }
+    if (!parse_piece(argument, &piece)) {
+        return refuse(argument, "SECTION OFFSET [dirty] or nothing", out);
+    }
+    status_t status = snapshot_clone(from, to, &piece, &left, error);
+    if (status == STATUS_OK) {
+        print_carried(&piece, left, out);
+    } else {
+        print(out, "%s\n", error);
+    }
+    return status;
+}
+
+status_t command_clone(const char *argument, const struct output *out)
+{
+    struct vm *from = command_take_vm(&argument, out);
+    struct vm *to = from != NULL ? command_take_vm(&argument, out) : NULL;
+
+    if (to == NULL) {
+        return STATUS_INVALID;
+    }
+    if (from == to) {
+        print(out, "%s cannot be cloned onto itself\n", from->config->name);
+        return STATUS_INVALID;
+    }
+    return clone(from, to, argument, out);
 }

@@ -89,21 +89,28 @@ static bool put_repeat(struct word_runs_writer *writer, uint64_t word, uint32_t 
     return at != NULL;
 }
 
-static bool put_literal(struct word_runs_writer *writer, uint64_t word)
+/* As many of the words as there is room for. */
+static size_t put_literals(struct word_runs_writer *writer, const uint8_t *words, size_t count)
 {
-    uint8_t *at;
+    bool extended = extends(writer, WORD_RUNS_LITERAL, count);
+    size_t head = extended ? 0 : WORD_RUNS_TOKEN, left = writer->room - writer->used;
+    size_t room = left < head ? 0 : (left - head) / WORD_RUNS_WORD;
+    uint8_t *at = writer->bytes + writer->used;
 
-    if (extends(writer, WORD_RUNS_LITERAL, 1) && writer->room - writer->used >= WORD_RUNS_WORD) {
-        at = writer->bytes + writer->used;
-        writer->used += WORD_RUNS_WORD;
-        extend(writer, 1);
+    if (count > room) {
+        count = room;
+    }
+    if (count == 0) {
+        return 0;
+    }
+    if (extended) {
+        writer->used += count * WORD_RUNS_WORD;
+        extend(writer, (uint32_t)count);
     } else {
-        at = begin_token(writer, WORD_RUNS_LITERAL, 1, WORD_RUNS_WORD);
+        at = begin_token(writer, WORD_RUNS_LITERAL, (uint32_t)count, count * WORD_RUNS_WORD);
     }
-    if (at != NULL) {
-        memcpy(at, &word, sizeof(word));
-    }
-    return at != NULL;
+    memcpy(at, words, count * WORD_RUNS_WORD);
+    return count;
 }
 
 /* How many words from `first` on are the same, of a token's size at most. */
@@ -119,26 +126,41 @@ static uint32_t run_length(const uint8_t *words, size_t first, size_t count)
     return length;
 }
 
+/* How many words from `first` on, which is no run's, come before the next one that begins a run. */
+static size_t literal_length(const uint8_t *words, size_t first, size_t count)
+{
+    size_t at = first + 1;
+    uint64_t word = at < count ? word_at(words, at) : 0;
+
+    for (; at < count && at - first < WORD_RUNS_COUNT_MAX; at++) {
+        uint64_t next = at + 1 < count ? word_at(words, at + 1) : ~word;
+        if (next == word && run_length(words, at, count) >= (word == 0 ? ZEROS_MIN : REPEAT_MIN)) {
+            break;
+        }
+        word = next;
+    }
+    return at - first;
+}
+
 size_t word_runs_put(struct word_runs_writer *writer, const void *words, size_t count)
 {
     size_t done = 0;
 
     while (done < count) {
         uint64_t word = word_at(words, done);
-        uint32_t length = run_length(words, done, count);
-        bool put;
+        size_t length = run_length(words, done, count), put;
         if (word == 0 && (length >= ZEROS_MIN || extends(writer, WORD_RUNS_ZEROS, length))) {
-            put = put_run(writer, WORD_RUNS_ZEROS, length);
+            put = put_run(writer, WORD_RUNS_ZEROS, (uint32_t)length) ? length : 0;
         } else if (length >= REPEAT_MIN) {
-            put = put_repeat(writer, word, length);
+            put = put_repeat(writer, word, (uint32_t)length) ? length : 0;
         } else {
-            length = 1;
-            put = put_literal(writer, word);
+            length = literal_length(words, done, count);
+            put = put_literals(writer, (const uint8_t *)words + done * WORD_RUNS_WORD, length);
         }
-        if (!put) {
+        done += put;
+        if (put < length) {
             break;
         }
-        done += length;
     }
     return done;
 }

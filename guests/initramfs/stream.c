@@ -3,9 +3,9 @@
  * A stream of random bytes with a checksum, both at a few instructions for eight bytes: BusyBox's
  * md5sum and /dev/urandom take a hundred times as many, which counts in an emulator.
  *
- *   stream BYTES SEED   writes that many random bytes, and at last "CHECKSUM BYTES" to the standard
- *                       error output
- *   stream              reads to the end and prints "CHECKSUM BYTES"
+ *   stream BYTES SEED [FILE]  writes that many random bytes, fewer if there comes to be such a
+ *                             file, and at last "CHECKSUM BYTES" to the standard error output
+ *   stream                    reads to the end and prints "CHECKSUM BYTES"
  */
 #include "system_call.h"
 
@@ -56,11 +56,18 @@ static long print_result(long file, unsigned long long bytes)
     return write_all(file, start, end - start);
 }
 
-static long send(long bytes, unsigned long long seed)
+/* `file`: NULL for none. */
+static int is_there(const char *file)
+{
+    return file != 0 && system_call(SYS_ACCESS, (long)file, 0, 0) == 0;
+}
+
+static long send(long bytes, unsigned long long seed, const char *file)
 {
     unsigned long long state = seed * 2 + 1; /* never 0, from which xorshift would not move */
+    long left = bytes;
 
-    for (long left = bytes; left > 0; left -= CHUNK) {
+    for (; left > 0 && !is_there(file); left -= CHUNK) {
         long count = left < CHUNK ? left : CHUNK;
         for (long i = 0; i < WORDS; i++) {
             state ^= state << 13;
@@ -78,7 +85,7 @@ static long send(long bytes, unsigned long long seed)
             return 1;
         }
     }
-    return print_result(2, (unsigned long long)bytes);
+    return print_result(2, (unsigned long long)(left > 0 ? bytes - left : bytes));
 }
 
 static long receive(void)
@@ -108,8 +115,8 @@ __attribute__((noreturn, used)) static void start(const long *stack)
     char *const *arguments = (char *const *)(stack + 1);
     long code = stack[0] == 1 ? receive() : 2;
 
-    if (stack[0] == 3) {
-        code = send(number(arguments[1]), (unsigned long long)number(arguments[2]));
+    if (stack[0] == 3 || stack[0] == 4) { /* behind the last argument is NULL */
+        code = send(number(arguments[1]), (unsigned long long)number(arguments[2]), arguments[3]);
     }
     (void)system_call(SYS_EXIT, code, 0, 0);
     __builtin_unreachable();

@@ -3,9 +3,10 @@
 #ifndef POSTERN_GUESTS_INITRAMFS_SYSTEM_CALL_H
 #define POSTERN_GUESTS_INITRAMFS_SYSTEM_CALL_H
 
-#define SYS_READ  0
-#define SYS_WRITE 1
-#define SYS_EXIT  60
+#define SYS_READ   0
+#define SYS_WRITE  1
+#define SYS_ACCESS 21
+#define SYS_EXIT   60
 
 static inline long system_call(long number, long a, const void *b, long c)
 {

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from clone_checks import TWIN
 from kit_machine import menu, verdicts
 from postern_machine import BOOT_SECONDS, ROOT, Machine, platform, platform_probe, small_firmware
 
@@ -92,6 +93,8 @@ def fixture_two(can_run, tmp_path_factory):
 
 @pytest.fixture(scope="module", name="mixed")
 def fixture_mixed(can_run, tmp_path_factory):
-    """A cloud guest with two vCPUs and a generic one that shares a CPU with it, with a link."""
+    """A cloud guest with two vCPUs and a generic one that shares a CPU with it, with links in each mode, and room for
+    the first one's twin."""
     assert can_run is None
-    yield from boot_fast("mixed", ["alpha", "beta"], tmp_path_factory)
+    options = changed_config(tmp_path_factory.mktemp("config"), "mixed", TWIN)
+    yield from boot_fast("mixed", ["alpha", "beta"], tmp_path_factory, options=options)

@@ -176,6 +176,73 @@ def test_files_that_are_damaged(machine, saved, tmp_path):
     assert machine.vms()["churn"]["state"] == "absent"
 
 
+def begin_twin(machine):
+    """Has the twin wait for what it is to become."""
+    if machine.vms()["twin"]["state"] != "absent":
+        machine.hvctl("destroy", "--yes", "twin")
+    machine.hvctl("exec", "restore twin begin")
+
+
+def test_clone_by_hand(machine, saved):
+    """What hvctl asks for while it clones, by whoever: each is refused that makes no sense, and names it."""
+    assert saved
+    begin_twin(machine)
+    for order, why in (
+            ("talker talker 0 0", "talker cannot be cloned onto itself"), ("talker nobody 0 0", "nobody"),
+            ("nobody twin 0 0", "nobody"), ("talker churn 0 0", "churn is not being restored"),
+            ("churn twin 0 0", "churn is absent"), ("talker twin 9 0", "talker has no section 9"),
+            ("talker twin 0 4", "with a byte 0x4"), ("talker twin 0 0x1000008", "with a byte 0x1000008"),
+            ("talker twin 0 18446744073709551608", "with a byte 0xfffffffffffffff8"),
+            ("talker twin 0 18446744073709551616", "is wanted behind the VM"),
+            ("talker twin 4294967296 0", "is wanted behind the VM"),
+            ("talker twin 0 " + "0" * 30 + "8", "is wanted behind the VM"), ("talker twin 0 0 clean", "is wanted behind"),
+            ("talker twin 0", "is wanted behind"), ("talker twin 0 0 dirty 1", "is wanted behind"),
+            ("talker twin 1 0", "talker is not saved"), ("talker twin 0 0 dirty", "talker is not tracked"),
+            ("talker twin 1 0 dirty", "none with flags 1"), ("keeper twin 2 0", "keeper is absent")):
+        assert why in machine.hvctl("exec", f"clone {order}", code=1), order
+    row = table(machine.hvctl("exec", "clone talker twin 0 0"))[0]
+    assert 0 < int(row["covered"]) < int(row["size"]) == MEMORY and row["left"] == "more"
+    row = table(machine.hvctl("exec", f"clone talker twin 0 {MEMORY}"))[0]
+    assert (row["covered"], row["left"]) == ("0", "none")
+    # Memory alone, and no state.
+    assert "no VM record" in machine.hvctl("exec", "restore twin finish", code=1)
+    assert machine.vms()["twin"]["state"] == "off"
+    talked(machine, "talker")
+
+
+def test_clone_and_back(machine, saved):
+    """Of a VM that runs, of one that is paused, and of a twin: each page is what it was. The first one is none the
+    wiser, then is back where its twin stands."""
+    assert saved
+    before = talked(machine, "talker")
+    print(machine.hvctl("clone", "talker", "twin"))
+    assert [machine.vms()[vm]["state"] for vm in ("talker", "twin")] == ["running", "paused"]
+    after = talked(machine, "talker")
+    assert after > before
+    assert_no_page_is_lost(machine, "talker")
+    assert "twin is paused" in machine.hvctl("clone", "talker", "twin", code=1)
+    machine.hvctl("destroy", "--yes", "talker")
+    machine.hvctl("clone", "twin", "talker")
+    assert [machine.vms()[vm]["state"] for vm in ("talker", "twin")] == ["paused", "paused"]
+    machine.hvctl("resume", "talker")
+    assert before[1] < talked(machine, "talker")[1]
+    assert_no_page_is_lost(machine, "talker")
+    machine.hvctl("resume", "twin")
+    assert_no_page_is_lost(machine, "twin")
+    assert "not tracked" in machine.hvctl("dirty", "talker", code=1)
+
+
+def test_clone_into_another_shape(machine, saved):
+    """It is off then, and the first one goes on as before."""
+    assert saved
+    why = "count of PCI functions"
+    assert why in machine.hvctl("clone", "talker", "stranger", code=1)
+    assert machine.vms()["stranger"]["state"] == "off" and machine.vms()["talker"]["state"] == "running"
+    assert "not tracked" in machine.hvctl("dirty", "talker", code=1)
+    assert_no_page_is_lost(machine, "talker")
+    machine.hvctl("destroy", "--yes", "stranger")
+
+
 def put(at, form, value):
     return lambda state: struct.pack_into(form, state, at, value)
 
@@ -326,6 +393,22 @@ def test_disk_over_another_image(machine, kept, tmp_path):
     assert_no_block_is_lost(machine, "double")
     for vm in ("stranger", "double"):
         machine.hvctl("destroy", "--yes", vm)
+
+
+def test_clone_of_a_disk(machine, kept):
+    """Into another VM over the same image, while it is written to; and into none over another."""
+    assert kept
+    before = assert_no_block_is_lost(machine, "keeper")
+    why = "disk 0 of stranger (other.img) is another one: its image's sum is"
+    assert why in machine.hvctl("clone", "keeper", "stranger", code=1)
+    assert machine.vms()["stranger"]["state"] == "absent"
+    print(machine.hvctl("clone", "keeper", "double"))
+    machine.hvctl("resume", "double")
+    first = assert_no_block_is_lost(machine, "double")
+    assert before < first
+    machine.wait_until("it goes on", lambda: assert_no_block_is_lost(machine, "double") > first)
+    assert_no_block_is_lost(machine, "keeper")
+    machine.hvctl("destroy", "--yes", "double")
 
 
 def test_migration_with_a_disk(machine, kept, other):

@@ -125,6 +125,35 @@ def test_ports_of_another_kind(machine, called):
     assert assert_traffic(machine, before, "caller")["restored"] == 1
 
 
+def go_back(machine):
+    """The caller is again what its twin is, and goes on."""
+    machine.hvctl("destroy", "--yes", "caller")
+    machine.hvctl("clone", "spare", "caller")
+    assert [machine.vms()[vm]["state"] for vm in ("caller", "spare")] == ["paused", "paused"]
+    machine.hvctl("resume", "caller")
+
+
+@pytest.mark.parametrize("called", FIRST, indirect=True)
+def test_clone_and_back(machine, called):
+    """The caller notices nothing; then it is brought back twice to where it was, in the middle of its traffic."""
+    kind, _, _, _ = called
+    machine.hvctl("link", "mode", "wire2", PORTS[kind][1])
+    before = counts(machine, "caller")
+    said = machine.hvctl("clone", "caller", "spare")
+    print(said)
+    assert "spare: is paused where caller was" in said and "paused for" in said
+    after = assert_traffic(machine, before, "caller")
+    assert after["restored"] == before["restored"]
+    assert_few_are_lost(before, after)
+    go_back(machine)
+    counts(machine, "caller")
+    go_back(machine)
+    seen = assert_traffic(machine, before, "caller")
+    assert seen["restored"] == before["restored"] + 1 and seen["closed"] <= before["closed"] + 1, (before, seen)
+    assert_nobody_failed(machine)
+    machine.hvctl("destroy", "--yes", "spare")
+
+
 def test_refused_at_once(machine, tmp_path):
     """Nothing of a VM with something that no snapshot carries is fetched in vain."""
     machine.hvctl("start", "lonely")

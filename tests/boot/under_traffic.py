@@ -47,23 +47,28 @@ def run_verbs(machine, *lines):
     machine.hvctl(stdin="".join(f"{line}\n" for line in lines))
 
 
+def vcpus(machine):
+    """Of alpha and beta."""
+    return [row for row in table(machine.hvctl("vcpu", "list")) if row["vm"] in GUESTS]
+
+
 def pcpus(machine):
-    return [int(row["pcpu"]) for row in table(machine.hvctl("vcpu", "list"))]
+    return [int(row["pcpu"]) for row in vcpus(machine)]
 
 
 def to_cpus(*place):
-    """A step: the machine's vCPUs, as `hvctl vcpu list` has them, go to those CPUs."""
+    """A step: the vCPUs, as `hvctl vcpu list` has them, go to those CPUs."""
     def run(machine):
-        names = [f"{row['vm']} {row['vcpu']}" for row in table(machine.hvctl("vcpu", "list"))]
+        names = [f"{row['vm']} {row['vcpu']}" for row in vcpus(machine)]
         run_verbs(machine, *(f"vcpu pin {name} {cpu}" for name, cpu in zip(names, place)))
         assert pcpus(machine) == list(place)
     return run
 
 
-def to_and_fro(*vcpus, times=10):
-    """A step: each of `vcpus` ("VM VCPU") comes and goes between the first two CPUs, quickly, and ends on the second."""
+def to_and_fro(*names, times=10):
+    """A step: each of those vCPUs ("VM VCPU") comes and goes between the first two CPUs, quickly, and ends on the second."""
     def run(machine):
-        run_verbs(machine, *[f"vcpu pin {vcpu} {cpu}" for cpu in (0, 1) for vcpu in vcpus] * times)
+        run_verbs(machine, *[f"vcpu pin {vcpu} {cpu}" for cpu in (0, 1) for vcpu in names] * times)
     return run
 
 

@@ -27,7 +27,7 @@ struct fake_stream {
 /* A VM with memory, a disk and state, and nothing that runs. While it is tracked each harvest finds
  * one page and one block that have changed. */
 struct fake_vm {
-    enum { FAKE_RUNNING, FAKE_PAUSED, FAKE_RESTORING, FAKE_ABSENT } state;
+    enum { FAKE_RUNNING, FAKE_PAUSED, FAKE_RESTORING, FAKE_ABSENT, FAKE_ENDING } state;
     uint64_t memory[FAKE_WORDS];
     uint64_t words[FAKE_STATE_WORDS]; /* of its state, while it is saved or stored */
     struct disk disk;
@@ -35,6 +35,9 @@ struct fake_vm {
     uint32_t map[FAKE_BLOCKS];
     uint64_t summed_up; /* bytes of the image, as if that took long */
     bool saved;
+    unsigned ending; /* of beta: so often it is looked at until it has ended */
+    bool late;       /* its state is not written yet, as if vCPUs had to */
+    const char *name;
     uint64_t tracking, harvests;
 };
 
@@ -49,7 +52,8 @@ struct fake_core {
     unsigned infos;      /* those that asked for the time */
     bool counts_costs;
     char last_line[MONITOR_LINE_SIZE];
-    struct fake_vm vm; /* alpha, to be fetched and stored */
+    struct fake_vm vms[FAKE_VMS]; /* to be fetched and stored; fake_vm_of() */
+    bool earlier;                 /* it knows no clones */
 };
 
 extern const struct monitor_ops fake_core_ops; /* their context is a struct fake_core */
@@ -60,7 +64,9 @@ uint8_t fake_memory_byte(uint64_t address);
 void fake_print(struct fake_core *core, unsigned stream, const char *bytes, size_t size);
 void fake_print_text(struct fake_core *core, unsigned stream, const char *text);
 
-/* What alpha does (fake_vm.c). A command that is none of its own returns false. */
+/* What VMs do (fake_vm.c): alpha, which runs at first, and beta, which is absent. A command that is
+ * none of theirs returns false. */
+struct fake_vm *fake_vm_of(struct fake_core *core, unsigned index);
 bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out, void *out_context,
                      status_t *status);
 status_t fake_vm_fetch(void *context, unsigned vm, struct monitor_piece *piece, uint8_t *bytes,

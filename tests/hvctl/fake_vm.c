@@ -8,14 +8,17 @@
 #define WORDS_OF_PAGE 512u
 #define PAGES         (FAKE_WORDS / WORDS_OF_PAGE)
 
-static const char *const states[] = {"running", "paused", "restoring", "absent"};
+static const char *const states[] = {"running", "paused", "restoring", "absent", "ending"};
 
-static void print_status(const struct fake_vm *vm, format_sink_t out, void *context)
+static void print_status(struct fake_vm *vm, format_sink_t out, void *context)
 {
+    if (vm->state == FAKE_ENDING && vm->ending-- == 0) {
+        vm->state = FAKE_ABSENT;
+    }
     format_to(out, context,
               "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\n"
-              "alpha\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\n",
-              states[vm->state], (unsigned long long)sizeof(vm->memory),
+              "%s\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\n",
+              vm->name, states[vm->state], (unsigned long long)sizeof(vm->memory),
               (unsigned long long)vm->tracking, (unsigned long long)vm->harvests);
 }
 
@@ -66,16 +69,28 @@ static void harvest(struct fake_vm *vm, format_sink_t out, void *context)
     if (vm->state == FAKE_RUNNING) {
         write_word(vm, vm->harvests % 3, vm->harvests);
     }
-    format_to(out, context, "vm\tharvest\tpages\tblocks\nalpha\t%llu\t1\t%llu\n",
+    format_to(out, context, "vm\tharvest\tpages\tblocks\n%s\t%llu\t1\t%llu\n", vm->name,
               (unsigned long long)vm->harvests, (unsigned long long)disk_harvest(disk_of(vm)));
 }
 
-/* Takes alpha from a state to another. */
+static status_t track(const struct fake_core *core, struct fake_vm *vm, format_sink_t out,
+                      void *context)
+{
+    if (vm->tracking != 0) {
+        format_to(out, context, "%s is tracked already\n", vm->name);
+        return STATUS_BUSY;
+    }
+    vm->tracking = core->executions;
+    vm->harvests = 0;
+    return STATUS_OK;
+}
+
+/* Takes a VM from a state to another. */
 static status_t change(struct fake_vm *vm, unsigned from, unsigned to, format_sink_t out,
                        void *context)
 {
     if (vm->state != from) {
-        format_to(out, context, "alpha is %s\n", states[vm->state]);
+        format_to(out, context, "%s is %s\n", vm->name, states[vm->state]);
         return STATUS_BUSY;
     }
     vm->state = to;
@@ -90,6 +105,7 @@ static status_t save(struct fake_vm *vm)
     }
     vm->words[2] = disk_of(vm)->overlay.held;
     vm->saved = true;
+    vm->late = true;
     return STATUS_OK;
 }
 
@@ -136,71 +152,20 @@ static status_t print_sum(struct fake_vm *vm, format_sink_t out, void *context)
     return STATUS_OK;
 }
 
-bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out, void *out_context,
-                     status_t *status)
-{
-    struct fake_vm *vm = &core->vm;
-
-    *status = STATUS_OK;
-    if (strcmp(line, "snapshot alpha") == 0) {
-        print_status(vm, out, out_context);
-    } else if (strcmp(line, "snapshot alpha disks") == 0) {
-        *status = print_disks(vm, out, out_context);
-    } else if (strcmp(line, "snapshot alpha save disks") == 0) {
-        *status = save(vm);
-    } else if (strcmp(line, "dirty alpha start") == 0) {
-        vm->tracking = core->executions;
-        vm->harvests = 0;
-    } else if (strcmp(line, "dirty alpha stop") == 0) {
-        vm->tracking = 0;
-    } else if (strcmp(line, "dirty alpha") == 0) {
-        harvest(vm, out, out_context);
-    } else if (strcmp(line, "pause alpha") == 0) {
-        *status = change(vm, FAKE_RUNNING, FAKE_PAUSED, out, out_context);
-    } else if (strcmp(line, "resume alpha") == 0) {
-        *status = change(vm, FAKE_PAUSED, FAKE_RUNNING, out, out_context);
-    } else if (strcmp(line, "destroy alpha --yes") == 0) {
-        vm->state = FAKE_ABSENT;
-    } else if (strcmp(line, "restore alpha begin") == 0) {
-        *status = change(vm, FAKE_ABSENT, FAKE_RESTORING, out, out_context);
-        disk_empty(disk_of(vm));
-        print_status(vm, out, out_context);
-    } else if (strcmp(line, "restore alpha finish") == 0) {
-        *status = finish(vm, out, out_context);
-    } else if (strcmp(line, "restore alpha drop") == 0) {
-        *status = change(vm, FAKE_RESTORING, FAKE_ABSENT, out, out_context);
-    } else if (strcmp(line, "fill") == 0) {
-        *status = fill(vm);
-    } else if (strcmp(line, "other image") == 0) {
-        vm->image[FAKE_BLOCKS * DISK_BLOCK / 2] ^= 1;
-        vm->summed_up = 0;
-    } else if (strcmp(line, "small pool") == 0) {
-        disk_empty(disk_of(vm));
-        disk_of(vm)->overlay.blocks = 2;
-    } else if (strcmp(line, "sum") == 0) {
-        *status = print_sum(vm, out, out_context);
-    } else {
-        return false;
-    }
-    return true;
-}
-
 static bool is_disk(const struct monitor_piece *piece)
 {
     return piece->section == POSTERN_SNAPSHOT_DISK;
 }
 
 /* Whether there is such a section now, with the piece in it. */
-static status_t check_piece(struct fake_vm *vm, unsigned index, bool store,
-                            struct monitor_piece *piece)
+static status_t check_piece(struct fake_vm *vm, bool store, struct monitor_piece *piece)
 {
     bool state = piece->section == POSTERN_SNAPSHOT_STATE;
 
     if (piece->section > POSTERN_SNAPSHOT_DISK) {
         return STATUS_INVALID;
     }
-    if (index != 0 ||
-        (store ? vm->state != FAKE_RESTORING : (state && !vm->saved) || vm->state == FAKE_ABSENT)) {
+    if (store ? vm->state != FAKE_RESTORING : (state && !vm->saved) || vm->state == FAKE_ABSENT) {
         return STATUS_BUSY;
     }
     piece->size = state            ? sizeof(vm->words)
@@ -244,17 +209,18 @@ status_t fake_vm_fetch(void *context, unsigned vm, struct monitor_piece *piece, 
                                                    POSTERN_SNAPSHOT_SKIP_MAX};
     struct fake_core *core = context;
     struct word_runs_writer writer;
-    status_t status = check_piece(&core->vm, vm, false, piece);
+    struct fake_vm *of = fake_vm_of(core, vm % FAKE_VMS);
+    status_t status = check_piece(of, false, piece);
 
     if (status != STATUS_OK) {
         return status;
     }
     word_runs_begin(&writer, bytes, *size);
     if (is_disk(piece)) {
-        disk_runs_tell(disk_of(&core->vm), piece->offset,
-                       (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0, &limits, &writer);
+        disk_runs_tell(disk_of(of), piece->offset, (piece->flags & POSTERN_SNAPSHOT_DIRTY) != 0,
+                       &limits, &writer);
     } else {
-        tell_words(&core->vm, piece, &writer);
+        tell_words(of, piece, &writer);
     }
     *size = writer.used;
     piece->covered = writer.words * WORD_RUNS_WORD;
@@ -265,21 +231,174 @@ status_t fake_vm_store(void *context, unsigned vm, struct monitor_piece *piece,
                        const uint8_t *bytes, size_t size)
 {
     struct fake_core *core = context;
-    status_t status = check_piece(&core->vm, vm, true, piece);
+    struct fake_vm *of = fake_vm_of(core, vm % FAKE_VMS);
+    status_t status = check_piece(of, true, piece);
     size_t told = 0;
 
     if (status != STATUS_OK) {
         return status;
     }
     if (is_disk(piece)) {
-        return disk_runs_take(disk_of(&core->vm), piece->offset, piece->size - piece->offset, bytes,
-                              size, &piece->covered);
+        return disk_runs_take(disk_of(of), piece->offset, piece->size - piece->offset, bytes, size,
+                              &piece->covered);
     }
     size_t first = (size_t)piece->offset / WORD_RUNS_WORD;
-    if (!word_runs_read(bytes, size, words_of(&core->vm, piece) + first,
+    if (!word_runs_read(bytes, size, words_of(of, piece) + first,
                         (size_t)piece->size / WORD_RUNS_WORD - first, &told)) {
         return STATUS_INVALID;
     }
     piece->covered = told * WORD_RUNS_WORD;
     return STATUS_OK;
+}
+
+/* A piece of at most so many bytes of tokens for each command: there are many. */
+#define CLONE_TOKENS 1000u
+
+static status_t carry(struct fake_core *core, struct monitor_piece *piece, format_sink_t out,
+                      void *context)
+{
+    struct fake_vm *from = fake_vm_of(core, 0);
+    struct monitor_piece stored = {.section = piece->section, .offset = piece->offset};
+    uint8_t tokens[CLONE_TOKENS];
+    size_t size = sizeof(tokens);
+
+    if (piece->section == POSTERN_SNAPSHOT_STATE && from->late) {
+        from->late = false;
+        format_to(out, context, "covered\tsize\tleft\n0\t0\tlate\n");
+        return STATUS_OK;
+    }
+    status_t status = fake_vm_fetch(core, 0, piece, tokens, &size);
+    if (status == STATUS_OK && piece->covered != 0) {
+        status = fake_vm_store(core, 1, &stored, tokens, size);
+    }
+    if (status != STATUS_OK) {
+        format_to(out, context, "section %u at %llu: %s\n", piece->section,
+                  (unsigned long long)piece->offset, status_name(status));
+        return status;
+    }
+    format_to(out, context, "covered\tsize\tleft\n%llu\t%llu\t%s\n",
+              (unsigned long long)piece->covered, (unsigned long long)piece->size,
+              piece->offset + piece->covered < piece->size ? "more" : "none");
+    return STATUS_OK;
+}
+
+/* Cuts a number off. */
+static uint64_t cut_number(const char **text)
+{
+    uint64_t value = 0;
+
+    for (; **text >= '0' && **text <= '9'; ++*text) {
+        value = value * 10 + (uint64_t)(**text - '0');
+    }
+    *text += **text == ' ' ? 1 : 0;
+    return value;
+}
+
+/* Of alpha into beta alone: "alpha beta [SECTION OFFSET [dirty]]". */
+static status_t clone(struct fake_core *core, const char *what, format_sink_t out, void *context)
+{
+    static const char both[] = "alpha beta";
+    struct monitor_piece piece = {0};
+
+    if (strncmp(what, both, sizeof(both) - 1) != 0) {
+        format_to(out, context, "%s: not these\n", what);
+        return STATUS_INVALID;
+    }
+    what += sizeof(both) - 1;
+    if (*what == '\0') {
+        print_status(fake_vm_of(core, 1), out, context);
+        return STATUS_OK;
+    }
+    what++;
+    piece.section = (uint8_t)cut_number(&what);
+    piece.offset = cut_number(&what);
+    piece.flags = strcmp(what, "dirty") == 0 ? POSTERN_SNAPSHOT_DIRTY : 0;
+    return carry(core, &piece, out, context);
+}
+
+/* Cuts a VM's name out of a command line, wherever it is; without one it is alpha. */
+static struct fake_vm *cut_name(struct fake_core *core, const char *line, char *rest, size_t size)
+{
+    static const char *const names[FAKE_VMS] = {" alpha", " beta"};
+
+    (void)string_copy(rest, size, line);
+    for (unsigned i = 0; i < FAKE_VMS; i++) {
+        size_t length = strlen(names[i]);
+        for (size_t at = 0; at + length <= strlen(line); at++) {
+            char behind = line[at + length];
+            if (strncmp(line + at, names[i], length) == 0 && (behind == ' ' || behind == '\0')) {
+                (void)string_copy(rest + at, size - at, line + at + length);
+                return fake_vm_of(core, i);
+            }
+        }
+    }
+    return fake_vm_of(core, 0);
+}
+
+struct fake_vm *fake_vm_of(struct fake_core *core, unsigned index)
+{
+    static const char *const names[FAKE_VMS] = {"alpha", "beta"};
+    struct fake_vm *vm = &core->vms[index];
+
+    if (vm->name == NULL) {
+        vm->name = names[index];
+        vm->state = index == 0 ? vm->state : FAKE_ABSENT;
+    }
+    return vm;
+}
+
+bool fake_vm_execute(struct fake_core *core, const char *whole, format_sink_t out,
+                     void *out_context, status_t *status)
+{
+    char line[MONITOR_LINE_SIZE];
+
+    *status = STATUS_OK;
+    if (strncmp(whole, "clone ", 6) == 0) {
+        *status = core->earlier ? STATUS_NOT_FOUND : clone(core, whole + 6, out, out_context);
+        return true;
+    }
+    struct fake_vm *vm = cut_name(core, whole, line, sizeof(line));
+    if (strcmp(line, "snapshot") == 0) {
+        print_status(vm, out, out_context);
+    } else if (strcmp(line, "snapshot disks") == 0) {
+        *status = print_disks(vm, out, out_context);
+    } else if (strcmp(line, "snapshot save disks") == 0) {
+        *status = save(vm);
+    } else if (strcmp(line, "dirty start") == 0) {
+        *status = track(core, vm, out, out_context);
+    } else if (strcmp(line, "dirty stop") == 0) {
+        vm->tracking = 0;
+    } else if (strcmp(line, "dirty") == 0) {
+        harvest(vm, out, out_context);
+    } else if (strcmp(line, "pause") == 0) {
+        *status = change(vm, FAKE_RUNNING, FAKE_PAUSED, out, out_context);
+    } else if (strcmp(line, "resume") == 0) {
+        *status = change(vm, FAKE_PAUSED, FAKE_RUNNING, out, out_context);
+    } else if (strcmp(line, "destroy --yes") == 0) {
+        vm->state = vm == fake_vm_of(core, 1) ? FAKE_ENDING : FAKE_ABSENT;
+        vm->ending = 3;
+    } else if (strcmp(line, "restore begin") == 0) {
+        *status = change(vm, FAKE_ABSENT, FAKE_RESTORING, out, out_context);
+        disk_empty(disk_of(vm));
+        print_status(vm, out, out_context);
+    } else if (strcmp(line, "restore finish") == 0) {
+        *status = finish(vm, out, out_context);
+    } else if (strcmp(line, "restore drop") == 0) {
+        *status = change(vm, FAKE_RESTORING, FAKE_ABSENT, out, out_context);
+    } else if (strcmp(line, "fill") == 0) {
+        *status = fill(vm);
+    } else if (strcmp(line, "other image") == 0) {
+        vm->image[FAKE_BLOCKS * DISK_BLOCK / 2] ^= 1;
+        vm->summed_up = 0;
+    } else if (strcmp(line, "small pool") == 0) {
+        disk_empty(disk_of(vm));
+        disk_of(vm)->overlay.blocks = 2;
+    } else if (strcmp(line, "earlier") == 0) {
+        core->earlier = true;
+    } else if (strcmp(line, "sum") == 0) {
+        *status = print_sum(vm, out, out_context);
+    } else {
+        return false;
+    }
+    return true;
 }

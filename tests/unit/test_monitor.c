@@ -330,7 +330,7 @@ static void test_pieces(void **state)
 
     (void)state;
     for (unsigned i = 0; i < FAKE_WORDS; i++) {
-        h->core.vm.memory[i] = i < 1000 ? 0 : i;
+        h->core.vms[0].memory[i] = i < 1000 ? 0 : i;
     }
     uint64_t offset = 0, words[FAKE_WORDS] = {0};
     while (offset < sizeof(words)) {
@@ -345,7 +345,7 @@ static void test_pieces(void **state)
         assert_true(told > 0);
         offset += 8 * told;
     }
-    assert_memory_equal(words, h->core.vm.memory, sizeof(words));
+    assert_memory_equal(words, h->core.vms[0].memory, sizeof(words));
     assert_int_equal(piece(h, MONITOR_FETCH, MONITOR_STREAM_CONSOLE, 0, offset, NULL, 0),
                      MONITOR_OK);
     assert_int_equal(monitor_get32(h->answer + 28), 0);
@@ -363,12 +363,12 @@ static void test_pieces(void **state)
                      MONITOR_NO_STREAM);
     assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, zeros, 4),
                      MONITOR_NOT_NOW);
-    h->core.vm.state = FAKE_RESTORING;
+    h->core.vms[0].state = FAKE_RESTORING;
     assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, zeros, 4),
                      MONITOR_OK);
     assert_int_equal(monitor_get64(h->answer + 12), 8192 + 128);
-    assert_true(h->core.vm.memory[1023] == 1023 && h->core.vm.memory[1024] == 0 &&
-                h->core.vm.memory[1039] == 0 && h->core.vm.memory[1040] == 1040);
+    assert_true(h->core.vms[0].memory[1023] == 1023 && h->core.vms[0].memory[1024] == 0 &&
+                h->core.vms[0].memory[1039] == 0 && h->core.vms[0].memory[1040] == 1040);
     assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, none, 4),
                      MONITOR_BAD_REQUEST);
     assert_int_equal(piece(h, MONITOR_STORE, MONITOR_STREAM_CONSOLE, 0, 8192, zeros, 3),

@@ -91,6 +91,16 @@ int execute_words(struct client *client, int count, char **words);
  * is no. */
 bool is_meant(const char *verb, const char *name);
 
+/* The words of a verb, and whether its one option is among them. */
+struct words {
+    const char *words[3];
+    unsigned count;
+    bool option;
+};
+
+/* Takes them out of its arguments, at most `max` words; false: complains. In snapshot.c. */
+bool take_words(int argc, char **argv, const char *option, unsigned max, struct words *words);
+
 /* Prints a command's output: aligned for a person, as it came for a program, or as JSON. */
 void print_tables(const char *text, size_t size);
 
@@ -103,7 +113,9 @@ void report_gap(uint64_t expected, uint64_t offset);
 /* The verb `console`, in console.c; `daemon`, in daemon.c; `links` and `link`, in links.c; `log`,
  * in log.c; `mem`, in memory.c; `stats`, in stats.c; `top`, in top.c; `decode`, in trace.c;
  * `config`, in configuration.c; `hardware`, in hardware.c; `image`, in image.c; `manual` and
- * `completion`, in manual.c; `snapshot`, `restore` and `migrate`, in snapshot.c. */
+ * `completion`, in manual.c; `snapshot`, `restore` and `migrate`, in snapshot.c; `clone`, in
+ * clone.c. */
+int run_clone(struct client *client, int argc, char **argv);
 int run_snapshot(struct client *client, int argc, char **argv);
 int run_restore(struct client *client, int argc, char **argv);
 int run_migrate(struct client *client, int argc, char **argv);

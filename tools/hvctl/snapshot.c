@@ -153,14 +153,7 @@ static int save(struct transfer *transfer, const char *path, bool stop)
     return transfer_execute(transfer->client, "dirty", transfer->vm, "stop", NULL);
 }
 
-/* The options and words of a verb: at most two words. */
-struct words {
-    const char *words[3];
-    unsigned count;
-    bool option;
-};
-
-static bool take_words(int argc, char **argv, const char *option, unsigned max, struct words *words)
+bool take_words(int argc, char **argv, const char *option, unsigned max, struct words *words)
 {
     memset(words, 0, sizeof(*words));
     for (int i = 1; i < argc; i++) {
@@ -244,13 +237,6 @@ int run_restore(struct client *client, int argc, char **argv)
 
 /* From one hypervisor into another: the tokens as they come. */
 
-static int target_round(void *context, uint64_t round)
-{
-    (void)context;
-    (void)round;
-    return EXIT_DONE;
-}
-
 static int target_piece(void *context, const struct client_piece *piece)
 {
     struct target *target = context;
@@ -283,34 +269,16 @@ static int hand_over(struct transfer *transfer, struct target *target)
 static int migrate(struct transfer *transfer, struct target *target)
 {
     const struct transfer_sink sink = {
-        .context = target, .round = target_round, .piece = target_piece, .state = target_state};
-    struct transfer_status status;
-    int code = transfer_begin(transfer, &status);
+        .context = target, .piece = target_piece, .state = target_state};
 
     transfer->sink = &sink;
-    if (code == EXIT_DONE) {
-        struct snapshot_file_head head = {.memory = status.memory,
-                                          .disk_count = transfer->disks.count};
-        memcpy(head.disks, transfer->disks.disks, sizeof(head.disks));
-        code = target_begin(target, &head);
-    }
-    if (code != EXIT_DONE) {
-        return code;
-    }
-    code = transfer_execute(transfer->client, "dirty", transfer->vm, "start", NULL);
-    bool tracked = code == EXIT_DONE;
-    if (tracked) {
-        code = transfer_run(transfer, true);
-    }
-    code = target_finish(target, code);
+    int code = target_take(target, transfer, true);
     if (code == EXIT_DONE) {
         code = hand_over(transfer, target);
     }
-    if (code != EXIT_DONE) {
+    if (code != EXIT_DONE && transfer->tracked) {
         (void)transfer_resume(transfer);
-        if (tracked) {
-            (void)transfer_execute(transfer->client, "dirty", transfer->vm, "stop", NULL);
-        }
+        (void)transfer_untrack(transfer);
         fprintf(stderr, "hvctl: %s stays where it is\n", transfer->vm);
     }
     return code;

@@ -2,6 +2,7 @@
 #include "tools/hvctl/target.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "abi/snapshot.h"
 #include "lib/word_runs.h"
@@ -141,6 +142,27 @@ int target_finish(struct target *target, int code)
         (void)transfer_execute(target->client, "restore", target->vm, "drop", NULL);
     }
     return code;
+}
+
+int target_take(struct target *target, struct transfer *transfer, bool stop)
+{
+    struct transfer_status status;
+    int code = transfer_begin(transfer, &status);
+
+    if (code == EXIT_DONE) {
+        struct snapshot_file_head head = {.memory = status.memory,
+                                          .disk_count = transfer->disks.count};
+        memcpy(head.disks, transfer->disks.disks, sizeof(head.disks));
+        code = target_begin(target, &head);
+    }
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    code = transfer_track(transfer);
+    if (code == EXIT_DONE) {
+        code = transfer_run(transfer, stop);
+    }
+    return target_finish(target, code);
 }
 
 int target_store_image(struct target *target, const struct snapshot_image_in *image)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A VM's way into a hypervisor, from a file or from another hypervisor. All of these return an exit
- * code, and have complained if it is not EXIT_DONE. */
+/* A VM's way into a hypervisor, from a file, another hypervisor or another VM. All of these return
+ * an exit code, and have complained if it is not EXIT_DONE. */
 #ifndef POSTERN_TOOLS_HVCTL_TARGET_H
 #define POSTERN_TOOLS_HVCTL_TARGET_H
 
@@ -28,5 +28,9 @@ int target_store_state(struct target *target, const uint8_t *state, size_t size)
 
 /* Ends it with the exit code of all before: the VM is paused, as it was, or off. */
 int target_finish(struct target *target, int code);
+
+/* All of the way from a VM that is up into this one, which is paused then. The first one is still
+ * tracked; with `stop`, or if it fails, it may be paused by the transfer. */
+int target_take(struct target *target, struct transfer *transfer, bool stop);
 
 #endif

@@ -137,25 +137,46 @@ static void show_progress(struct transfer *transfer, const struct client_piece *
     progress_show(&transfer->progress);
 }
 
+/* A piece, fetched and given on. */
+static int pass_on(struct transfer *transfer, struct client_piece *piece, enum transfer_left *left)
+{
+    enum client_result result = client_fetch(transfer->client, piece);
+
+    if (result != CLIENT_OK) {
+        return line_trouble(transfer->client, result);
+    }
+    if (piece->covered == 0) {
+        *left = TRANSFER_LEFT_NONE;
+        return EXIT_DONE;
+    }
+    *left = TRANSFER_LEFT_MORE;
+    transfer->bytes += piece->used;
+    return transfer->sink->piece(transfer->sink->context, piece);
+}
+
+static int carry(struct transfer *transfer, struct client_piece *piece, enum transfer_left *left)
+{
+    const struct transfer_sink *sink = transfer->sink;
+
+    return sink->carry != NULL ? sink->carry(sink->context, piece, left)
+                               : pass_on(transfer, piece, left);
+}
+
 /* Carries the rest of RAM or a disk over, from `offset` on. */
 static int send_section(struct transfer *transfer, uint8_t section, uint64_t offset, uint8_t flags)
 {
     struct client_piece piece = {
         .stream = transfer->stream, .section = section, .flags = flags, .offset = offset};
+    enum transfer_left left = TRANSFER_LEFT_MORE;
 
-    for (;;) {
-        enum client_result result = client_fetch(transfer->client, &piece);
-        if (result != CLIENT_OK) {
-            return line_trouble(transfer->client, result);
-        }
-        if (piece.covered == 0) {
-            return EXIT_DONE;
-        }
-        int code = transfer->sink->piece(transfer->sink->context, &piece);
+    while (left != TRANSFER_LEFT_NONE) {
+        int code = carry(transfer, &piece, &left);
         if (code != EXIT_DONE) {
             return code;
         }
-        transfer->bytes += piece.used;
+        if (left != TRANSFER_LEFT_NONE && piece.covered == 0) {
+            return line_trouble(transfer->client, CLIENT_NONSENSE);
+        }
         piece.offset += piece.covered;
         show_progress(transfer, &piece);
         if (stop_requested) {
@@ -164,6 +185,7 @@ static int send_section(struct transfer *transfer, uint8_t section, uint64_t off
             return EXIT_FAILED;
         }
     }
+    return EXIT_DONE;
 }
 
 /* Carries the rest of a round over: what is left of the section there, and those behind it. */
@@ -176,6 +198,13 @@ static int send_round(struct transfer *transfer, uint8_t section, uint64_t offse
         code = send_section(transfer, (uint8_t)(POSTERN_SNAPSHOT_DISK + next), 0, flags);
     }
     return code;
+}
+
+static int tell_round(const struct transfer *transfer, uint64_t round)
+{
+    const struct transfer_sink *sink = transfer->sink;
+
+    return sink->round != NULL ? sink->round(sink->context, round) : EXIT_DONE;
 }
 
 /* Takes a harvest and begins a round for it; how many pages and blocks there are in it. */
@@ -194,7 +223,7 @@ static int begin_round(struct transfer *transfer, uint64_t *pages)
     }
     free(output.text);
     transfer->rounds++;
-    return transfer->sink->round(transfer->sink->context, transfer->place.round);
+    return tell_round(transfer, transfer->place.round);
 }
 
 static int dirty_round(struct transfer *transfer, uint64_t *pages)
@@ -212,7 +241,7 @@ static int first_round(struct transfer *transfer)
     bool goes_on = place->round != 0 || place->offset != 0;
 
     if (!goes_on) {
-        int code = transfer->sink->round(transfer->sink->context, 0);
+        int code = tell_round(transfer, 0);
         if (code != EXIT_DONE) {
             return code;
         }
@@ -284,8 +313,33 @@ static int fetch_state(struct transfer *transfer, uint8_t *state, size_t *size)
     }
 }
 
+/* Has it carried by the hypervisor itself. */
+static int carry_state(struct transfer *transfer)
+{
+    struct client_piece piece = {.stream = transfer->stream, .section = POSTERN_SNAPSHOT_STATE};
+    enum transfer_left left = TRANSFER_LEFT_MORE;
+    unsigned late = 0;
+
+    while (left != TRANSFER_LEFT_NONE) {
+        int code = carry(transfer, &piece, &left);
+        if (code != EXIT_DONE) {
+            return code;
+        }
+        if (left == TRANSFER_LEFT_LATE && late++ < POLLS_MAX) {
+            (void)poll(NULL, 0, POLL_MS);
+        } else if (left != TRANSFER_LEFT_NONE && piece.covered == 0) {
+            return line_trouble(transfer->client, CLIENT_NONSENSE);
+        }
+        piece.offset += piece.covered;
+    }
+    return EXIT_DONE;
+}
+
 static int send_state(struct transfer *transfer)
 {
+    if (transfer->sink->carry != NULL) {
+        return carry_state(transfer);
+    }
     uint8_t *state = calloc(1, STATE_MAX);
     size_t size = 0;
 
@@ -333,6 +387,23 @@ int transfer_resume(struct transfer *transfer)
     return transfer_execute(transfer->client, "resume", transfer->vm, "", NULL);
 }
 
+int transfer_track(struct transfer *transfer)
+{
+    int code = transfer_execute(transfer->client, "dirty", transfer->vm, "start", NULL);
+
+    transfer->tracked = code == EXIT_DONE;
+    return code;
+}
+
+int transfer_untrack(struct transfer *transfer)
+{
+    if (!transfer->tracked) {
+        return EXIT_DONE;
+    }
+    transfer->tracked = false;
+    return transfer_execute(transfer->client, "dirty", transfer->vm, "stop", NULL);
+}
+
 int transfer_run(struct transfer *transfer, bool stop)
 {
     struct transfer_status status;
@@ -361,8 +432,10 @@ int transfer_run(struct transfer *transfer, bool stop)
 
 void transfer_report(const struct transfer *transfer)
 {
-    printf("%s: %llu rounds, %llu bytes on the line", transfer->vm,
-           (unsigned long long)transfer->rounds, (unsigned long long)transfer->bytes);
+    printf("%s: %llu rounds", transfer->vm, (unsigned long long)transfer->rounds);
+    if (transfer->sink->carry == NULL) {
+        printf(", %llu bytes on the line", (unsigned long long)transfer->bytes);
+    }
     if (transfer->hz != 0) {
         printf(", paused for %llu ticks (%.3f s)", (unsigned long long)transfer->pause,
                (double)transfer->pause / (double)transfer->hz);

@@ -2,7 +2,7 @@
 /*
  * A VM's way out of a hypervisor: its memory, and what its disks hold, in rounds while it runs;
  * then a pause, what it has written to meanwhile, and its state. Where it goes to is a few
- * functions: a file, or another hypervisor.
+ * functions: a file, another hypervisor, or another VM of the same one.
  */
 #ifndef POSTERN_TOOLS_HVCTL_TRANSFER_H
 #define POSTERN_TOOLS_HVCTL_TRANSFER_H
@@ -27,12 +27,23 @@ struct transfer_disks {
     char images[SNAPSHOT_FILE_DISKS_MAX][TRANSFER_IMAGE_SIZE]; /* names, for people */
 };
 
+/* What is left of a section behind a piece. */
+enum transfer_left {
+    TRANSFER_LEFT_NONE,
+    TRANSFER_LEFT_MORE,
+    TRANSFER_LEFT_LATE /* all of the state, which is not whole yet: ask again */
+};
+
+/* Each of its functions returns an exit code and has complained if it is not EXIT_DONE. */
 struct transfer_sink {
     void *context;
-    /* Each returns an exit code and has complained if it is not EXIT_DONE. */
-    int (*round)(void *context, uint64_t round);
-    int (*piece)(void *context, const struct client_piece *piece); /* of RAM or a disk */
+    int (*round)(void *context, uint64_t round); /* NULL: it does not matter to it */
+    /* Pieces that were fetched, of RAM or a disk; and all of the state. */
+    int (*piece)(void *context, const struct client_piece *piece);
     int (*state)(void *context, const uint8_t *state, size_t size);
+    /* Or, instead of both, has the hypervisor itself carry what is from piece->offset on, of the
+     * state, too: `covered` is a result. */
+    int (*carry)(void *context, struct client_piece *piece, enum transfer_left *left);
 };
 
 struct transfer {
@@ -46,9 +57,10 @@ struct transfer {
     struct progress progress;         /* for a person */
 
     /* Results. */
-    uint64_t rounds, bytes; /* of tokens and state */
+    uint64_t rounds, bytes; /* of tokens and state, on the line */
     uint64_t pause, hz;     /* TSC ticks that it stood still; 0: it still does */
     bool paused;            /* by this transfer, and it still is */
+    bool tracked;           /* the same */
 };
 
 /* Runs a command on a VM; its output is to be freed after EXIT_DONE. Complains. */
@@ -80,6 +92,10 @@ int transfer_run(struct transfer *transfer, bool stop);
 
 /* Has a VM that this transfer has paused go on. */
 int transfer_resume(struct transfer *transfer);
+
+/* Begins to track the VM, and ends it if this transfer has begun it. */
+int transfer_track(struct transfer *transfer);
+int transfer_untrack(struct transfer *transfer);
 
 /* One line about it. */
 void transfer_report(const struct transfer *transfer);

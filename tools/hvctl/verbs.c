@@ -492,6 +492,16 @@ const struct verb verbs[] = {
      "Should\n"
      "it fail it goes on here.\n",
      run_migrate, VERB_TALKS, NULL},
+    {"clone", "[--stop] VM TO", "have another VM become a VM's twin",
+     "TO is of the same shape, and off, crashed or absent. As snapshot and restore, with no file "
+     "between,\n"
+     "but the hypervisor carries all of it by itself, so that a slow line does not matter. TO is "
+     "paused\n"
+     "then, and VM goes on. Twins have the same addresses: one of them may use them at a time.\n"
+     "To go back to where TO is, again and again:\n"
+     "  hvctl destroy VM; hvctl clone TO VM; hvctl resume VM\n"
+     "  --stop  leave VM paused\n",
+     run_clone, VERB_TALKS, snapshot_words},
     {"create", "VM", "give a VM its memory",
      "One that is absent: it was destroyed, or has 'autostart off'. It is off then.\n", run_with_vm,
      VERB_TABLES, NULL},
