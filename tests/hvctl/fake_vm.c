@@ -67,7 +67,8 @@ static void harvest(struct fake_vm *vm, format_sink_t out, void *context)
         write_word(vm, vm->harvests % 3, vm->harvests);
     }
     format_to(out, context, "vm\tharvest\tpages\tblocks\nalpha\t%llu\t1\t%llu\n",
-              (unsigned long long)vm->harvests, (unsigned long long)disk_harvest(disk_of(vm)));
+              (unsigned long long)vm->harvests,
+              (unsigned long long)disk_harvest(disk_of(vm), 0, UINT64_MAX));
 }
 
 /* Takes alpha from a state to another. */
