@@ -35,6 +35,7 @@ struct fake_vm {
     uint32_t map[FAKE_BLOCKS];
     uint64_t summed_up; /* bytes of the image, as if that took long */
     bool saved;
+    bool refuses; /* the state that is brought next */
     uint64_t tracking, harvests;
 };
 

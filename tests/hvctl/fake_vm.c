@@ -45,11 +45,12 @@ static status_t print_disks(struct fake_vm *vm, format_sink_t out, void *context
 
     vm->summed_up += part;
     format_to(out, context,
-              "disk\timage\tmode\tsize\theld\tsum\tleft\n0\tfake.img\toverlay\t%llu\t%llu\t%016llx"
-              "\t%llu\n",
-              (unsigned long long)disk->size, (unsigned long long)disk->overlay.held,
+              "disk\timage\tmode\tsize\theld\tsum\tleft\tcontent\n"
+              "0\tfake.img\t%s\t%llu\t%llu\t%016llx\t%llu\t%s\n",
+              disk->mode == DISK_READ_WRITE ? "rw" : "overlay", (unsigned long long)disk->size,
+              (unsigned long long)disk_held(disk),
               (unsigned long long)word_hash(WORD_HASH_BEGIN, vm->image, vm->summed_up),
-              (unsigned long long)(left - part));
+              (unsigned long long)(left - part), disk->half ? "half" : "whole");
     return STATUS_OK;
 }
 
@@ -89,7 +90,7 @@ static status_t save(struct fake_vm *vm)
     for (unsigned i = 0; i < FAKE_STATE_WORDS; i++) {
         vm->words[i] = i * vm->memory[3];
     }
-    vm->words[2] = disk_of(vm)->overlay.held;
+    vm->words[2] = disk_held(disk_of(vm));
     vm->saved = true;
     return STATUS_OK;
 }
@@ -98,8 +99,10 @@ static status_t save(struct fake_vm *vm)
 static status_t finish(struct fake_vm *vm, format_sink_t out, void *context)
 {
     bool fits = vm->words[1] == vm->memory[3] && vm->words[255] == 255 * vm->memory[3] &&
-                vm->words[2] == disk_of(vm)->overlay.held;
+                vm->words[2] == disk_of(vm)->overlay.held && !vm->refuses;
 
+    vm->refuses = false;
+    disk_of(vm)->half = disk_of(vm)->half && !fits;
     vm->state = fits ? FAKE_PAUSED : FAKE_ABSENT;
     if (!fits) {
         format_to(out, context, "the state is of another memory or disk\n");
@@ -178,6 +181,10 @@ bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out
     } else if (strcmp(line, "small pool") == 0) {
         disk_empty(disk_of(vm));
         disk_of(vm)->overlay.blocks = 2;
+    } else if (strcmp(line, "rw disk") == 0) {
+        disk_of(vm)->mode = DISK_READ_WRITE;
+    } else if (strcmp(line, "refuse") == 0) {
+        vm->refuses = true;
     } else if (strcmp(line, "sum") == 0) {
         *status = print_sum(vm, out, out_context);
     } else {
@@ -273,8 +280,11 @@ status_t fake_vm_store(void *context, unsigned vm, struct monitor_piece *piece,
         return status;
     }
     if (is_disk(piece)) {
-        return disk_runs_take(disk_of(&core->vm), piece->offset, piece->size - piece->offset, bytes,
-                              size, &piece->covered);
+        struct disk *disk = disk_of(&core->vm);
+        status = disk_runs_take(disk, piece->offset, piece->size - piece->offset, bytes, size,
+                                &piece->covered);
+        disk->half = disk->half || (disk->mode == DISK_READ_WRITE && disk->overlay.held != 0);
+        return status;
     }
     size_t first = (size_t)piece->offset / WORD_RUNS_WORD;
     if (!word_runs_read(bytes, size, words_of(&core->vm, piece) + first,

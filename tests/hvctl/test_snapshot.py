@@ -140,6 +140,70 @@ def test_disks_that_are_others(line, tmp_path):
     assert status(line)["state"] == "absent" and held(line) == before > 0
 
 
+def content(line):
+    header, row = line.run("exec", "snapshot alpha disks")[0].strip().split("\n")
+    return dict(zip(header.split("\t"), row.split("\t")))["content"]
+
+
+def test_images_that_are_written_to_come_along(line, tmp_path):
+    """All of one, and only if it is meant."""
+    path = str(tmp_path / "file")
+    line.run("exec", "rw disk")
+    line.run("snapshot", "--stop", "alpha", path)
+    before = sum_of(line)
+    line.run("destroy", "--yes", "alpha")
+    line.run("exec", "fill")
+    filled = sum_of(line)
+    _, err = line.run("restore", path, code=2)
+    assert "what disk 0 of alpha has, which is rw, is replaced" in err and "say --yes" in err
+    assert status(line)["state"] == "absent" and sum_of(line) == filled != before
+    assert "alpha: restored" in line.run("restore", "--paused", "--yes", path)[0]
+    assert (content(line), sum_of(line)) == ("whole", before)
+
+
+def test_images_that_are_half_restored(line, tmp_path):
+    path = str(tmp_path / "file")
+    line.run("exec", "rw disk")
+    line.run("snapshot", "--stop", "alpha", path)
+    before = sum_of(line)
+    line.run("destroy", "--yes", "alpha")
+    line.run("exec", "refuse")
+    _, err = line.run("restore", "--yes", path, code=1)
+    assert "disk 0 of alpha (fake.img) is half restored, and alpha does not start" in err
+    assert content(line) == "half"
+    line.run("restore", "--yes", "--paused", path)
+    assert (content(line), sum_of(line)) == ("whole", before)
+
+
+def test_disks_of_other_modes(line, tmp_path):
+    """What was in an overlay is not written to an image."""
+    path = str(tmp_path / "file")
+    line.run("snapshot", "--stop", "alpha", path)
+    line.run("destroy", "--yes", "alpha")
+    line.run("exec", "rw disk")
+    before = sum_of(line)
+    _, err = line.run("restore", "--yes", path, code=1)
+    assert "disk 0 of alpha (fake.img) is another one: it is rw, the snapshot's ro or an overlay" in err
+    assert (status(line)["state"], content(line), sum_of(line)) == ("absent", "whole", before)
+
+
+@pytest.mark.parametrize("options", [(), LOSSY], ids=["clean", "lossy"])
+def test_migration_of_an_image(line, tmp_path, options):
+    line.run("exec", "rw disk")
+    with_disk = start(tmp_path / "other", *options)
+    try:
+        for command in ("rw disk", "fill", "other image"):
+            with_disk.run("exec", command)
+        with_disk.run("destroy", "--yes", "alpha")
+        _, err = line.run("migrate", "alpha", with_disk.name, code=2)
+        assert "is replaced" in err and content(with_disk) == "whole"
+        assert status(line)["state"] == "running" and status(line)["tracking"] == "0"
+        line.run("migrate", "--yes", "alpha", with_disk.name)
+        assert sum_of(with_disk) == sum_of(line) and content(with_disk) == "whole"
+    finally:
+        with_disk.close()
+
+
 @pytest.mark.parametrize("options", [(), LOSSY], ids=["clean", "lossy"])
 def test_migration(line, tmp_path, options):
     other = start(tmp_path / "other", *options)

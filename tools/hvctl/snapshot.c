@@ -153,19 +153,24 @@ static int save(struct transfer *transfer, const char *path, bool stop)
     return transfer_execute(transfer->client, "dirty", transfer->vm, "stop", NULL);
 }
 
-/* The options and words of a verb: at most two words. */
+/* The options and words of a verb: at most three words. */
 struct words {
     const char *words[3];
     unsigned count;
-    bool option;
+    bool option, yes;
 };
 
+/* `option`: one of its own, or NULL. --yes is for those that bring a VM to somewhere. */
 static bool take_words(int argc, char **argv, const char *option, unsigned max, struct words *words)
 {
+    bool saves = strcmp(argv[0], "snapshot") == 0;
+
     memset(words, 0, sizeof(*words));
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], option) == 0) {
+        if (option != NULL && strcmp(argv[i], option) == 0) {
             words->option = true;
+        } else if (!saves && strcmp(argv[i], "--yes") == 0) {
+            words->yes = true;
         } else if (argv[i][0] == '-' || words->count == max) {
             (void)wrong_usage(argv[0], "'%s' is not an argument of it", argv[i]);
             return false;
@@ -236,7 +241,9 @@ int run_restore(struct client *client, int argc, char **argv)
     if (stream >= 0) {
         struct target target = {
             .client = client, .vm = vm, .stream = (unsigned)stream, .room = CLIENT_TOKENS_MAX};
-        code = restore(&target, &image, words.option);
+        bool meant =
+            words.yes || transfer_is_meant(argv[0], vm, image.head.disks, image.head.disk_count);
+        code = meant ? restore(&target, &image, words.option) : EXIT_USAGE;
     }
     snapshot_file_free(&image);
     return code;
@@ -280,7 +287,7 @@ static int hand_over(struct transfer *transfer, struct target *target)
     return code;
 }
 
-static int migrate(struct transfer *transfer, struct target *target)
+static int migrate(struct transfer *transfer, struct target *target, bool yes)
 {
     const struct transfer_sink sink = {
         .context = target, .round = target_round, .piece = target_piece, .state = target_state};
@@ -288,6 +295,10 @@ static int migrate(struct transfer *transfer, struct target *target)
     int code = transfer_begin(transfer, &status);
 
     transfer->sink = &sink;
+    if (code == EXIT_DONE && !yes &&
+        !transfer_is_meant("migrate", target->vm, transfer->disks.disks, transfer->disks.count)) {
+        return EXIT_USAGE;
+    }
     if (code == EXIT_DONE) {
         struct snapshot_file_head head = {.memory = status.memory,
                                           .disk_count = transfer->disks.count};
@@ -316,7 +327,7 @@ static int migrate(struct transfer *transfer, struct target *target)
     return code;
 }
 
-static int migrate_over(struct transfer *transfer, struct client *other, const char *vm)
+static int migrate_over(struct transfer *transfer, struct client *other, const char *vm, bool yes)
 {
     enum client_result result = client_connect(other);
 
@@ -327,7 +338,7 @@ static int migrate_over(struct transfer *transfer, struct client *other, const c
     if (stream >= 0) {
         struct target target = {
             .client = other, .vm = vm, .stream = (unsigned)stream, .room = CLIENT_TOKENS_MAX};
-        code = migrate(transfer, &target);
+        code = migrate(transfer, &target, yes);
     }
     if (code != EXIT_LINE) {
         client_bye(other);
@@ -342,7 +353,7 @@ int run_migrate(struct client *client, int argc, char **argv)
     struct line line;
     char error[256];
 
-    if (!take_words(argc, argv, "--", 3, &words)) {
+    if (!take_words(argc, argv, NULL, 3, &words)) {
         return EXIT_USAGE;
     }
     if (words.count < 2) {
@@ -358,7 +369,8 @@ int run_migrate(struct client *client, int argc, char **argv)
     }
     client_init(&other, &line.functions, line_new_session(), client->timeout_ms);
     struct transfer transfer = {.client = client, .vm = words.words[0], .stream = (unsigned)stream};
-    int code = migrate_over(&transfer, &other, words.words[words.count - 1 == 2 ? 2 : 0]);
+    int code =
+        migrate_over(&transfer, &other, words.words[words.count - 1 == 2 ? 2 : 0], words.yes);
     client_free(&other);
     line_close(&line);
     return code;

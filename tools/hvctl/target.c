@@ -135,10 +135,12 @@ int target_begin(struct target *target, const struct snapshot_file_head *head)
 int target_finish(struct target *target, int code)
 {
     if (code == EXIT_DONE) {
-        return transfer_execute(target->client, "restore", target->vm, "finish", NULL);
-    }
-    if (code != EXIT_LINE) {
+        code = transfer_execute(target->client, "restore", target->vm, "finish", NULL);
+    } else if (code != EXIT_LINE) {
         (void)transfer_execute(target->client, "restore", target->vm, "drop", NULL);
+    }
+    if (code != EXIT_DONE && code != EXIT_LINE) {
+        transfer_warn_half(target->client, target->vm);
     }
     return code;
 }

@@ -25,6 +25,7 @@ struct transfer_disks {
     unsigned count;
     struct snapshot_file_disk disks[SNAPSHOT_FILE_DISKS_MAX];
     char images[SNAPSHOT_FILE_DISKS_MAX][TRANSFER_IMAGE_SIZE]; /* names, for people */
+    bool half[SNAPSHOT_FILE_DISKS_MAX]; /* a restore has left a part of something else there */
 };
 
 struct transfer_sink {
@@ -63,13 +64,21 @@ int transfer_execute(struct client *client, const char *verb, const char *vm, co
 int transfer_get_status(struct client *client, const char *vm, struct transfer_status *status);
 
 /* Finds the disks of a VM that has `count` of them, and has their images summed up, which takes as
- * many commands as it needs. Complains; also of one that writes to its image. */
+ * many commands as it needs. Complains. */
 int transfer_find_disks(struct client *client, const char *vm, uint64_t count,
                         struct transfer_disks *disks);
 
 /* Whether those are of the same sizes and over the same images as a snapshot's. Complains. */
 int transfer_compare_disks(const struct transfer_disks *ours, const char *vm,
                            const struct snapshot_file_disk *theirs, unsigned count);
+
+/* Says which of those disks a VM writes to, so that what it has there is replaced; and whether that
+ * is meant: is_meant(). True where there are none. */
+bool transfer_is_meant(const char *verb, const char *vm, const struct snapshot_file_disk *disks,
+                       unsigned count);
+
+/* Behind a restore that failed: says which disks of the VM it has left half replaced. */
+void transfer_warn_half(struct client *client, const char *vm);
 
 /* Looks at the VM and its disks, and for a tracking that is on and may be gone on with:
  * `tracking`. */
