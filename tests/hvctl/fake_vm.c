@@ -65,6 +65,9 @@ static void harvest(struct fake_vm *vm, format_sink_t out, void *context)
     vm->harvests++;
     vm->memory[dirty_page(vm) * WORDS_OF_PAGE + 7] += vm->state == FAKE_RUNNING;
     if (vm->state == FAKE_RUNNING) {
+        if (vm->churns) {
+            (void)!disk_zero(disk_of(vm), (5 + 3 * vm->harvests) * DISK_BLOCK, DISK_BLOCK);
+        }
         write_word(vm, vm->harvests % 3, vm->harvests);
     }
     format_to(out, context, "vm\tharvest\tpages\tblocks\nalpha\t%llu\t1\t%llu\n",
@@ -185,6 +188,9 @@ bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out
         disk_of(vm)->mode = DISK_READ_WRITE;
     } else if (strcmp(line, "refuse") == 0) {
         vm->refuses = true;
+    } else if (strcmp(line, "full pool") == 0) {
+        disk_of(vm)->overlay.blocks = disk_of(vm)->overlay.used;
+        vm->churns = true;
     } else if (strcmp(line, "sum") == 0) {
         *status = print_sum(vm, out, out_context);
     } else {

@@ -204,6 +204,24 @@ def test_migration_of_an_image(line, tmp_path, options):
         with_disk.close()
 
 
+def test_migration_with_a_full_overlay(line, tmp_path):
+    """What is written comes before what is discarded, and finds its room behind it."""
+    other = start(tmp_path / "other")
+    try:
+        for place in line, other:
+            place.run("exec", "fill")
+            place.run("exec", "full pool")
+        other.run("destroy", "--yes", "alpha")
+        line.run("migrate", "alpha", other.name)
+        assert sum_of(other) == sum_of(line) and held(other) == held(line)
+        line.run("exec", "small pool")
+        _, err = other.run("migrate", "alpha", line.name, code=1)
+        assert "disk 0 of alpha holds more than there is room for in its overlay there" in err
+        assert status(other)["state"] == "running" and status(line)["state"] == "absent"
+    finally:
+        other.close()
+
+
 @pytest.mark.parametrize("options", [(), LOSSY], ids=["clean", "lossy"])
 def test_migration(line, tmp_path, options):
     other = start(tmp_path / "other", *options)

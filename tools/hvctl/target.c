@@ -19,11 +19,8 @@ int target_store(struct target *target, const struct client_piece *piece)
         target->room /= 2;
     }
     target->bytes += piece->used;
-    if (result == CLIENT_NO_ROOM) {
-        progress_clear();
-        fprintf(stderr, "hvctl: %s: its disk %u has less room in its overlay than is held\n",
-                target->vm, piece->section - POSTERN_SNAPSHOT_DISK);
-        return EXIT_FAILED;
+    if (result == CLIENT_NO_ROOM && piece->section >= POSTERN_SNAPSHOT_DISK) {
+        return TRANSFER_NO_ROOM;
     }
     return result == CLIENT_OK ? EXIT_DONE : line_trouble(target->client, result);
 }
@@ -82,6 +79,12 @@ static int store_section(struct target *target, const struct content *content,
             progress->bytes_on_line = target->bytes;
             progress_show(progress);
         }
+    }
+    if (code == TRANSFER_NO_ROOM) {
+        progress_clear();
+        fprintf(stderr, "hvctl: %s: its disk %u has less room in its overlay than is held\n",
+                target->vm, content->section - POSTERN_SNAPSHOT_DISK);
+        return EXIT_FAILED;
     }
     if (code == EXIT_DONE && stop_requested) {
         progress_clear();

@@ -19,7 +19,7 @@ struct target {
  * images. */
 int target_begin(struct target *target, const struct snapshot_file_head *head);
 
-/* Stores a piece as it is. */
+/* Stores a piece as it is. TRANSFER_NO_ROOM, and has not complained: as a sink of transfers. */
 int target_store(struct target *target, const struct client_piece *piece);
 
 /* Stores all of a file; and a state alone. */

@@ -137,13 +137,14 @@ static void show_progress(struct transfer *transfer, const struct client_piece *
     progress_show(&transfer->progress);
 }
 
-/* Carries the rest of RAM or a disk over, from `offset` on. */
-static int send_section(struct transfer *transfer, uint8_t section, uint64_t offset, uint8_t flags)
+int transfer_send(struct transfer *transfer, const struct transfer_part *part)
 {
-    struct client_piece piece = {
-        .stream = transfer->stream, .section = section, .flags = flags, .offset = offset};
+    struct client_piece piece = {.stream = transfer->stream,
+                                 .section = part->section,
+                                 .flags = part->flags,
+                                 .offset = part->offset};
 
-    for (;;) {
+    while (piece.offset < part->end) {
         enum client_result result = client_fetch(transfer->client, &piece);
         if (result != CLIENT_OK) {
             return line_trouble(transfer->client, result);
@@ -151,7 +152,8 @@ static int send_section(struct transfer *transfer, uint8_t section, uint64_t off
         if (piece.covered == 0) {
             return EXIT_DONE;
         }
-        int code = transfer->sink->piece(transfer->sink->context, &piece);
+        int code =
+            transfer_owe(transfer, &piece, transfer->sink->piece(transfer->sink->context, &piece));
         if (code != EXIT_DONE) {
             return code;
         }
@@ -164,6 +166,15 @@ static int send_section(struct transfer *transfer, uint8_t section, uint64_t off
             return EXIT_FAILED;
         }
     }
+    return EXIT_DONE;
+}
+
+/* Carries the rest of RAM or a disk over, from `offset` on. */
+static int send_section(struct transfer *transfer, uint8_t section, uint64_t offset, uint8_t flags)
+{
+    const struct transfer_part part = {section, flags, offset, UINT64_MAX};
+
+    return transfer_send(transfer, &part);
 }
 
 /* Carries the rest of a round over: what is left of the section there, and those behind it. */
@@ -309,6 +320,9 @@ static int send_rest(struct transfer *transfer)
 
     if (code == EXIT_DONE) {
         code = dirty_round(transfer, &pages);
+    }
+    if (code == EXIT_DONE) {
+        code = transfer_pay(transfer);
     }
     return code == EXIT_DONE ? send_state(transfer) : code;
 }

@@ -28,11 +28,15 @@ struct transfer_disks {
     bool half[SNAPSHOT_FILE_DISKS_MAX]; /* a restore has left a part of something else there */
 };
 
+/* Of a piece: the disk's overlay has no room for all of it now. It is no exit code of hvctl's. */
+#define TRANSFER_NO_ROOM 100
+
 struct transfer_sink {
     void *context;
     /* Each returns an exit code and has complained if it is not EXIT_DONE. */
     int (*round)(void *context, uint64_t round);
-    int (*piece)(void *context, const struct client_piece *piece); /* of RAM or a disk */
+    /* Of RAM or a disk. TRANSFER_NO_ROOM, and has not complained: what fits of it is there. */
+    int (*piece)(void *context, const struct client_piece *piece);
     int (*state)(void *context, const uint8_t *state, size_t size);
 };
 
@@ -43,8 +47,10 @@ struct transfer {
     const struct transfer_sink *sink;
     bool was_running; /* when it all began */
     struct transfer_disks disks;
-    struct snapshot_file_place place; /* where to go on; all 0: from the beginning */
-    struct progress progress;         /* for a person */
+    struct snapshot_file_place place;       /* where to go on; all 0: from the beginning */
+    struct progress progress;               /* for a person */
+    uint64_t owed[SNAPSHOT_FILE_DISKS_MAX]; /* regions of disks that found no room so far */
+    bool pays;                              /* now they have to */
 
     /* Results. */
     uint64_t rounds, bytes; /* of tokens and state */
@@ -86,6 +92,19 @@ int transfer_begin(struct transfer *transfer, struct transfer_status *status);
 
 /* All of the way. With `stop` the VM stays paused. */
 int transfer_run(struct transfer *transfer, bool stop);
+
+/* A part of a section, for transfer_owed.c: [offset, end), or up to the section's end, and what
+ * comes with the last piece. */
+struct transfer_part {
+    uint8_t section, flags;
+    uint64_t offset, end;
+};
+int transfer_send(struct transfer *transfer, const struct transfer_part *part);
+
+/* Judges how a piece went: one without room is to be told again, by transfer_pay(), behind the last
+ * harvest of a VM that stands still. What it has discarded has made room by then. */
+int transfer_owe(struct transfer *transfer, const struct client_piece *piece, int code);
+int transfer_pay(struct transfer *transfer);
 
 /* Has a VM that this transfer has paused go on. */
 int transfer_resume(struct transfer *transfer);
