@@ -113,6 +113,19 @@ def other_disk(directory):
     return ["--put", path]
 
 
+def own_disks(directory):
+    """The same for the images that its VMs write to: all of them differ, and have a short block at their end."""
+    options = []
+    for number, name in enumerate(("keep", "double", "strange")):
+        path = os.path.join(directory, f"{name}.img")
+        with open(path, "wb") as file:
+            for block in range(25):
+                word = (0x100 * number + block + 1).to_bytes(8, "little")
+                file.write(word * ((4096 if block < 24 else 512) // 8))
+        options += ["--put", path]
+    return options
+
+
 def verdicts(text):
     """What was printed: name -> (verdict, reason)."""
     return {match.group(1): (match.group(2), match.group(3) or "")

@@ -36,7 +36,8 @@ struct fake_vm {
     uint64_t summed_up; /* bytes of the image, as if that took long */
     bool saved;
     bool refuses; /* the state that is brought next */
-    bool churns;  /* what it writes to takes the place of what it discards */
+    bool hindered;
+    bool churns; /* what it writes to takes the place of what it discards */
     uint64_t tracking, harvests;
 };
 

@@ -13,10 +13,11 @@ static const char *const states[] = {"running", "paused", "restoring", "absent"}
 static void print_status(const struct fake_vm *vm, format_sink_t out, void *context)
 {
     format_to(out, context,
-              "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\n"
-              "alpha\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\n",
+              "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\thindrance\n"
+              "alpha\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\t%s\n",
               states[vm->state], (unsigned long long)sizeof(vm->memory),
-              (unsigned long long)vm->tracking, (unsigned long long)vm->harvests);
+              (unsigned long long)vm->tracking, (unsigned long long)vm->harvests,
+              vm->hindered ? "alpha has what no snapshot carries" : "-");
 }
 
 static struct disk *disk_of(struct fake_vm *vm)
@@ -188,6 +189,8 @@ bool fake_vm_execute(struct fake_core *core, const char *line, format_sink_t out
         disk_of(vm)->mode = DISK_READ_WRITE;
     } else if (strcmp(line, "refuse") == 0) {
         vm->refuses = true;
+    } else if (strcmp(line, "hinder") == 0) {
+        vm->hindered = true;
     } else if (strcmp(line, "full pool") == 0) {
         disk_of(vm)->overlay.blocks = disk_of(vm)->overlay.used;
         vm->churns = true;

@@ -88,6 +88,14 @@ def test_one_that_is_tracked_by_others(line, tmp_path):
     assert status(line)["tracking"] == "0"
 
 
+def test_refused_at_once(line, tmp_path):
+    """Nothing of a VM with something that no snapshot carries is fetched in vain."""
+    line.run("exec", "hinder")
+    _, err = line.run("snapshot", "alpha", str(tmp_path / "file"), code=1)
+    assert "hvctl: alpha has what no snapshot carries\n" in err
+    assert not (tmp_path / "file.part").exists() and status(line)["tracking"] == "0"
+
+
 def test_files_that_are_none(line, tmp_path):
     path = tmp_path / "file"
     _, err = line.run("restore", str(path), code=1)
