@@ -102,20 +102,16 @@ class KitMachine(Machine):
         return text
 
 
-def other_disk(directory):
-    """Options of the launcher for `other.img` of tests/configs/snapshot.conf: disk.img with another last byte."""
+def other_disks(directory):
+    """Options of the launcher for the images of tests/configs/snapshot.conf: other.img, which is disk.img with another
+    last byte, and those that its VMs write to. All of them differ."""
     with open(os.path.join(BUILD, "guests/disk.img"), "rb") as file:
         data = bytearray(file.read())
     data[-1] ^= 1
     path = os.path.join(directory, "other.img")
     with open(path, "wb") as file:
         file.write(data)
-    return ["--put", path]
-
-
-def own_disks(directory):
-    """The same for the images that its VMs write to: all of them differ, and have a short block at their end."""
-    options = []
+    options = ["--put", path]
     for number, name in enumerate(("keep", "double", "strange")):
         path = os.path.join(directory, f"{name}.img")
         with open(path, "wb") as file:

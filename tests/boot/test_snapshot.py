@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from kit_machine import SLOW_CPUS, KitMachine, awake, other_disk, own_disks, running, running_beside
+from kit_machine import SLOW_CPUS, KitMachine, awake, other_disks, running, running_beside
 from postern_machine import table
 from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
@@ -26,7 +26,7 @@ MEMORY = 16 << 20
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
     directory = tmp_path_factory.mktemp("here")
-    more = [*other_disk(directory), *own_disks(directory), *SLOW_CPUS]
+    more = [*other_disks(directory), *SLOW_CPUS]
     with running(KitMachine("snapshot", directory, guests=("life",), more=more)) as machine:
         machine.wait_until("the talker is ready", lambda: "talker: ready" in machine.console("talker"))
         yield machine
@@ -35,7 +35,7 @@ def fixture_machine(can_run, tmp_path_factory):
 @pytest.fixture(scope="module", name="away")
 def fixture_away(machine, tmp_path_factory):
     directory = tmp_path_factory.mktemp("other")
-    more = [*other_disk(directory), *own_disks(directory), *SLOW_CPUS]
+    more = [*other_disks(directory), *SLOW_CPUS]
     with running_beside(KitMachine("snapshot", directory, guests=("life",), more=more, label="snapshot-other"),
                         machine) as away:
         yield away
