@@ -129,7 +129,7 @@ enum monitor_status {
     MONITOR_NO_SESSION,  /* not the current one: the hypervisor restarted, or another host came */
     MONITOR_NO_STREAM,   /* there is none of that number, or it cannot be written */
     MONITOR_NOT_NOW,     /* of FETCH and STORE: the VM has no such thing now */
-    MONITOR_NO_ROOM      /* of STORE: the disk's overlay has no block for it */
+    MONITOR_NO_ROOM      /* of STORE: the disk's overlay has no block for some of it */
 };
 
 static inline void monitor_put16(uint8_t *bytes, uint16_t value)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/commands_parts.h"
 #include "core/machine.h"
+#include "core/virtio_disk.h"
 #include "lib/string.h"
 
 #define CONSENT " --yes"
@@ -32,6 +33,7 @@ struct vm *command_find_vm(const char *name, const struct output *out)
 static status_t act(const char *name, const struct output *out, status_t (*action)(struct vm *vm))
 {
     struct vm *vm = command_find_vm(name, out);
+    char text[VIRTIO_DISK_TEXT_SIZE];
 
     if (vm == NULL) {
         return STATUS_INVALID;
@@ -39,6 +41,8 @@ static status_t act(const char *name, const struct output *out, status_t (*actio
     status_t status = action(vm);
     if (status == STATUS_BUSY) {
         print(out, "%s is %s\n", name, vm_state_name(vm));
+    } else if (status == STATUS_DENIED && !virtio_disks_are_whole(vm, text)) {
+        print(out, "%s does not start: %s\n", name, text);
     } else if (status != STATUS_OK) {
         print(out, "%s: %s; the log says more\n", name, status_name(status));
     }

@@ -5,6 +5,7 @@
 #include "core/snapshot_clone.h"
 #include "core/virtio.h"
 #include "core/virtio_disk.h"
+#include "lib/log.h"
 #include "lib/string.h"
 
 /* Bytes of images that one command sums up at most: the monitor, and vCPUs on its CPU, wait. */
@@ -38,12 +39,12 @@ static void print_disk(struct vm *vm, uint32_t index, uint64_t *budget, const st
         (void)format_string(text, sizeof(text), "%016llx", (unsigned long long)sum);
     }
     spin_lock(&vm->lock);
-    uint64_t held = disk->overlay.held;
+    uint64_t held = disk_held(disk);
     spin_unlock(&vm->lock);
-    print(out, "%u\t%s\t%s\t%llu\t%llu\t%s\t%llu\n", index,
+    print(out, "%u\t%s\t%s\t%llu\t%llu\t%s\t%llu\t%s\n", index,
           virtio_disk_name(&vm->config->disks[index]), modes[disk->mode],
           (unsigned long long)disk->size, (unsigned long long)held, text,
-          (unsigned long long)virtio_disk_sum_left(disk));
+          (unsigned long long)virtio_disk_sum_left(disk), disk->half ? "half" : "whole");
 }
 
 /* Its disks; the same command again goes on with their images' sums, until `left` is 0. */
@@ -51,7 +52,7 @@ static status_t print_disks(struct vm *vm, const struct output *out)
 {
     uint64_t budget = SUM_STEP;
 
-    print(out, "disk\timage\tmode\tsize\theld\tsum\tleft\n");
+    print(out, "disk\timage\tmode\tsize\theld\tsum\tleft\tcontent\n");
     for (uint32_t i = 0; virtio_disk_of(vm, i) != NULL; i++) {
         print_disk(vm, i, &budget, out);
     }
@@ -107,6 +108,19 @@ static status_t drop(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
     return STATUS_OK;
 }
 
+/* Whoever says so takes what a restore has left for the images' content. */
+static status_t accept(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    if (!vm_is_down(vm) || atomic_load(&vm->state) == VM_RESTORING) {
+        (void)format_string(error, SNAPSHOT_ERROR_SIZE, "%s is %s", vm->config->name,
+                            vm_state_name(vm));
+        return STATUS_BUSY;
+    }
+    log_warning("%s: its disks' images count as they are, be they half restored", vm->config->name);
+    virtio_disks_set_whole(vm);
+    return STATUS_OK;
+}
+
 status_t command_restore(const char *argument, const struct output *out)
 {
     char error[SNAPSHOT_ERROR_SIZE] = "";
@@ -124,7 +138,10 @@ status_t command_restore(const char *argument, const struct output *out)
     if (strcmp(argument, "drop") == 0) {
         return report(vm, drop(vm, error), error, out);
     }
-    return refuse(argument, "begin, finish or drop", out);
+    if (strcmp(argument, "accept") == 0) {
+        return report(vm, accept(vm, error), error, out);
+    }
+    return refuse(argument, "begin, finish, drop or accept", out);
 }
 
 /* Takes a number off; one that may have been cut is none. */
@@ -151,15 +168,16 @@ static bool parse_piece(const char *argument, struct snapshot_piece *piece)
 }
 
 /* How far it came, and what it asks for next. */
-static void print_carried(const struct snapshot_piece *piece, enum snapshot_left left,
+static void print_carried(const struct snapshot_piece *piece, enum snapshot_left left, bool room,
                           const struct output *out)
 {
     static const char *const words[] = {[SNAPSHOT_LEFT_NONE] = "none",
                                         [SNAPSHOT_LEFT_MORE] = "more",
                                         [SNAPSHOT_LEFT_LATE] = "late"};
 
-    print(out, "covered\tsize\tleft\n%llu\t%llu\t%s\n", (unsigned long long)piece->covered,
-          (unsigned long long)piece->size, words[left]);
+    print(out, "covered\tsize\tleft\troom\n%llu\t%llu\t%s\t%s\n",
+          (unsigned long long)piece->covered, (unsigned long long)piece->size, words[left],
+          room ? "enough" : "short");
 }
 
 static status_t clone(struct vm *from, struct vm *to, const char *argument,
@@ -177,11 +195,11 @@ static status_t clone(struct vm *from, struct vm *to, const char *argument,
         return refuse(argument, "SECTION OFFSET [dirty] or nothing", out);
     }
     status_t status = snapshot_clone(from, to, &piece, &left, error);
-    if (status == STATUS_OK) {
-        print_carried(&piece, left, out);
-    } else {
-        print(out, "%s\n", error);
+    if (status == STATUS_OK || status == STATUS_NO_MEMORY) {
+        print_carried(&piece, left, status == STATUS_OK, out);
+        return STATUS_OK;
     }
+    print(out, "%s\n", error);
     return status;
 }
 

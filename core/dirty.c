@@ -191,7 +191,6 @@ static void forget_all(struct vm *vm)
         memset(vm->dirty.logged, 0, words_of(vm) * sizeof(uint64_t));
         collect_from_tables(vm);
         memset(vm->dirty.harvest, 0, words_of(vm) * sizeof(uint64_t));
-        virtio_disks_track(vm);
     }
 }
 
@@ -205,6 +204,7 @@ status_t dirty_start(struct vm *vm)
         spin_lock(&vm->lock);
         forget_all(vm);
         spin_unlock(&vm->lock);
+        virtio_disks_track(vm);
         wait_flushed(vm);
     }
     return status;
@@ -267,7 +267,6 @@ static void collect(struct vm *vm)
         collect_from_tables(vm);
     }
     collect_notes(vm);
-    vm->dirty.blocks = virtio_disks_harvest(vm);
     vm->dirty.harvests++;
 }
 
@@ -282,6 +281,7 @@ status_t dirty_harvest(struct vm *vm)
     }
     spin_unlock(&vm->lock);
     if (on) {
+        vm->dirty.blocks = virtio_disks_harvest(vm);
         wait_flushed(vm);
     }
     return on ? STATUS_OK : STATUS_BUSY;

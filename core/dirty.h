@@ -23,7 +23,7 @@ status_t dirty_start(struct vm *vm) MUST_CHECK;
 status_t dirty_stop(struct vm *vm) MUST_CHECK;
 
 /* Moves what was written to since the last harvest, or the beginning, to vm->dirty.harvest: a bit
- * for each page, page 0 first; it stays until the next one. So do the blocks of disks' overlays
+ * for each page, page 0 first; it stays until the next one. So do the blocks of disks
  * (disk_harvest()). Who reads it holds the VM's lock, and sees that it is tracked still.
  * STATUS_BUSY: it is not. */
 status_t dirty_harvest(struct vm *vm) MUST_CHECK;

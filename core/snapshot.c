@@ -60,8 +60,7 @@ bool snapshot_is_hindered(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         return false;
     }
     spin_lock(&vm->lock);
-    bool hindered = snapshot_ports_check(vm, error) == STATUS_UNSUPPORTED ||
-                    snapshot_disks_check(vm, error) == STATUS_UNSUPPORTED;
+    bool hindered = snapshot_ports_check(vm, error) == STATUS_UNSUPPORTED;
     spin_unlock(&vm->lock);
     return hindered;
 }
@@ -314,7 +313,7 @@ static status_t store_locked(struct vm *vm, struct snapshot_piece *piece, const 
         room = POSTERN_SNAPSHOT_SKIP_MAX;
     }
     if (disk != NULL) {
-        return disk_runs_take(disk, piece->offset, room, tokens, size, &piece->covered);
+        return snapshot_disk_take(disk, piece->offset, room, tokens, size, &piece->covered);
     }
     return ram ? store_ram(vm, piece, room, tokens, size)
                : store_state(vm, piece, room, tokens, size);

@@ -2,8 +2,8 @@
 /*
  * Snapshots of VMs: what the host fetches of one, and stores into another, a piece at a time. The
  * host decides on the order (docs/snapshot.md): RAM while the VM runs, by dirty tracking; then the
- * VM is paused, snapshot_save(), what is left of RAM, and the state. What disks' overlays hold goes
- * with RAM. All of this runs on the monitor's CPU, and what comes from the host may be anything.
+ * VM is paused, snapshot_save(), what is left of RAM, and the state. What disks hold goes with RAM.
+ * All of this runs on the monitor's CPU, and what comes from the host may be anything.
  */
 #ifndef POSTERN_CORE_SNAPSHOT_H
 #define POSTERN_CORE_SNAPSHOT_H
@@ -26,7 +26,8 @@ bool snapshot_is_saved(const struct vm *vm);
 status_t snapshot_begin(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
 
 /* Takes the state that was stored: the VM is paused then, as it was when it was saved.
- * STATUS_INVALID, and it is off: the state fits no such VM; `error` says why. */
+ * STATUS_INVALID, and it is off: the state fits no such VM; `error` says why. An image that the VM
+ * writes to may have been replaced by then: virtio_disks_are_whole(). */
 status_t snapshot_restore(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
 
 /* A piece of a VM on its way. */
@@ -44,7 +45,7 @@ status_t snapshot_fetch(struct vm *vm, struct snapshot_piece *piece, uint8_t *to
                         size_t *used) MUST_CHECK;
 
 /* Decodes tokens to where the piece belongs. STATUS_BUSY: the VM is not being restored;
- * STATUS_INVALID: they are malformed, or more than fits; STATUS_DENIED: the disk has no overlay;
+ * STATUS_INVALID: they are malformed, or more than fits; STATUS_DENIED: the disk is read-only;
  * STATUS_NO_MEMORY: its overlay has no room. */
 status_t snapshot_store(struct vm *vm, struct snapshot_piece *piece, const uint8_t *tokens,
                         size_t size) MUST_CHECK;

@@ -43,11 +43,7 @@ static status_t explain_store(const struct vm *to, const struct snapshot_piece *
     const char *name = to->config->name;
     uint32_t disk = piece->section - POSTERN_SNAPSHOT_DISK;
 
-    if (status == STATUS_NO_MEMORY) {
-        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
-                            "%s: its disk %u has less room in its overlay than is held", name,
-                            disk);
-    } else if (status == STATUS_DENIED) {
+    if (status == STATUS_DENIED) {
         (void)format_string(error, SNAPSHOT_ERROR_SIZE, "%s: its disk %u takes nothing", name,
                             disk);
     } else {
@@ -58,7 +54,8 @@ static status_t explain_store(const struct vm *to, const struct snapshot_piece *
     return status;
 }
 
-/* One piece there and in again. `*cost`: what of the call's work it was. */
+/* One piece there and in again. `*cost`: what of the call's work it was. STATUS_NO_MEMORY: not all
+ * of it found room in an overlay. */
 static status_t carry(struct vm *from, struct vm *to, struct snapshot_piece *piece, uint64_t *cost,
                       char error[SNAPSHOT_ERROR_SIZE])
 {
@@ -75,7 +72,9 @@ static status_t carry(struct vm *from, struct vm *to, struct snapshot_piece *pie
         return STATUS_OK;
     }
     status = snapshot_store(to, &stored, tokens, used);
-    return status == STATUS_OK ? status : explain_store(to, piece, status, error);
+    return status == STATUS_OK || status == STATUS_NO_MEMORY
+               ? status
+               : explain_store(to, piece, status, error);
 }
 
 /* Whether its vCPUs are still to write what was asked of them. */

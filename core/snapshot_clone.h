@@ -21,7 +21,8 @@ enum snapshot_left {
 
 /* Carries what is from piece->offset on in `from` over to `to`, which is being restored, as far as
  * one call goes: `covered`, `size` and `left` are results. Takes the lock of each in turn, never of
- * both. `error` says what is wrong unless it is STATUS_OK. */
+ * both. STATUS_NO_MEMORY: the same, but not all of it found room in a disk's overlay; as
+ * snapshot_store(). `error` says what is wrong if it is another one. */
 status_t snapshot_clone(struct vm *from, struct vm *to, struct snapshot_piece *piece,
                         enum snapshot_left *left, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
 

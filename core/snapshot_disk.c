@@ -5,6 +5,7 @@
 #include "core/virtio.h"
 #include "core/virtio_disk.h"
 #include "lib/format.h"
+#include "virtio/disk_runs.h"
 
 struct disk *snapshot_disk(const struct vm *vm, uint32_t section)
 {
@@ -17,11 +18,22 @@ static const char *name_of(const struct vm *vm, uint32_t index)
     return virtio_disk_name(&vm->config->disks[index]);
 }
 
+status_t snapshot_disk_take(struct disk *disk, uint64_t at, uint64_t room, const uint8_t *tokens,
+                            size_t size, uint64_t *covered)
+{
+    status_t status = disk_runs_take(disk, at, room, tokens, size, covered);
+
+    disk->half = disk->half || (disk->mode == DISK_READ_WRITE && disk->overlay.held != 0);
+    return status;
+}
+
+/* False: it is not known yet. An image that is written to has none. */
 static bool sum_of(const struct disk *disk, uint64_t *sum)
 {
     uint64_t none = 0;
 
-    return virtio_disk_sum(disk, &none, sum);
+    *sum = 0;
+    return disk->mode == DISK_READ_WRITE || virtio_disk_sum(disk, &none, sum);
 }
 
 status_t snapshot_disks_check(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
@@ -29,15 +41,6 @@ status_t snapshot_disks_check(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZ
     const struct disk *disk;
     uint64_t sum;
 
-    for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
-        if (disk->mode == DISK_READ_WRITE) {
-            (void)format_string(error, SNAPSHOT_ERROR_SIZE,
-                                "%s writes to the image of its disk %u (%s) itself, which no "
-                                "snapshot carries",
-                                vm->config->name, i, name_of(vm, i));
-            return STATUS_UNSUPPORTED;
-        }
-    }
     for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
         if (!sum_of(disk, &sum)) {
             (void)format_string(error, SNAPSHOT_ERROR_SIZE,
@@ -55,14 +58,16 @@ status_t snapshot_disks_save(const struct vm *vm, struct snapshot_writer *writer
     const struct disk *disk;
 
     for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
-        const struct snapshot_wanted wanted = {SNAPSHOT_DISK, SNAPSHOT_DISK_VERSION, i,
-                                               sizeof(struct snapshot_disk)};
+        const struct snapshot_wanted wanted = {
+            SNAPSHOT_DISK,
+            disk->mode == DISK_READ_WRITE ? SNAPSHOT_DISK_VERSION_WRITTEN : SNAPSHOT_DISK_VERSION,
+            i, sizeof(struct snapshot_disk)};
         struct snapshot_disk *record = snapshot_add(writer, &wanted);
         if (record == NULL || !sum_of(disk, &record->sum)) {
             return STATUS_NO_MEMORY;
         }
         record->size = disk->size;
-        record->held = disk->overlay.held;
+        record->held = disk_held(disk);
         record->mode = disk->mode;
     }
     return STATUS_OK;
@@ -98,7 +103,8 @@ static bool fits(const struct vm *vm, uint32_t index, const struct disk *disk,
     if (differs(vm, index, "image's sum", record->sum, sum, error)) {
         return false;
     }
-    if (record->held != disk->overlay.held) {
+    /* All that came, and all of an image that is written to. */
+    if (record->held != disk->overlay.held || record->held != disk_held(disk)) {
         (void)format_string(error, SNAPSHOT_ERROR_SIZE,
                             "disk %u (%s) held %llu blocks, and %llu came", index,
                             name_of(vm, index), (unsigned long long)record->held,
@@ -114,6 +120,12 @@ static bool is_empty(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
     const struct disk *disk;
 
     for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
+        if (disk->mode == DISK_READ_WRITE) {
+            (void)format_string(error, SNAPSHOT_ERROR_SIZE,
+                                "the state has no record of disk %u (%s), to whose image %s writes",
+                                i, name_of(vm, i), vm->config->name);
+            return false;
+        }
         if (disk->overlay.held != 0) {
             (void)format_string(error, SNAPSHOT_ERROR_SIZE,
                                 "%llu blocks came for disk %u (%s), and the state has no record of "
@@ -123,6 +135,18 @@ static bool is_empty(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         }
     }
     return true;
+}
+
+/* Of either version. */
+static const struct snapshot_disk *find_record(const void *bytes, size_t size, uint32_t index,
+                                               char error[SNAPSHOT_ERROR_SIZE])
+{
+    struct snapshot_wanted wanted = {SNAPSHOT_DISK, SNAPSHOT_DISK_VERSION, index,
+                                     sizeof(struct snapshot_disk)};
+    const struct snapshot_disk *record = snapshot_find(bytes, size, &wanted, error);
+
+    wanted.version = SNAPSHOT_DISK_VERSION_WRITTEN;
+    return record != NULL ? record : snapshot_find(bytes, size, &wanted, error);
 }
 
 bool snapshot_disks_fit(const struct vm *vm, const void *bytes, size_t size,
@@ -141,9 +165,7 @@ bool snapshot_disks_fit(const struct vm *vm, const void *bytes, size_t size,
         return false;
     }
     for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
-        const struct snapshot_wanted wanted = {SNAPSHOT_DISK, SNAPSHOT_DISK_VERSION, i,
-                                               sizeof(struct snapshot_disk)};
-        const struct snapshot_disk *record = snapshot_find(bytes, size, &wanted, error);
+        const struct snapshot_disk *record = find_record(bytes, size, i, error);
         if (record == NULL || !fits(vm, i, disk, record, error)) {
             return false;
         }

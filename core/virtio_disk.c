@@ -2,9 +2,13 @@
 #include "core/virtio_disk.h"
 
 #include "core/virtio.h"
+#include "lib/format.h"
 #include "lib/log.h"
 #include "lib/pages.h"
 #include "lib/word_hash.h"
+
+/* Blocks that are looked at with the VM's lock held: 256 KiB of a map. */
+#define WALK_STEP 0x10000u
 
 /* Of each image of an overlay or read-only disk: how far it was summed up. VMs may share it. */
 struct image_sum {
@@ -32,17 +36,21 @@ static void *allocate(struct page_runs *runs, uint64_t size)
 status_t virtio_disk_create_overlay(struct disk *disk, const struct config_disk *config,
                                     struct page_runs *runs)
 {
-    if (disk->mode != DISK_OVERLAY) {
+    uint64_t map = disk_blocks(disk->size) * sizeof(uint32_t);
+    bool pool = disk->mode == DISK_OVERLAY;
+
+    if (disk->mode == DISK_READ_ONLY) {
         return STATUS_OK;
     }
     disk->overlay = (struct disk_overlay){
-        .map = allocate(runs, disk_blocks(disk->size) * sizeof(uint32_t)),
-        .pool = allocate(runs, config->overlay),
+        .map = allocate(runs, map),
+        .pool = pool ? allocate(runs, config->overlay) : NULL,
         .blocks = (uint32_t)(config->overlay / DISK_BLOCK),
     };
-    if (disk->overlay.map == NULL || disk->overlay.pool == NULL) {
-        log_error("disk %s: no %llu KiB of contiguous memory are free for its overlay",
-                  config->image, (unsigned long long)(config->overlay >> 10));
+    if (disk->overlay.map == NULL || (pool && disk->overlay.pool == NULL)) {
+        log_error("disk %s: no %llu KiB of contiguous memory are free for its %s", config->image,
+                  (unsigned long long)((pool ? config->overlay : map) >> 10),
+                  pool ? "overlay" : "map of blocks");
         return STATUS_NO_MEMORY;
     }
     return STATUS_OK;
@@ -71,12 +79,29 @@ void virtio_disks_empty(struct vm *vm)
     }
 }
 
+/* Part by part: the guest's requests to its disks wait for the lock. */
+static uint64_t walk(struct vm *vm, struct disk *disk, bool harvest)
+{
+    uint64_t blocks = 0;
+
+    for (uint64_t at = 0; at < disk_blocks(disk->size); at += WALK_STEP) {
+        spin_lock(&vm->lock);
+        if (vm->dirty.on && harvest) {
+            blocks += disk_harvest(disk, at, WALK_STEP);
+        } else if (vm->dirty.on) {
+            disk_track(disk, at, WALK_STEP);
+        }
+        spin_unlock(&vm->lock);
+    }
+    return blocks;
+}
+
 void virtio_disks_track(struct vm *vm)
 {
     struct disk *disk;
 
     for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
-        disk_track(disk);
+        (void)walk(vm, disk, false);
     }
 }
 
@@ -86,9 +111,35 @@ uint64_t virtio_disks_harvest(struct vm *vm)
     uint64_t blocks = 0;
 
     for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
-        blocks += disk_harvest(disk);
+        blocks += walk(vm, disk, true);
     }
     return blocks;
+}
+
+bool virtio_disks_are_whole(const struct vm *vm, char text[VIRTIO_DISK_TEXT_SIZE])
+{
+    const struct disk *disk;
+
+    for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
+        if (disk->half) {
+            (void)format_string(text, VIRTIO_DISK_TEXT_SIZE,
+                                "its disk %u (%s) is half restored: restore %s again, or 'restore "
+                                "%s accept' has what is there count",
+                                i, virtio_disk_name(&vm->config->disks[i]), vm->config->name,
+                                vm->config->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+void virtio_disks_set_whole(struct vm *vm)
+{
+    struct disk *disk;
+
+    for (uint32_t i = 0; (disk = virtio_disk_of(vm, i)) != NULL; i++) {
+        disk->half = false;
+    }
 }
 
 /* There is a place for each disk of the configuration. */

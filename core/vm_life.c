@@ -242,8 +242,23 @@ static status_t launch(struct vm *vm)
     return STATUS_OK;
 }
 
+/* False, with a line in the log, for one whose disks are not what its guest, or anybody, wrote. */
+static bool has_whole_disks(const struct vm *vm)
+{
+    char text[VIRTIO_DISK_TEXT_SIZE];
+
+    if (virtio_disks_are_whole(vm, text)) {
+        return true;
+    }
+    log_error("%s: does not start: %s", vm->config->name, text);
+    return false;
+}
+
 status_t vm_start(struct vm *vm)
 {
+    if (!has_whole_disks(vm)) {
+        return STATUS_DENIED;
+    }
     status_t status = vm_create(vm);
 
     if (status != STATUS_OK && status != STATUS_BUSY) {
@@ -341,6 +356,7 @@ status_t vm_begin_restore(struct vm *vm)
 void vm_end_restore(struct vm *vm, bool restored)
 {
     if (restored) {
+        virtio_disks_set_whole(vm);
         run(vm, VM_PAUSED, VCPU_WORK_LOAD);
     } else {
         /* A part of what was to come is nothing to start with. */

@@ -8,6 +8,8 @@
 #define IMAGE 0u
 #define ZEROS 1u
 #define POOL  2u /* and more: its number there, plus this */
+/* Of a disk that writes to its image, where it always is: it was written to. */
+#define WRITTEN 1u
 /* Above that: it was changed since the last harvest, and before that. */
 #define CHANGED   BIT32(31)
 #define HARVESTED BIT32(30)
@@ -34,15 +36,11 @@ static uint64_t image_bytes(const struct disk *disk, uint64_t block)
     return part_of_block(block * DISK_BLOCK, disk->size - block * DISK_BLOCK);
 }
 
-static uint32_t entry_of(const struct disk *disk, uint64_t at)
-{
-    return disk->mode == DISK_OVERLAY ? disk->overlay.map[at / DISK_BLOCK] : IMAGE;
-}
-
 /* Where a part of a block is now; NULL: it reads as zeros. */
 static const uint8_t *find(const struct disk *disk, uint64_t at)
 {
-    uint32_t place = entry_of(disk, at) & PLACE;
+    uint32_t place =
+        disk->mode == DISK_OVERLAY ? disk->overlay.map[at / DISK_BLOCK] & PLACE : IMAGE;
 
     if (place == IMAGE) {
         return disk->image + at;
@@ -126,6 +124,9 @@ static uint8_t *own_block(struct disk *disk, uint64_t block, bool whole)
 static uint8_t *find_to_write(struct disk *disk, uint64_t at, uint64_t part)
 {
     if (disk->mode == DISK_READ_WRITE) {
+        if (disk->overlay.map != NULL) {
+            change(&disk->overlay, at / DISK_BLOCK, WRITTEN);
+        }
         return disk->image + at;
     }
     uint8_t *block = own_block(disk, at / DISK_BLOCK, part == image_bytes(disk, at / DISK_BLOCK));
@@ -166,6 +167,8 @@ static void zero_block(struct disk *disk, uint64_t block)
 
 status_t disk_zero(struct disk *disk, uint64_t at, uint64_t size)
 {
+    status_t status = STATUS_OK;
+
     if (disk->mode == DISK_READ_ONLY) {
         return STATUS_DENIED;
     }
@@ -175,18 +178,19 @@ status_t disk_zero(struct disk *disk, uint64_t at, uint64_t size)
             zero_block(disk, at / DISK_BLOCK);
         } else if (find(disk, at) != NULL) {
             uint8_t *to = find_to_write(disk, at, part);
-            if (to == NULL) {
-                return STATUS_NO_MEMORY;
+            if (to != NULL) {
+                memset(to, 0, part);
+            } else {
+                status = STATUS_NO_MEMORY;
             }
-            memset(to, 0, part);
         }
         at += part;
         size -= part;
     }
-    return STATUS_OK;
+    return status;
 }
 
-/* None where there is no overlay, or none any more: its VM was destroyed. */
+/* None where nothing is noted, or nothing any more: its VM was destroyed. */
 static uint64_t map_entries(const struct disk *disk)
 {
     return disk->overlay.map != NULL ? disk_blocks(disk->size) : 0;
@@ -205,18 +209,26 @@ void disk_empty(struct disk *disk)
     overlay->held = 0;
 }
 
-void disk_track(struct disk *disk)
+/* The end of such a range of the map. */
+static uint64_t end_of(const struct disk *disk, uint64_t first, uint64_t blocks)
 {
-    for (uint64_t i = 0; i < map_entries(disk); i++) {
+    uint64_t entries = map_entries(disk), left = first < entries ? entries - first : 0;
+
+    return first + (blocks < left ? blocks : left);
+}
+
+void disk_track(struct disk *disk, uint64_t first, uint64_t blocks)
+{
+    for (uint64_t i = first, end = end_of(disk, first, blocks); i < end; i++) {
         disk->overlay.map[i] &= PLACE;
     }
 }
 
-uint64_t disk_harvest(struct disk *disk)
+uint64_t disk_harvest(struct disk *disk, uint64_t first, uint64_t blocks)
 {
     uint64_t count = 0;
 
-    for (uint64_t i = 0; i < map_entries(disk); i++) {
+    for (uint64_t i = first, end = end_of(disk, first, blocks); i < end; i++) {
         uint32_t entry = disk->overlay.map[i], changed = entry & CHANGED;
         disk->overlay.map[i] = (entry & PLACE) | (changed != 0 ? HARVESTED : 0);
         count += changed != 0;
@@ -227,9 +239,10 @@ uint64_t disk_harvest(struct disk *disk)
 bool disk_holds(const struct disk *disk, uint64_t at, bool harvested, const uint8_t **bytes)
 {
     static const uint8_t zeros[DISK_BLOCK];
-    uint32_t entry = entry_of(disk, at);
+    uint32_t entry = disk->overlay.map != NULL ? disk->overlay.map[at / DISK_BLOCK] : 0;
+    bool held = disk->mode == DISK_READ_WRITE || (entry & PLACE) != IMAGE;
     const uint8_t *found = find(disk, at);
 
     *bytes = found != NULL ? found : zeros;
-    return (entry & PLACE) != IMAGE && (!harvested || (entry & HARVESTED) != 0);
+    return held && (!harvested || (entry & HARVESTED) != 0);
 }

@@ -53,7 +53,7 @@ static status_t take(struct disk *disk, uint64_t at, const struct word_runs_toke
     if (token->kind == WORD_RUNS_SKIP) {
         return STATUS_OK;
     }
-    if (disk->mode != DISK_OVERLAY) {
+    if (disk->mode == DISK_READ_ONLY) {
         return STATUS_DENIED;
     }
     return token->kind == WORD_RUNS_LITERAL  ? disk_write(disk, at, token->words, size)
@@ -65,6 +65,7 @@ status_t disk_runs_take(struct disk *disk, uint64_t at, uint64_t room, const uin
                         size_t size, uint64_t *covered)
 {
     struct word_runs_token token;
+    bool fits = true;
     size_t next = 0;
 
     *covered = 0;
@@ -74,10 +75,12 @@ status_t disk_runs_take(struct disk *disk, uint64_t at, uint64_t room, const uin
             return STATUS_INVALID;
         }
         status_t status = take(disk, at + *covered, &token);
-        if (status != STATUS_OK) {
+        if (status != STATUS_OK && status != STATUS_NO_MEMORY) {
             return status;
         }
+        /* Blocks of zeros may come that give back what others have. */
+        fits = fits && status == STATUS_OK;
         *covered += bytes;
     }
-    return next == size ? STATUS_OK : STATUS_INVALID;
+    return next != size ? STATUS_INVALID : fits ? STATUS_OK : STATUS_NO_MEMORY;
 }

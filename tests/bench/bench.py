@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "boot"))
 # pylint: disable-next=wrong-import-position
 import bench_csv
 # pylint: disable-next=wrong-import-position
-from kit_machine import KitMachine, other_disk, running as kit_running
+from kit_machine import KitMachine, other_disks, running as kit_running
 # pylint: disable-next=wrong-import-position
 from postern_machine import BUILD, Machine, platform_probe, table
 # pylint: disable-next=wrong-import-position
@@ -412,9 +412,9 @@ def measure_saving(machine, results, vm, row):
 
 def measure_snapshot(results):
     """Of guests of 16 MiB: one that only ticks, the same while it writes to pages, one with traffic, and one that writes
-    to its disk."""
+    to its disks."""
     with tempfile.TemporaryDirectory() as directory, \
-            kit_running(KitMachine("snapshot", directory, guests=("life",), more=other_disk(directory))) as machine:
+            kit_running(KitMachine("snapshot", directory, guests=("life",), more=other_disks(directory))) as machine:
         machine.wait_until("talker is ready", lambda: "talker: ready" in machine.console("talker"))
         measure_saving(machine, results, "talker", "idle")
         machine.hvctl("console", "--quiet", "1", "--no-scrollback", "talker", stdin=f"b 2000 {SAVED_PAGES}\n")

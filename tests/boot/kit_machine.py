@@ -102,15 +102,24 @@ class KitMachine(Machine):
         return text
 
 
-def other_disk(directory):
-    """Options of the launcher for `other.img` of tests/configs/snapshot.conf: disk.img with another last byte."""
+def other_disks(directory):
+    """Options of the launcher for the images of tests/configs/snapshot.conf: other.img, which is disk.img with another
+    last byte, and those that its VMs write to. All of them differ."""
     with open(os.path.join(BUILD, "guests/disk.img"), "rb") as file:
         data = bytearray(file.read())
     data[-1] ^= 1
     path = os.path.join(directory, "other.img")
     with open(path, "wb") as file:
         file.write(data)
-    return ["--put", path]
+    options = ["--put", path]
+    for number, name in enumerate(("keep", "double", "strange")):
+        path = os.path.join(directory, f"{name}.img")
+        with open(path, "wb") as file:
+            for block in range(25):
+                word = (0x100 * number + block + 1).to_bytes(8, "little")
+                file.write(word * ((4096 if block < 24 else 512) // 8))
+        options += ["--put", path]
+    return options
 
 
 def verdicts(text):

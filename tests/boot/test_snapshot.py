@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from kit_machine import SLOW_CPUS, KitMachine, awake, other_disk, running, running_beside
+from kit_machine import SLOW_CPUS, KitMachine, awake, other_disks, running, running_beside
 from postern_machine import table
 from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
@@ -26,7 +26,7 @@ MEMORY = 16 << 20
 def fixture_machine(can_run, tmp_path_factory):
     assert can_run is None
     directory = tmp_path_factory.mktemp("here")
-    more = [*other_disk(directory), *SLOW_CPUS]
+    more = [*other_disks(directory), *SLOW_CPUS]
     with running(KitMachine("snapshot", directory, guests=("life",), more=more)) as machine:
         machine.wait_until("the talker is ready", lambda: "talker: ready" in machine.console("talker"))
         yield machine
@@ -35,7 +35,7 @@ def fixture_machine(can_run, tmp_path_factory):
 @pytest.fixture(scope="module", name="away")
 def fixture_away(machine, tmp_path_factory):
     directory = tmp_path_factory.mktemp("other")
-    more = [*other_disk(directory), *SLOW_CPUS]
+    more = [*other_disks(directory), *SLOW_CPUS]
     with running_beside(KitMachine("snapshot", directory, guests=("life",), more=more, label="snapshot-other"),
                         machine) as away:
         yield away
@@ -95,8 +95,22 @@ def chunks(path):
         at += 40 + stored
 
 
+def chunk(kind, content, number=0, offset=0, covered=0):
+    stored = zlib.compress(content) if kind in (STATE, DISK) else content
+    head = HEAD.pack(kind, len(stored), len(content), number, offset, covered)
+    return head + struct.pack("<II", zlib.crc32(head + stored), 0) + stored
+
+
+def zeros_for(begin):
+    """Chunks of the disks that the VM writes to itself: all is zeros."""
+    for number, (size, _, flags) in enumerate(struct.iter_unpack("<QQQ", begin[56:])):
+        if flags:
+            yield chunk(DISK, struct.pack("<I", 2 << 30 | size // 8), number, 0, size)
+
+
 def forge(path, to, change, where=STATE):
-    """The same file with another state, or beginning, memory of zeros, and nothing on disks, each checksum right."""
+    """The same file with another state, or beginning, memory of zeros, nothing in overlays, and zeros on the disks
+    that have none, each checksum right."""
     with open(path, "rb") as file:
         data = file.read(16)
     for kind, offset, covered, content in chunks(path):
@@ -107,9 +121,9 @@ def forge(path, to, change, where=STATE):
             change(content)
         if kind == END:
             offset, content = len(data), hashlib.sha256(data).digest()
-        stored = zlib.compress(content) if kind == STATE else content
-        head = HEAD.pack(kind, len(stored), len(content), 0, offset, covered)
-        data += head + struct.pack("<II", zlib.crc32(head + stored), 0) + stored
+        data += chunk(kind, content, 0, offset, covered)
+        if kind == BEGIN and data[8] == 3:
+            data += b"".join(zeros_for(content))
     with open(to, "wb") as file:
         file.write(data)
     return str(to)
@@ -329,9 +343,9 @@ def test_traffic_goes_on_behind_a_restore(machine, traffic):
 SUM = 24 + 32 + 8
 
 
-def disk_of(machine, vm):
-    """The VM's only disk, with its image's sum."""
-    return table(machine.hvctl("exec", f"snapshot {vm} disks"))[0]
+def disk_of(machine, vm, number=0):
+    """A disk of the VM's, with its image's sum."""
+    return table(machine.hvctl("exec", f"snapshot {vm} disks"))[number]
 
 
 def assert_no_block_is_lost(machine, vm):
@@ -344,7 +358,7 @@ def assert_no_block_is_lost(machine, vm):
 
 @pytest.fixture(scope="module", name="kept")
 def fixture_kept(machine, tmp_path_factory):
-    """A snapshot of the keeper, which writes to its disk and discards blocks all the time; its counts before."""
+    """A snapshot of the keeper, which writes to its disks and discards blocks all the time; its counts before."""
     machine.hvctl("start", "keeper")
     machine.wait_until("it has written", lambda: "disk: ready" in machine.console("keeper")
                        and int(disk_of(machine, "keeper")["held"]) > 60)
@@ -356,13 +370,30 @@ def fixture_kept(machine, tmp_path_factory):
     return path, before
 
 
-def test_disk_of_a_snapshot(machine, kept):
+def assert_half_restored(machine, vm, said):
+    """Its own image is not what anybody wrote: it does not start."""
+    assert f"disk 1 of {vm}" in said and "is half restored" in said
+    assert disk_of(machine, vm, 1)["content"] == "half"
+    assert "is half restored" in machine.hvctl("start", vm, code=1)
+    assert machine.vms()[vm]["state"] == "off"
+
+
+def test_disk_of_a_snapshot(machine, kept, tmp_path):
     """Blocks that were written before and while it was saved are there in another VM over the same image, and those
-    that were discarded are zeros; then each has a disk of its own."""
+    that were discarded are zeros; then each has a disk of its own. So are all of the image that it writes to itself,
+    whatever was left there."""
     path, before = kept
     after = assert_no_block_is_lost(machine, "keeper")
     assert after > before
-    machine.hvctl("restore", "--paused", path, "double")
+    assert "what disk 1 of double has, which is rw, is replaced" in machine.hvctl("restore", path, "double", code=2)
+    # Of the right image, but without what was on it.
+    bad = forge(path, tmp_path / "bad", lambda state: None)
+    said = machine.hvctl("restore", "--yes", bad, "double", code=1)
+    assert "and 0 came" in said and disk_of(machine, "double")["held"] == "0"
+    assert_half_restored(machine, "double", said)
+    machine.hvctl("restore", "--paused", "--yes", path, "double")
+    own = disk_of(machine, "double", 1)
+    assert (own["mode"], own["held"], own["content"]) == ("rw", "25", "whole")
     held = disk_of(machine, "double")
     assert held["mode"] == "overlay" and int(held["held"]) > 60 and held["left"] == "0"
     machine.hvctl("resume", "double")
@@ -378,21 +409,21 @@ def test_disk_over_another_image(machine, kept, tmp_path):
     as it was at first."""
     path, _ = kept
     why = "disk 0 of stranger (other.img) is another one: its image's sum is"
-    assert why in machine.hvctl("restore", path, "stranger", code=1)
-    assert machine.vms()["stranger"]["state"] == "absent"
+    assert why in machine.hvctl("restore", "--yes", path, "stranger", code=1)
+    assert machine.vms()["stranger"]["state"] == "absent" and disk_of(machine, "stranger", 1)["content"] == "whole"
     disk = disk_of(machine, "stranger")
     bad = forge(path, tmp_path / "bad", put(SUM, "<Q", int(disk["sum"], 16)), BEGIN)
-    assert "disk 0 (other.img) is another one" in machine.hvctl("restore", bad, "stranger", code=1)
-    assert machine.vms()["stranger"]["state"] == "off"
-    # Of the right one, but without what was on it.
-    bad = forge(path, tmp_path / "bad", lambda state: None)
-    assert "and 0 came" in machine.hvctl("restore", bad, "double", code=1)
-    assert disk_of(machine, "double")["held"] == "0"
-    machine.hvctl("start", "double")
-    machine.wait_until("it has written", lambda: int(disk_of(machine, "double")["held"]) > 60)
-    assert_no_block_is_lost(machine, "double")
-    for vm in ("stranger", "double"):
-        machine.hvctl("destroy", "--yes", vm)
+    said = machine.hvctl("restore", "--yes", bad, "stranger", code=1)
+    assert "disk 0 (other.img) is another one" in said
+    # It stays so, whatever becomes of the VM, until somebody takes it.
+    machine.hvctl("destroy", "--yes", "stranger")
+    machine.hvctl("create", "stranger")
+    assert_half_restored(machine, "stranger", said)
+    machine.hvctl("exec", "restore stranger accept")
+    machine.hvctl("start", "stranger")
+    machine.wait_until("it has written", lambda: int(disk_of(machine, "stranger")["held"]) > 60)
+    assert_no_block_is_lost(machine, "stranger")
+    machine.hvctl("destroy", "--yes", "stranger")
 
 
 def test_clone_of_a_disk(machine, kept):
@@ -414,7 +445,7 @@ def test_clone_of_a_disk(machine, kept):
 def test_migration_with_a_disk(machine, kept, other):
     assert kept
     before = assert_no_block_is_lost(machine, "keeper")
-    machine.hvctl("migrate", "keeper", other.line)
+    machine.hvctl("migrate", "--yes", "keeper", other.line)
     machine.wait_for_state("keeper", "absent")
     assert assert_no_block_is_lost(other, "keeper") > before
     other.hvctl("destroy", "--yes", "keeper")

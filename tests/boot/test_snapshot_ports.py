@@ -154,16 +154,6 @@ def test_clone_and_back(machine, called):
     machine.hvctl("destroy", "--yes", "spare")
 
 
-def test_refused_at_once(machine, tmp_path):
-    """Nothing of a VM with something that no snapshot carries is fetched in vain."""
-    machine.hvctl("start", "lonely")
-    said = machine.hvctl("snapshot", "lonely", str(tmp_path / "lonely"), code=1)
-    assert "lonely writes to the image of its disk 0" in said and "which no snapshot carries" in said
-    assert not list(tmp_path.iterdir())
-    assert "lonely is not tracked" in machine.hvctl("dirty", "lonely", code=1)
-    machine.hvctl("destroy", "--yes", "lonely")
-
-
 @pytest.mark.parametrize("called", FIRST, indirect=True)
 def test_migration(machine, called, other):
     """Another one answers there, who knows nothing of what was before."""

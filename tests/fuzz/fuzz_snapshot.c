@@ -35,12 +35,16 @@ static void tokens(struct fuzz_input input)
     free(out);
 }
 
-static void make_disk(struct disk *disk, uint32_t pool)
-{
-    static uint8_t image[DISK_SIZE];
+/* What each image is filled with. */
+#define IMAGE_BYTE 0x77
 
-    memset(image, 0x77, sizeof(image));
-    *disk = (struct disk){.mode = DISK_OVERLAY, .image = image, .size = DISK_SIZE};
+static void make_disk(struct disk *disk, enum disk_mode mode, uint32_t pool)
+{
+    uint8_t *image = malloc(DISK_SIZE);
+
+    FUZZ_CHECK(image != NULL);
+    memset(image, IMAGE_BYTE, DISK_SIZE);
+    *disk = (struct disk){.mode = mode, .image = image, .size = DISK_SIZE};
     disk->overlay = (struct disk_overlay){.map = calloc(BLOCKS, sizeof(uint32_t)),
                                           .pool = malloc((size_t)pool * DISK_BLOCK),
                                           .blocks = pool};
@@ -49,17 +53,20 @@ static void make_disk(struct disk *disk, uint32_t pool)
 
 static void free_disk(struct disk *disk)
 {
-    uint8_t bytes[DISK_SIZE];
+    uint8_t bytes[DISK_SIZE], image[DISK_SIZE];
 
+    memset(image, IMAGE_BYTE, DISK_SIZE);
     disk_empty(disk);
     disk_read(disk, 0, bytes, DISK_SIZE);
-    FUZZ_CHECK(disk->overlay.used == 0 && memcmp(bytes, disk->image, DISK_SIZE) == 0);
+    FUZZ_CHECK(disk->overlay.used == 0 && disk->overlay.held == 0);
+    FUZZ_CHECK(disk->mode != DISK_OVERLAY || memcmp(bytes, image, DISK_SIZE) == 0);
+    free(disk->image);
     free(disk->overlay.map);
     free(disk->overlay.pool);
 }
 
 /* What a disk takes reads as the tokens say, and is told to another one. */
-static void disk_tokens(struct fuzz_input input)
+static void disk_tokens(struct fuzz_input input, enum disk_mode mode)
 {
     static const struct word_runs_limits limits = {DISK_SIZE, DISK_SIZE};
     uint8_t *bytes, expected[DISK_SIZE], found[DISK_SIZE], tokens[2 * DISK_SIZE];
@@ -68,8 +75,8 @@ static void disk_tokens(struct fuzz_input input)
     uint64_t covered;
     size_t told;
 
-    make_disk(&disk, fuzz_byte(&input) % (BLOCKS + 1));
-    make_disk(&other, BLOCKS);
+    make_disk(&disk, mode, fuzz_byte(&input) % (BLOCKS + 1));
+    make_disk(&other, mode, BLOCKS);
     uint64_t at = fuzz_number(&input, 2) * 8 % (DISK_SIZE + 8);
     memcpy(expected, disk.image, DISK_SIZE);
     bytes = fuzz_copy(input.at, input.left);
@@ -87,7 +94,7 @@ static void disk_tokens(struct fuzz_input input)
                        STATUS_OK);
         disk_read(&other, 0, found, DISK_SIZE);
         FUZZ_CHECK(memcmp(found, expected, DISK_SIZE) == 0);
-        FUZZ_CHECK(other.overlay.held == disk.overlay.held &&
+        FUZZ_CHECK(other.overlay.held == disk_held(&disk) &&
                    other.overlay.used <= disk.overlay.used);
     }
     free(bytes);
@@ -164,7 +171,8 @@ static void records(struct fuzz_input input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     tokens((struct fuzz_input){data, size});
-    disk_tokens((struct fuzz_input){data, size});
+    disk_tokens((struct fuzz_input){data, size}, DISK_OVERLAY);
+    disk_tokens((struct fuzz_input){data, size}, DISK_READ_WRITE);
     records((struct fuzz_input){data, size});
     return 0;
 }

@@ -211,6 +211,8 @@ def snapshot():
     yield struct.pack("<IIIQI", 2 << 30 | 5, 1 << 30 | 3, 7, 9, 3 << 30 | 2)
     yield struct.pack("<IQQ", 2, 1, 2)
     yield struct.pack("<BHIIQIII", 2, 512, 3 << 30 | 100, 1 << 30 | 600, 7, 2 << 30 | 512, 1, 9) + bytes(4)
+    # All of a disk, which an overlay with one block has no room for: only what is zeros.
+    yield struct.pack("<BHIIQIIQI", 1, 0, 2 << 30 | 512, 1 << 30 | 512, 7, 2 << 30 | 512, 1 << 30 | 62, 9, 2 << 30 | 2)
     header = struct.Struct("<HHIII")
     yield header.pack(2, 1, 0, 808, 0) + bytes(808) + header.pack(3, 1, 0, 832, 0) + bytes(832)
     yield header.pack(1, 1, 0, 8, 0) + bytes(8) + header.pack(4, 1, 0, 3, 0) + bytes(8)

@@ -38,6 +38,9 @@ struct fake_vm {
     unsigned ending; /* of beta: so often it is looked at until it has ended */
     bool late;       /* its state is not written yet, as if vCPUs had to */
     const char *name;
+    bool refuses; /* the state that is brought next */
+    bool hindered;
+    bool churns; /* what it writes to takes the place of what it discards */
     uint64_t tracking, harvests;
 };
 

@@ -16,10 +16,11 @@ static void print_status(struct fake_vm *vm, format_sink_t out, void *context)
         vm->state = FAKE_ABSENT;
     }
     format_to(out, context,
-              "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\n"
-              "%s\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\n",
+              "vm\tstate\tmemory\tstate_size\ttracking\tharvests\tpaused\thz\tdisks\thindrance\n"
+              "%s\t%s\t%llu\t0\t%llu\t%llu\t5000\t1000000\t1\t%s%s\n",
               vm->name, states[vm->state], (unsigned long long)sizeof(vm->memory),
-              (unsigned long long)vm->tracking, (unsigned long long)vm->harvests);
+              (unsigned long long)vm->tracking, (unsigned long long)vm->harvests,
+              vm->hindered ? vm->name : "-", vm->hindered ? " has what no snapshot carries" : "");
 }
 
 static struct disk *disk_of(struct fake_vm *vm)
@@ -48,11 +49,12 @@ static status_t print_disks(struct fake_vm *vm, format_sink_t out, void *context
 
     vm->summed_up += part;
     format_to(out, context,
-              "disk\timage\tmode\tsize\theld\tsum\tleft\n0\tfake.img\toverlay\t%llu\t%llu\t%016llx"
-              "\t%llu\n",
-              (unsigned long long)disk->size, (unsigned long long)disk->overlay.held,
+              "disk\timage\tmode\tsize\theld\tsum\tleft\tcontent\n"
+              "0\tfake.img\t%s\t%llu\t%llu\t%016llx\t%llu\t%s\n",
+              disk->mode == DISK_READ_WRITE ? "rw" : "overlay", (unsigned long long)disk->size,
+              (unsigned long long)disk_held(disk),
               (unsigned long long)word_hash(WORD_HASH_BEGIN, vm->image, vm->summed_up),
-              (unsigned long long)(left - part));
+              (unsigned long long)(left - part), disk->half ? "half" : "whole");
     return STATUS_OK;
 }
 
@@ -67,10 +69,14 @@ static void harvest(struct fake_vm *vm, format_sink_t out, void *context)
     vm->harvests++;
     vm->memory[dirty_page(vm) * WORDS_OF_PAGE + 7] += vm->state == FAKE_RUNNING;
     if (vm->state == FAKE_RUNNING) {
+        if (vm->churns) {
+            (void)!disk_zero(disk_of(vm), (5 + 3 * vm->harvests) * DISK_BLOCK, DISK_BLOCK);
+        }
         write_word(vm, vm->harvests % 3, vm->harvests);
     }
     format_to(out, context, "vm\tharvest\tpages\tblocks\n%s\t%llu\t1\t%llu\n", vm->name,
-              (unsigned long long)vm->harvests, (unsigned long long)disk_harvest(disk_of(vm)));
+              (unsigned long long)vm->harvests,
+              (unsigned long long)disk_harvest(disk_of(vm), 0, UINT64_MAX));
 }
 
 static status_t track(const struct fake_core *core, struct fake_vm *vm, format_sink_t out,
@@ -103,7 +109,7 @@ static status_t save(struct fake_vm *vm)
     for (unsigned i = 0; i < FAKE_STATE_WORDS; i++) {
         vm->words[i] = i * vm->memory[3];
     }
-    vm->words[2] = disk_of(vm)->overlay.held;
+    vm->words[2] = disk_held(disk_of(vm));
     vm->saved = true;
     vm->late = true;
     return STATUS_OK;
@@ -113,8 +119,10 @@ static status_t save(struct fake_vm *vm)
 static status_t finish(struct fake_vm *vm, format_sink_t out, void *context)
 {
     bool fits = vm->words[1] == vm->memory[3] && vm->words[255] == 255 * vm->memory[3] &&
-                vm->words[2] == disk_of(vm)->overlay.held;
+                vm->words[2] == disk_of(vm)->overlay.held && !vm->refuses;
 
+    vm->refuses = false;
+    disk_of(vm)->half = disk_of(vm)->half && !fits;
     vm->state = fits ? FAKE_PAUSED : FAKE_ABSENT;
     if (!fits) {
         format_to(out, context, "the state is of another memory or disk\n");
@@ -239,8 +247,11 @@ status_t fake_vm_store(void *context, unsigned vm, struct monitor_piece *piece,
         return status;
     }
     if (is_disk(piece)) {
-        return disk_runs_take(disk_of(of), piece->offset, piece->size - piece->offset, bytes, size,
-                              &piece->covered);
+        struct disk *disk = disk_of(of);
+        status = disk_runs_take(disk, piece->offset, piece->size - piece->offset, bytes, size,
+                                &piece->covered);
+        disk->half = disk->half || (disk->mode == DISK_READ_WRITE && disk->overlay.held != 0);
+        return status;
     }
     size_t first = (size_t)piece->offset / WORD_RUNS_WORD;
     if (!word_runs_read(bytes, size, words_of(of, piece) + first,
@@ -264,21 +275,22 @@ static status_t carry(struct fake_core *core, struct monitor_piece *piece, forma
 
     if (piece->section == POSTERN_SNAPSHOT_STATE && from->late) {
         from->late = false;
-        format_to(out, context, "covered\tsize\tleft\n0\t0\tlate\n");
+        format_to(out, context, "covered\tsize\tleft\troom\n0\t0\tlate\tenough\n");
         return STATUS_OK;
     }
     status_t status = fake_vm_fetch(core, 0, piece, tokens, &size);
     if (status == STATUS_OK && piece->covered != 0) {
         status = fake_vm_store(core, 1, &stored, tokens, size);
     }
-    if (status != STATUS_OK) {
+    if (status != STATUS_OK && status != STATUS_NO_MEMORY) {
         format_to(out, context, "section %u at %llu: %s\n", piece->section,
                   (unsigned long long)piece->offset, status_name(status));
         return status;
     }
-    format_to(out, context, "covered\tsize\tleft\n%llu\t%llu\t%s\n",
+    format_to(out, context, "covered\tsize\tleft\troom\n%llu\t%llu\t%s\t%s\n",
               (unsigned long long)piece->covered, (unsigned long long)piece->size,
-              piece->offset + piece->covered < piece->size ? "more" : "none");
+              piece->offset + piece->covered < piece->size ? "more" : "none",
+              status == STATUS_OK ? "enough" : "short");
     return STATUS_OK;
 }
 
@@ -393,6 +405,15 @@ bool fake_vm_execute(struct fake_core *core, const char *whole, format_sink_t ou
     } else if (strcmp(line, "small pool") == 0) {
         disk_empty(disk_of(vm));
         disk_of(vm)->overlay.blocks = 2;
+    } else if (strcmp(line, "rw disk") == 0) {
+        disk_of(vm)->mode = DISK_READ_WRITE;
+    } else if (strcmp(line, "refuse") == 0) {
+        vm->refuses = true;
+    } else if (strcmp(line, "hinder") == 0) {
+        vm->hindered = true;
+    } else if (strcmp(line, "full pool") == 0) {
+        disk_of(vm)->overlay.blocks = disk_of(vm)->overlay.used;
+        vm->churns = true;
     } else if (strcmp(line, "earlier") == 0) {
         core->earlier = true;
     } else if (strcmp(line, "sum") == 0) {

@@ -96,8 +96,26 @@ def test_disk_that_is_another(line):
 def test_overlay_without_room(line):
     """The target is dropped, and the first one goes on untracked."""
     line.run("exec", "small pool beta")
-    assert "section 2 at " in line.run("clone", "alpha", "beta", code=1)[1]
+    assert "disk 0 of alpha holds more than there is room for in its overlay there" in line.run("clone", "alpha", "beta", code=1)[1]
     assert states(line) == ["running", "absent"] and status(line, "alpha")["tracking"] == "0"
+
+
+def test_overlay_that_is_full(line):
+    """What alpha writes to takes the place of what it discards, which is told later: it fits in the end."""
+    line.run("exec", "full pool")
+    line.run("exec", "full pool beta")
+    line.run("clone", "--stop", "alpha", "beta")
+    assert sum_of(line, "beta") == sum_of(line, "alpha")
+
+
+def test_image_that_is_written_to(line):
+    """All of it is replaced, if that is meant."""
+    line.run("exec", "rw disk")
+    line.run("exec", "rw disk beta")
+    assert "clone: what disk 0 of beta has, which is rw, is replaced" in line.run("clone", "alpha", "beta", code=2)[1]
+    assert states(line) == ["running", "absent"] and status(line, "alpha")["tracking"] == "0"
+    line.run("clone", "--stop", "--yes", "alpha", "beta")
+    assert sum_of(line, "beta") == sum_of(line, "alpha")
 
 
 def test_one_that_is_tracked_by_others(line):

@@ -27,6 +27,15 @@ def fixture_line(request, tmp_path):
     line.close()
 
 
+@pytest.fixture(name="clean")
+def fixture_clean(tmp_path):
+    """For what a line that loses bytes makes slow and does not change."""
+    line = start(tmp_path / "line")
+    line.run("exec", "fill")
+    yield line
+    line.close()
+
+
 def status(line):
     header, row = line.run("exec", "snapshot alpha")[0].strip().split("\n")
     return dict(zip(header.split("\t"), row.split("\t")))
@@ -88,6 +97,14 @@ def test_one_that_is_tracked_by_others(line, tmp_path):
     assert status(line)["tracking"] == "0"
 
 
+def test_refused_at_once(clean, tmp_path):
+    """Nothing of a VM with something that no snapshot carries is fetched in vain."""
+    clean.run("exec", "hinder")
+    _, err = clean.run("snapshot", "alpha", str(tmp_path / "file"), code=1)
+    assert "hvctl: alpha has what no snapshot carries\n" in err
+    assert not (tmp_path / "file.part").exists() and status(clean)["tracking"] == "0"
+
+
 def test_files_that_are_none(line, tmp_path):
     path = tmp_path / "file"
     _, err = line.run("restore", str(path), code=1)
@@ -138,6 +155,87 @@ def test_disks_that_are_others(line, tmp_path):
     _, err = line.run("restore", path, code=1)
     assert "disk 0 of alpha (fake.img) is another one: its image's sum is" in err
     assert status(line)["state"] == "absent" and held(line) == before > 0
+
+
+def content(line):
+    header, row = line.run("exec", "snapshot alpha disks")[0].strip().split("\n")
+    return dict(zip(header.split("\t"), row.split("\t")))["content"]
+
+
+def test_images_that_are_written_to_come_along(clean, tmp_path):
+    """All of one, and only if it is meant."""
+    path = str(tmp_path / "file")
+    clean.run("exec", "rw disk")
+    clean.run("snapshot", "--stop", "alpha", path)
+    before = sum_of(clean)
+    clean.run("destroy", "--yes", "alpha")
+    clean.run("exec", "fill")
+    filled = sum_of(clean)
+    _, err = clean.run("restore", path, code=2)
+    assert "what disk 0 of alpha has, which is rw, is replaced" in err and "say --yes" in err
+    assert status(clean)["state"] == "absent" and sum_of(clean) == filled != before
+    assert "alpha: restored" in clean.run("restore", "--paused", "--yes", path)[0]
+    assert (content(clean), sum_of(clean)) == ("whole", before)
+
+
+def test_images_that_are_half_restored(clean, tmp_path):
+    path = str(tmp_path / "file")
+    clean.run("exec", "rw disk")
+    clean.run("snapshot", "--stop", "alpha", path)
+    before = sum_of(clean)
+    clean.run("destroy", "--yes", "alpha")
+    clean.run("exec", "refuse")
+    _, err = clean.run("restore", "--yes", path, code=1)
+    assert "disk 0 of alpha (fake.img) is half restored, and alpha does not start" in err
+    assert content(clean) == "half"
+    clean.run("restore", "--yes", "--paused", path)
+    assert (content(clean), sum_of(clean)) == ("whole", before)
+
+
+def test_disks_of_other_modes(clean, tmp_path):
+    """What was in an overlay is not written to an image."""
+    path = str(tmp_path / "file")
+    clean.run("snapshot", "--stop", "alpha", path)
+    clean.run("destroy", "--yes", "alpha")
+    clean.run("exec", "rw disk")
+    before = sum_of(clean)
+    _, err = clean.run("restore", "--yes", path, code=1)
+    assert "disk 0 of alpha (fake.img) is another one: it is rw, the snapshot's ro or an overlay" in err
+    assert (status(clean)["state"], content(clean), sum_of(clean)) == ("absent", "whole", before)
+
+
+def test_migration_of_an_image(line, tmp_path):
+    line.run("exec", "rw disk")
+    with_disk = start(tmp_path / "other")
+    try:
+        for command in ("rw disk", "fill", "other image"):
+            with_disk.run("exec", command)
+        with_disk.run("destroy", "--yes", "alpha")
+        _, err = line.run("migrate", "alpha", with_disk.name, code=2)
+        assert "is replaced" in err and content(with_disk) == "whole"
+        assert status(line)["state"] == "running" and status(line)["tracking"] == "0"
+        line.run("migrate", "--yes", "alpha", with_disk.name)
+        assert sum_of(with_disk) == sum_of(line) and content(with_disk) == "whole"
+    finally:
+        with_disk.close()
+
+
+def test_migration_with_a_full_overlay(line, tmp_path):
+    """What is written comes before what is discarded, and finds its room behind it."""
+    other = start(tmp_path / "other")
+    try:
+        for place in line, other:
+            place.run("exec", "fill")
+            place.run("exec", "full pool")
+        other.run("destroy", "--yes", "alpha")
+        line.run("migrate", "alpha", other.name)
+        assert sum_of(other) == sum_of(line) and held(other) == held(line)
+        line.run("exec", "small pool")
+        _, err = other.run("migrate", "alpha", line.name, code=1)
+        assert "disk 0 of alpha holds more than there is room for in its overlay there" in err
+        assert status(other)["state"] == "running" and status(line)["state"] == "absent"
+    finally:
+        other.close()
 
 
 @pytest.mark.parametrize("options", [(), LOSSY], ids=["clean", "lossy"])

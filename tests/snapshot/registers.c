@@ -4,16 +4,34 @@
 #define CFG_BAR0 0x10u
 #define PCI_ALL  7u /* I/O, memory, bus master */
 
-registers_t registers_find(uint32_t id, uint32_t *address)
+static registers_t find(uint32_t id, uint32_t number, uint32_t *address)
 {
     for (uint32_t i = 0; i < 32; i++) {
         *address = PCI_DEVICE(i);
-        if (pci_read(*address, 0) == ((VIRTIO_PCI_DEVICE_BASE + id) << 16 | VIRTIO_PCI_VENDOR)) {
+        if (pci_read(*address, 0) == ((VIRTIO_PCI_DEVICE_BASE + id) << 16 | VIRTIO_PCI_VENDOR) &&
+            number-- == 0) {
             pci_write(*address, 4, PCI_ALL);
             return (registers_t)(uint64_t)(pci_read(*address, CFG_BAR0) & ~0xfu);
         }
     }
-    error("this VM has no such virtio device");
+    return NULL;
+}
+
+registers_t registers_find(uint32_t id, uint32_t *address)
+{
+    registers_t registers = find(id, 0, address);
+
+    if (registers == NULL) {
+        error("this VM has no such virtio device");
+    }
+    return registers;
+}
+
+registers_t registers_find_next(uint32_t id, uint32_t number)
+{
+    uint32_t address;
+
+    return find(id, number, &address);
 }
 
 void registers_negotiate(registers_t registers, uint64_t features)

@@ -36,6 +36,9 @@ static inline void set64(registers_t registers, uint32_t offset, const volatile 
  * its configuration space is. */
 registers_t registers_find(uint32_t id, uint32_t *address);
 
+/* Device `number` of that id, from 0 on, likewise; NULL if there are not that many. */
+registers_t registers_find_next(uint32_t id, uint32_t number);
+
 /* As far as a driver's features go; its queues come then, and REGISTERS_READY. */
 void registers_negotiate(registers_t registers, uint64_t features);
 

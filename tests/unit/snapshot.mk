@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 UNIT_snapshot_image := core/snapshot_image.c
 UNIT_snapshot_clone := core/snapshot_clone.c
+UNIT_snapshot_disk := core/snapshot_disk.c core/snapshot_image.c virtio/disk.c virtio/disk_runs.c lib/word_runs.c
 UNIT_vcpu_image := core/vcpu_image_check.c machine/lapic.c machine/lapic_image.c machine/posted_interrupt.c machine/msr_policy.c \
 	machine/xapic.c
 UNIT_port_image := core/port_image.c

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a disk's overlay holds, told and taken, while the disk is written to. */
+/* What a disk's overlay holds, or all of an image that is written to, told and taken, while the
+ * disk is written to. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -190,11 +191,11 @@ static void what_is_discarded_is_told(void **state)
 
     write_source(f, 0, 2 * DISK_BLOCK, 3);
     carry_all(f, false, false);
-    disk_track(&f->source);
-    assert_int_equal(disk_harvest(&f->source), 0);
+    disk_track(&f->source, 0, UINT64_MAX);
+    assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 0);
     zero_source(f, DISK_BLOCK, DISK_BLOCK);
     zero_source(f, 4 * DISK_BLOCK, DISK_BLOCK);
-    assert_int_equal(disk_harvest(&f->source), 2);
+    assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 2);
     carry_all(f, true, false);
     assert_carried(f);
     assert_int_equal(f->target.overlay.used, 1);
@@ -207,19 +208,19 @@ static void harvests_are_exact(void **state)
     const uint8_t *bytes;
 
     write_source(f, 0, 2 * DISK_BLOCK, 1);
-    assert_int_equal(disk_harvest(&f->source), 2);
+    assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 2);
     write_source(f, DISK_BLOCK, 512, 2);
     write_source(f, 2 * DISK_BLOCK, 512, 2);
     assert_true(disk_holds(&f->source, 0, true, &bytes) && bytes[0] == 1);
     assert_true(disk_holds(&f->source, DISK_BLOCK, true, &bytes) && bytes[0] == 2);
     assert_false(disk_holds(&f->source, 2 * DISK_BLOCK, true, &bytes));
     assert_true(disk_holds(&f->source, 2 * DISK_BLOCK, false, &bytes));
-    assert_int_equal(disk_harvest(&f->source), 2);
+    assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 2);
     assert_false(disk_holds(&f->source, 0, true, &bytes));
-    assert_int_equal(disk_harvest(&f->source), 0);
+    assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 0);
     /* Reads and refused writes change nothing. */
     disk_read(&f->source, 0, f->expected, SIZE);
-    assert_int_equal(disk_harvest(&f->source), 0);
+    assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 0);
 }
 
 static void disks_in_use_are_carried(void **state)
@@ -237,13 +238,13 @@ static void disks_in_use_are_carried(void **state)
             memcpy(f->expected, f->image, SIZE);
         }
         write_at_random(f);
-        disk_track(&f->source);
+        disk_track(&f->source, 0, UINT64_MAX);
         carry_all(f, false, true);
         for (unsigned i = random_below(&f->random, 3); i > 0; i--) {
-            (void)disk_harvest(&f->source);
+            (void)disk_harvest(&f->source, 0, UINT64_MAX);
             carry_all(f, true, true);
         }
-        (void)disk_harvest(&f->source);
+        (void)disk_harvest(&f->source, 0, UINT64_MAX);
         carry_all(f, true, false);
         assert_carried(f);
     }
@@ -263,13 +264,128 @@ static void an_empty_disk_is_its_image(void **state)
         assert_true(f->source.overlay.used == 0 && f->source.overlay.held == 0);
         disk_read(&f->source, 0, bytes, SIZE);
         assert_memory_equal(bytes, f->image, SIZE);
-        assert_int_equal(disk_harvest(&f->source), 0);
+        assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 0);
     }
     /* One whose memory is gone. */
     struct disk gone = {.mode = DISK_OVERLAY, .image = f->image, .size = SIZE};
     disk_empty(&gone);
-    disk_track(&gone);
-    assert_int_equal(disk_harvest(&gone), 0);
+    disk_track(&gone, 0, UINT64_MAX);
+    assert_int_equal(disk_harvest(&gone, 0, UINT64_MAX), 0);
+}
+
+/* The source writes to its image, the target to another one. */
+static void write_to_images(struct fixture *f, uint8_t *target)
+{
+    f->source.mode = f->target.mode = DISK_READ_WRITE;
+    memset(target, 0xcc, SIZE);
+    f->target.image = target;
+}
+
+/* All of it, once; then what has changed. */
+static void all_of_an_image_is_told(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t other[SIZE], tokens[ROOM];
+    struct word_runs_writer writer;
+
+    write_to_images(f, other);
+    assert_true(disk_held(&f->source) == BLOCKS && disk_held(&f->target) == BLOCKS);
+    carry_all(f, false, false);
+    assert_memory_equal(other, f->image, SIZE);
+    /* All has come, each block once. */
+    assert_true(f->target.overlay.held == BLOCKS && f->source.overlay.held == 0);
+    disk_track(&f->source, 0, UINT64_MAX);
+    write_source(f, 2 * DISK_BLOCK + 512, 512, 3);
+    zero_source(f, 5 * DISK_BLOCK, 2 * DISK_BLOCK);
+    assert_int_equal(disk_harvest(&f->source, 0, UINT64_MAX), 3);
+    word_runs_begin(&writer, tokens, sizeof(tokens));
+    disk_runs_tell(&f->source, 5 * DISK_BLOCK, true, &limits, &writer);
+    assert_true(writer.used == 2 * WORD_RUNS_TOKEN && writer.words == (SIZE - 5 * DISK_BLOCK) / 8);
+    carry_all(f, true, false);
+    assert_memory_equal(other, f->expected, SIZE);
+    assert_true(f->source.image == f->image && f->source.overlay.used == 0);
+    /* It is left as it is, and what has come begins anew. */
+    disk_empty(&f->target);
+    assert_int_equal(f->target.overlay.held, 0);
+    assert_memory_equal(other, f->expected, SIZE);
+}
+
+static void images_in_use_are_carried(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t other[SIZE];
+
+    write_to_images(f, other);
+    for (unsigned round = 0; round < 200; round++) {
+        write_at_random(f);
+        disk_track(&f->source, 0, UINT64_MAX);
+        carry_all(f, false, true);
+        for (unsigned i = random_below(&f->random, 3); i > 0; i--) {
+            (void)disk_harvest(&f->source, 0, UINT64_MAX);
+            carry_all(f, true, true);
+        }
+        (void)disk_harvest(&f->source, 0, UINT64_MAX);
+        carry_all(f, true, false);
+        assert_memory_equal(f->image, f->expected, SIZE);
+        assert_memory_equal(other, f->expected, SIZE);
+        memset(other, (int)round, SIZE);
+    }
+}
+
+/* With writes between the parts; also one that knows nothing of changes. */
+static void harvests_come_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct disk plain = {.mode = DISK_READ_WRITE, .image = f->image, .size = SIZE};
+    const uint8_t *bytes;
+
+    disk_track(&f->source, BLOCKS, 5);
+    write_source(f, DISK_BLOCK, DISK_BLOCK, 1);
+    write_source(f, 6 * DISK_BLOCK, DISK_BLOCK, 1);
+    assert_int_equal(disk_harvest(&f->source, 0, 4), 1);
+    write_source(f, 2 * DISK_BLOCK, DISK_BLOCK, 2);
+    write_source(f, 7 * DISK_BLOCK, DISK_BLOCK, 2);
+    assert_int_equal(disk_harvest(&f->source, 4, 4), 2);
+    assert_int_equal(disk_harvest(&f->source, 8, UINT64_MAX), 0);
+    assert_int_equal(disk_harvest(&f->source, 4 * BLOCKS, UINT64_MAX), 0);
+    assert_true(disk_holds(&f->source, 7 * DISK_BLOCK, true, &bytes));
+    assert_false(disk_holds(&f->source, 2 * DISK_BLOCK, true, &bytes));
+    assert_int_equal(disk_harvest(&f->source, 0, 4), 1);
+    assert_int_equal(disk_write(&plain, 0, f->expected, 512), STATUS_OK);
+    assert_int_equal(disk_harvest(&plain, 0, UINT64_MAX), 0);
+    assert_true(disk_holds(&plain, 0, false, &bytes) && !disk_holds(&plain, 0, true, &bytes));
+}
+
+/* What comes before the discards finds no room: all else is taken, and behind it that, too. */
+static void what_has_no_room_is_told_again(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t tokens[4 * POOL * DISK_BLOCK], bytes[SIZE];
+    struct word_runs_writer writer;
+    uint64_t covered;
+
+    for (unsigned i = 0; i < POOL; i++) {
+        write_source(f, (5 + i) * DISK_BLOCK, 1024, 1 + (int)i);
+    }
+    carry_all(f, false, false);
+    assert_true(f->source.overlay.used == POOL && f->target.overlay.used == POOL);
+    /* Two that come before and end in zeros, and two that are given back. */
+    zero_source(f, 9 * DISK_BLOCK, 2 * DISK_BLOCK);
+    write_source(f, 0, 512, 9);
+    memset(bytes, 0, DISK_BLOCK);
+    bytes[8] = 1;
+    assert_int_equal(disk_write(&f->source, 8 * DISK_BLOCK, bytes, DISK_BLOCK), STATUS_OK);
+    memcpy(f->expected + 8 * DISK_BLOCK, bytes, DISK_BLOCK);
+    write_source(f, 4 * DISK_BLOCK, DISK_BLOCK, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        word_runs_begin(&writer, tokens, sizeof(tokens));
+        disk_runs_tell(&f->source, 0, false, &limits, &writer);
+        assert_int_equal(8 * writer.words, SIZE);
+        assert_int_equal(disk_runs_take(&f->target, 0, SIZE, tokens, writer.used, &covered),
+                         i == 0 ? STATUS_NO_MEMORY : STATUS_OK);
+        assert_int_equal(covered, SIZE);
+    }
+    assert_carried(f);
 }
 
 static status_t take(struct disk *disk, uint64_t at, const uint32_t *tokens, size_t size,
@@ -304,13 +420,16 @@ static void what_lies_is_refused(void **state)
     /* More than the pool has; what was taken is given back by disk_empty(). */
     assert_int_equal(take(&f->target, 0, repeat, 12, &covered), STATUS_NO_MEMORY);
     assert_int_equal(f->target.overlay.used, POOL);
-    /* None but an overlay is written to. */
-    for (enum disk_mode mode = DISK_READ_ONLY; mode <= DISK_READ_WRITE; mode++) {
-        struct disk plain = {.mode = mode, .image = f->image, .size = SIZE};
-        assert_int_equal(take(&plain, 0, two, 4, &covered), STATUS_DENIED);
-        assert_int_equal(take(&plain, 0, literal, 12, &covered), STATUS_DENIED);
-        assert_memory_equal(f->image, f->expected, SIZE);
-    }
+    struct disk plain = {.mode = DISK_READ_ONLY, .image = f->image, .size = SIZE};
+    assert_int_equal(take(&plain, 0, two, 4, &covered), STATUS_DENIED);
+    assert_int_equal(take(&plain, 0, literal, 12, &covered), STATUS_DENIED);
+    assert_memory_equal(f->image, f->expected, SIZE);
+    /* Nor is an image that may be written to by what is too long. */
+    plain.mode = DISK_READ_WRITE;
+    assert_int_equal(take(&plain, 0, most, 4, &covered), STATUS_INVALID);
+    assert_int_equal(take(&plain, 8, repeat, 12, &covered), STATUS_INVALID);
+    assert_int_equal(take(&plain, SIZE - 8, two, 4, &covered), STATUS_INVALID);
+    assert_memory_equal(f->image, f->expected, SIZE);
 }
 
 int main(void)
@@ -322,6 +441,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(harvests_are_exact, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disks_in_use_are_carried, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_empty_disk_is_its_image, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(all_of_an_image_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(images_in_use_are_carried, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(harvests_come_in_parts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_has_no_room_is_told_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_lies_is_refused, set_up, tear_down),
     };
 

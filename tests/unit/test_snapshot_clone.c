@@ -181,15 +181,28 @@ static void test_targets_that_take_none(void **state)
     world.taken = STATUS_INVALID;
     assert_refused(POSTERN_SNAPSHOT_RAM, STATUS_INVALID,
                    "spare has no place for byte 0x18 of section 0: it is of another shape");
-    world.taken = STATUS_NO_MEMORY;
-    assert_refused(POSTERN_SNAPSHOT_DISK + 3, STATUS_NO_MEMORY,
-                   "spare: its disk 3 has less room in its overlay than is held");
     world.taken = STATUS_DENIED;
     assert_refused(POSTERN_SNAPSHOT_DISK, STATUS_DENIED, "spare: its disk 0 takes nothing");
     world.fetches = 0;
     atomic_store(&world.vms[1].state, VM_RUNNING);
     assert_refused(POSTERN_SNAPSHOT_RAM, STATUS_BUSY, "spare is not being restored");
     assert_int_equal(world.fetches, 0);
+}
+
+/* Not all of it found room: it is told how much that was. */
+static void test_overlay_without_room(void **state)
+{
+    struct snapshot_piece piece = {.section = POSTERN_SNAPSHOT_DISK};
+    char error[SNAPSHOT_ERROR_SIZE] = "";
+    enum snapshot_left left;
+
+    (void)state;
+    world.taken = STATUS_NO_MEMORY;
+    assert_int_equal(snapshot_clone(&world.vms[0], &world.vms[1], &piece, &left, error),
+                     STATUS_NO_MEMORY);
+    assert_true(piece.covered > 0 && piece.covered < piece.size);
+    assert_int_equal(left, SNAPSHOT_LEFT_MORE);
+    assert_int_equal(world.stores, 1);
 }
 
 int main(void)
@@ -200,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup(test_state, begin),
         cmocka_unit_test_setup(test_sources_that_have_none, begin),
         cmocka_unit_test_setup(test_targets_that_take_none, begin),
+        cmocka_unit_test_setup(test_overlay_without_room, begin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,8 +55,8 @@ static struct snapshot_file_head head_with_disks(void)
     struct snapshot_file_head head = head_of(7);
 
     head.disk_count = 2;
-    head.disks[0] = (struct snapshot_file_disk){512, 1};
-    head.disks[1] = (struct snapshot_file_disk){DISK, 0x123456789abcdefull};
+    head.disks[0] = (struct snapshot_file_disk){512, 1, 0};
+    head.disks[1] = (struct snapshot_file_disk){DISK, 0x123456789abcdefull, 0};
     return head;
 }
 
@@ -154,13 +154,17 @@ static void no_byte_may_be_another(void **state)
     write_file(f, f->file, f->size);
     expect_bad(f, "no snapshot");
     f->file[0] = 'P';
-    f->file[8] = 3;
-    write_file(f, f->file, f->size);
-    expect_bad(f, "another version");
-    /* Of the version with disks, and has none. */
-    f->file[8] = 2;
-    write_file(f, f->file, f->size);
-    expect_bad(f, "does not begin");
+    for (uint8_t version = 0; version <= 4; version += 4) {
+        f->file[8] = version;
+        write_file(f, f->file, f->size);
+        expect_bad(f, "another version");
+    }
+    /* Of a version with disks, and has none. */
+    for (uint8_t version = 2; version <= 3; version++) {
+        f->file[8] = version;
+        write_file(f, f->file, f->size);
+        expect_bad(f, "does not begin");
+    }
     f->file[8] = 1;
     f->file[HEADER + 16] ^= 1;
     write_file(f, f->file, f->size);
@@ -301,6 +305,44 @@ static void disks_are_read(void **state)
     expect_bad(f, "does not begin");
 }
 
+/* All of it must be there. */
+static void images_that_are_written_to_are_read(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t last[3] = {1u << 30 | 176, 5, 0};
+    struct snapshot_file_head head = head_with_disks();
+    char error[SNAPSHOT_FILE_ERROR_SIZE] = "";
+    struct snapshot_image_in image;
+
+    head.disks[1].sum = 0;
+    head.disks[1].flags = SNAPSHOT_FILE_WRITTEN;
+    for (unsigned i = 0; i < 2; i++) {
+        struct snapshot_file out;
+        assert_true(snapshot_file_create(&out, f->path, &head));
+        put_ram(&out, f->ram, 0, MEMORY);
+        write_disk(&out);
+        if (i != 0) {
+            snapshot_file_piece(&out, SECOND, 2 * 4096, 1408, (const uint8_t *)last, 12);
+        }
+        snapshot_file_state(&out, f->state, sizeof(f->state));
+        assert_true(snapshot_file_close(&out, true));
+        if (i == 0) {
+            expect_bad(f, "only a part of a disk");
+            continue;
+        }
+        assert_true(snapshot_file_load(&image, f->path, error));
+        assert_memory_equal(image.head.disks, head.disks, sizeof(head.disks));
+        snapshot_file_free(&image);
+    }
+    read_back(f);
+    assert_int_equal(f->file[8], 3);
+    head.disks[1].flags = 2;
+    struct snapshot_file out;
+    assert_true(snapshot_file_create(&out, f->path, &head));
+    assert_true(snapshot_file_close(&out, true));
+    expect_bad(f, "impossible size or kind");
+}
+
 /* In the middle of a disk, behind RAM and another disk. */
 static void a_part_of_a_disk_is_gone_on_with(void **state)
 {
@@ -360,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_part_is_gone_on_with, set_up, tear_down),
         cmocka_unit_test_setup_teardown(files_that_lie_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disks_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(images_that_are_written_to_are_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_part_of_a_disk_is_gone_on_with, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disks_that_lie_are_refused, set_up, tear_down),
     };

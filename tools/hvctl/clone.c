@@ -45,14 +45,18 @@ static int carry(void *context, struct client_piece *piece, enum transfer_left *
         return code;
     }
     struct cells cells = cells_find(span_of(output.text, output.size), "covered");
-    bool told = cells_next(&cells);
+    bool told = cells_next(&cells), has_room = true;
     if (told) {
+        has_room = !span_equals(cells_get(&cells, "room"), "short");
         piece->covered = cells_number(&cells, "covered");
         piece->size = cells_number(&cells, "size");
         *left = read_left(&cells);
     }
     free(output.text);
-    return told ? EXIT_DONE : line_trouble(carrier->client, CLIENT_NONSENSE);
+    if (!told) {
+        return line_trouble(carrier->client, CLIENT_NONSENSE);
+    }
+    return has_room ? EXIT_DONE : TRANSFER_NO_ROOM;
 }
 
 /* Says why the hypervisor has refused. An earlier one is told by its answer. */
@@ -158,6 +162,9 @@ int run_clone(struct client *client, int argc, char **argv)
         return code;
     }
     struct transfer transfer = {.client = client, .vm = from, .stream = (unsigned)streams[0]};
-    struct target target = {.client = client, .vm = to, .stream = (unsigned)streams[1]};
+    struct target target = {.client = client,
+                            .vm = to,
+                            .stream = (unsigned)streams[1],
+                            .asks = words.yes ? NULL : argv[0]};
     return clone(&transfer, &target, words.option);
 }

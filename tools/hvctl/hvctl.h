@@ -91,14 +91,15 @@ int execute_words(struct client *client, int count, char **words);
  * is no. */
 bool is_meant(const char *verb, const char *name);
 
-/* The words of a verb, and whether its one option is among them. */
+/* The words of a verb, at most three, and whether its own option and --yes are among them. */
 struct words {
     const char *words[3];
     unsigned count;
-    bool option;
+    bool option, yes;
 };
 
-/* Takes them out of its arguments, at most `max` words; false: complains. In snapshot.c. */
+/* Takes them out of its arguments, at most `max` words; false: complains. `option`: one of its own,
+ * or NULL. --yes is for those that bring a VM to somewhere. In snapshot.c. */
 bool take_words(int argc, char **argv, const char *option, unsigned max, struct words *words);
 
 /* Prints a command's output: aligned for a person, as it came for a program, or as JSON. */

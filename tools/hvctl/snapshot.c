@@ -155,10 +155,14 @@ static int save(struct transfer *transfer, const char *path, bool stop)
 
 bool take_words(int argc, char **argv, const char *option, unsigned max, struct words *words)
 {
+    bool saves = strcmp(argv[0], "snapshot") == 0;
+
     memset(words, 0, sizeof(*words));
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], option) == 0) {
+        if (option != NULL && strcmp(argv[i], option) == 0) {
             words->option = true;
+        } else if (!saves && strcmp(argv[i], "--yes") == 0) {
+            words->yes = true;
         } else if (argv[i][0] == '-' || words->count == max) {
             (void)wrong_usage(argv[0], "'%s' is not an argument of it", argv[i]);
             return false;
@@ -229,7 +233,9 @@ int run_restore(struct client *client, int argc, char **argv)
     if (stream >= 0) {
         struct target target = {
             .client = client, .vm = vm, .stream = (unsigned)stream, .room = CLIENT_TOKENS_MAX};
-        code = restore(&target, &image, words.option);
+        bool meant =
+            words.yes || transfer_is_meant(argv[0], vm, image.head.disks, image.head.disk_count);
+        code = meant ? restore(&target, &image, words.option) : EXIT_USAGE;
     }
     snapshot_file_free(&image);
     return code;
@@ -284,7 +290,9 @@ static int migrate(struct transfer *transfer, struct target *target)
     return code;
 }
 
-static int migrate_over(struct transfer *transfer, struct client *other, const char *vm)
+/* `asks`: as that of a target. */
+static int migrate_over(struct transfer *transfer, struct client *other, const char *vm,
+                        const char *asks)
 {
     enum client_result result = client_connect(other);
 
@@ -293,8 +301,11 @@ static int migrate_over(struct transfer *transfer, struct client *other, const c
     }
     int stream = require_console(other, vm), code = EXIT_FAILED;
     if (stream >= 0) {
-        struct target target = {
-            .client = other, .vm = vm, .stream = (unsigned)stream, .room = CLIENT_TOKENS_MAX};
+        struct target target = {.client = other,
+                                .vm = vm,
+                                .stream = (unsigned)stream,
+                                .room = CLIENT_TOKENS_MAX,
+                                .asks = asks};
         code = migrate(transfer, &target);
     }
     if (code != EXIT_LINE) {
@@ -310,7 +321,7 @@ int run_migrate(struct client *client, int argc, char **argv)
     struct line line;
     char error[256];
 
-    if (!take_words(argc, argv, "--", 3, &words)) {
+    if (!take_words(argc, argv, NULL, 3, &words)) {
         return EXIT_USAGE;
     }
     if (words.count < 2) {
@@ -326,7 +337,8 @@ int run_migrate(struct client *client, int argc, char **argv)
     }
     client_init(&other, &line.functions, line_new_session(), client->timeout_ms);
     struct transfer transfer = {.client = client, .vm = words.words[0], .stream = (unsigned)stream};
-    int code = migrate_over(&transfer, &other, words.words[words.count - 1 == 2 ? 2 : 0]);
+    int code = migrate_over(&transfer, &other, words.words[words.count - 1 == 2 ? 2 : 0],
+                            words.yes ? NULL : argv[0]);
     client_free(&other);
     line_close(&line);
     return code;

@@ -65,9 +65,21 @@ static bool begin_writing(struct snapshot_file *out)
     return out->tokens != NULL;
 }
 
+/* The first one that can tell of such disks: an earlier hvctl reads as much as it can. */
+static uint32_t version_of(const struct snapshot_file_head *head)
+{
+    for (unsigned i = 0; i < head->disk_count; i++) {
+        if (head->disks[i].flags != 0) {
+            return SNAPSHOT_FILE_VERSION;
+        }
+    }
+    return head->disk_count != 0 ? VERSION_OVERLAYS : VERSION_WITHOUT_DISKS;
+}
+
 static void put_begin(struct snapshot_file *out, const struct snapshot_file_head *head)
 {
-    uint32_t size = BEGIN_SIZE + head->disk_count * BEGIN_DISK_SIZE;
+    uint32_t disk_size = begin_disk_size(version_of(head));
+    uint32_t size = BEGIN_SIZE + head->disk_count * disk_size;
     struct chunk chunk = {.kind = CHUNK_BEGIN, .stored = size, .size = size};
     uint8_t begin[BEGIN_SIZE_MAX] = {0};
 
@@ -76,9 +88,12 @@ static void put_begin(struct snapshot_file *out, const struct snapshot_file_head
     begin[16] = head->was_running;
     memcpy(begin + 24, head->name, strlen(head->name));
     for (unsigned i = 0; i < head->disk_count; i++) {
-        uint8_t *disk = begin + BEGIN_SIZE + i * BEGIN_DISK_SIZE;
+        uint8_t *disk = begin + BEGIN_SIZE + i * disk_size;
         monitor_put64(disk, head->disks[i].size);
         monitor_put64(disk + 8, head->disks[i].sum);
+        if (disk_size == BEGIN_DISK_SIZE) {
+            monitor_put64(disk + 16, head->disks[i].flags);
+        }
     }
     put_chunk(out, &chunk, begin);
 }
@@ -93,8 +108,7 @@ bool snapshot_file_create(struct snapshot_file *out, const char *path,
     if (out->file == NULL || !begin_writing(out)) {
         return false;
     }
-    monitor_put32(header + MAGIC_SIZE,
-                  head->disk_count != 0 ? SNAPSHOT_FILE_VERSION : VERSION_WITHOUT_DISKS);
+    monitor_put32(header + MAGIC_SIZE, version_of(head));
     (void)fwrite(header, 1, sizeof(header), out->file);
     out->written = sizeof(header);
     put_begin(out, head);

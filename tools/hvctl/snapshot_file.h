@@ -13,14 +13,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SNAPSHOT_FILE_VERSION    2u /* that of a VM without disks has 1 */
+#define SNAPSHOT_FILE_VERSION    3u /* that of a VM that writes to no image has 2, without disks 1 */
 #define SNAPSHOT_FILE_ERROR_SIZE 160u
 #define SNAPSHOT_FILE_NAME_SIZE  32u
 #define SNAPSHOT_FILE_DISKS_MAX  32u
 
+/* A disk that writes to its image. */
+#define SNAPSHOT_FILE_WRITTEN 1u
+
 struct snapshot_file_disk {
-    uint64_t size; /* bytes */
-    uint64_t sum;  /* of its image */
+    uint64_t size;  /* bytes */
+    uint64_t sum;   /* of its image; 0 of one that is written to */
+    uint64_t flags; /* SNAPSHOT_FILE_WRITTEN */
 };
 
 /* What the file begins with. */
@@ -73,7 +77,7 @@ void snapshot_file_state(struct snapshot_file *out, const uint8_t *state, size_t
 bool snapshot_file_close(struct snapshot_file *out, bool complete);
 
 /* What was told of a disk: its bytes, and which of its blocks they are. The others were not the
- * VM's. */
+ * VM's; of an image that is written to there are none. */
 #define SNAPSHOT_FILE_BLOCK 4096u
 
 struct snapshot_disk_in {

@@ -21,6 +21,7 @@
 #define COMPRESS_LEVEL        6
 
 #define VERSION_WITHOUT_DISKS 1u
+#define VERSION_OVERLAYS      2u /* of each disk size and sum */
 
 enum chunk_kind { CHUNK_BEGIN = 1, CHUNK_ROUND, CHUNK_RAM, CHUNK_STATE, CHUNK_END, CHUNK_DISK };
 
@@ -34,10 +35,19 @@ struct chunk {
     uint64_t offset, covered;
 };
 
-/* Of CHUNK_BEGIN; size and sum of each disk follow. */
-#define BEGIN_SIZE      (24u + SNAPSHOT_FILE_NAME_SIZE)
-#define BEGIN_DISK_SIZE 16u
-#define BEGIN_SIZE_MAX  (BEGIN_SIZE + SNAPSHOT_FILE_DISKS_MAX * BEGIN_DISK_SIZE)
+/* Of CHUNK_BEGIN; size, sum and, from version 3 on, flags of each disk follow. */
+#define BEGIN_SIZE         (24u + SNAPSHOT_FILE_NAME_SIZE)
+#define BEGIN_DISK_SIZE    24u
+#define BEGIN_OVERLAY_SIZE 16u
+#define BEGIN_SIZE_MAX     (BEGIN_SIZE + SNAPSHOT_FILE_DISKS_MAX * BEGIN_DISK_SIZE)
+
+/* Bytes of each disk there. */
+static inline uint32_t begin_disk_size(uint32_t version)
+{
+    return version == VERSION_WITHOUT_DISKS ? 0
+           : version == VERSION_OVERLAYS    ? BEGIN_OVERLAY_SIZE
+                                            : BEGIN_DISK_SIZE;
+}
 
 /* The checksum, which stands behind the head's other fields. */
 uint32_t snapshot_file_checksum(const uint8_t head[CHUNK_HEAD], const uint8_t *bytes, size_t size);

@@ -20,7 +20,7 @@
 struct reader {
     FILE *file;
     uint64_t at; /* of the chunk, in the file */
-    bool disks;  /* of the version that has them */
+    uint32_t version;
     struct chunk chunk;
     uint8_t *stored; /* STORED_MAX bytes */
     uint8_t *bytes;  /* decompressed, likewise */
@@ -51,11 +51,10 @@ static bool open_reader(struct reader *reader, const char *path)
         memcmp(header, MAGIC, MAGIC_SIZE) != 0 || monitor_get32(header + 12) != 0) {
         return fail(reader, "it is no snapshot of a VM");
     }
-    uint32_t version = monitor_get32(header + MAGIC_SIZE);
-    if (version != SNAPSHOT_FILE_VERSION && version != VERSION_WITHOUT_DISKS) {
+    reader->version = monitor_get32(header + MAGIC_SIZE);
+    if (reader->version < VERSION_WITHOUT_DISKS || reader->version > SNAPSHOT_FILE_VERSION) {
         return fail(reader, "it is a snapshot of another version");
     }
-    reader->disks = version == SNAPSHOT_FILE_VERSION;
     reader->at = sizeof(header);
     return true;
 }
@@ -121,21 +120,25 @@ static bool is_possible_size(uint64_t size, uint64_t unit)
     return size != 0 && size % unit == 0 && size <= MEMORY_MAX;
 }
 
-/* Size and sum of each disk, behind the rest. */
+/* Of each disk, behind the rest. */
 static bool take_disks(struct reader *reader, struct snapshot_file_head *head)
 {
-    uint32_t size = reader->chunk.size - BEGIN_SIZE;
+    uint32_t size = reader->chunk.size - BEGIN_SIZE, disk_size = begin_disk_size(reader->version);
 
-    if (size % BEGIN_DISK_SIZE != 0 || reader->disks != (size != 0) ||
-        reader->chunk.size > BEGIN_SIZE_MAX) {
+    if ((disk_size == 0) != (size == 0) || (disk_size != 0 && size % disk_size != 0) ||
+        size > SNAPSHOT_FILE_DISKS_MAX * disk_size) {
         return fail(reader, "it does not begin as a snapshot");
     }
-    head->disk_count = size / BEGIN_DISK_SIZE;
+    head->disk_count = disk_size != 0 ? size / disk_size : 0;
     for (unsigned i = 0; i < head->disk_count; i++) {
-        const uint8_t *disk = reader->bytes + BEGIN_SIZE + i * BEGIN_DISK_SIZE;
-        head->disks[i] = (struct snapshot_file_disk){monitor_get64(disk), monitor_get64(disk + 8)};
-        if (!is_possible_size(head->disks[i].size, DISK_UNIT)) {
-            return fail(reader, "it has a disk of an impossible size");
+        const uint8_t *disk = reader->bytes + BEGIN_SIZE + i * disk_size;
+        head->disks[i] = (struct snapshot_file_disk){
+            .size = monitor_get64(disk),
+            .sum = monitor_get64(disk + 8),
+            .flags = disk_size == BEGIN_DISK_SIZE ? monitor_get64(disk + 16) : 0};
+        if (!is_possible_size(head->disks[i].size, DISK_UNIT) ||
+            (head->disks[i].flags & ~(uint64_t)SNAPSHOT_FILE_WRITTEN) != 0) {
+            return fail(reader, "it has a disk of an impossible size or kind");
         }
     }
     return true;
@@ -276,6 +279,20 @@ static bool take_state(struct reader *reader, struct snapshot_image_in *image)
     return true;
 }
 
+/* Whether all of each image came that was written to: a part of it is none. */
+static bool has_images(const struct snapshot_image_in *image)
+{
+    for (unsigned i = 0; i < image->head.disk_count; i++) {
+        const struct snapshot_file_disk *disk = &image->head.disks[i];
+        uint64_t blocks = (disk->size + SNAPSHOT_FILE_BLOCK - 1) / SNAPSHOT_FILE_BLOCK;
+        if ((disk->flags & SNAPSHOT_FILE_WRITTEN) != 0 &&
+            memchr(image->disks[i].told, 0, blocks) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The last chunk is the digest of all before it. */
 static bool check_end(struct reader *reader, const struct snapshot_image_in *image)
 {
@@ -290,7 +307,7 @@ static bool check_end(struct reader *reader, const struct snapshot_image_in *ima
         memcmp(digest, reader->bytes, SHA256_DIGEST_SIZE) != 0) {
         return fail(reader, "its digest is wrong");
     }
-    return true;
+    return has_images(image) || fail(reader, "it has only a part of a disk");
 }
 
 static bool load(struct reader *reader, struct snapshot_image_in *image)

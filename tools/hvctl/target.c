@@ -20,11 +20,8 @@ int target_store(struct target *target, const struct client_piece *piece)
         target->room /= 2;
     }
     target->bytes += piece->used;
-    if (result == CLIENT_NO_ROOM) {
-        progress_clear();
-        fprintf(stderr, "hvctl: %s: its disk %u has less room in its overlay than is held\n",
-                target->vm, piece->section - POSTERN_SNAPSHOT_DISK);
-        return EXIT_FAILED;
+    if (result == CLIENT_NO_ROOM && piece->section >= POSTERN_SNAPSHOT_DISK) {
+        return TRANSFER_NO_ROOM;
     }
     return result == CLIENT_OK ? EXIT_DONE : line_trouble(target->client, result);
 }
@@ -84,6 +81,12 @@ static int store_section(struct target *target, const struct content *content,
             progress_show(progress);
         }
     }
+    if (code == TRANSFER_NO_ROOM) {
+        progress_clear();
+        fprintf(stderr, "hvctl: %s: its disk %u has less room in its overlay than is held\n",
+                target->vm, content->section - POSTERN_SNAPSHOT_DISK);
+        return EXIT_FAILED;
+    }
     if (code == EXIT_DONE && stop_requested) {
         progress_clear();
         fprintf(stderr, "hvctl: interrupted\n");
@@ -136,10 +139,12 @@ int target_begin(struct target *target, const struct snapshot_file_head *head)
 int target_finish(struct target *target, int code)
 {
     if (code == EXIT_DONE) {
-        return transfer_execute(target->client, "restore", target->vm, "finish", NULL);
-    }
-    if (code != EXIT_LINE) {
+        code = transfer_execute(target->client, "restore", target->vm, "finish", NULL);
+    } else if (code != EXIT_LINE) {
         (void)transfer_execute(target->client, "restore", target->vm, "drop", NULL);
+    }
+    if (code != EXIT_DONE && code != EXIT_LINE) {
+        transfer_warn_half(target->client, target->vm);
     }
     return code;
 }
@@ -149,6 +154,11 @@ int target_take(struct target *target, struct transfer *transfer, bool stop)
     struct transfer_status status;
     int code = transfer_begin(transfer, &status);
 
+    if (code == EXIT_DONE && target->asks != NULL &&
+        !transfer_is_meant(target->asks, target->vm, transfer->disks.disks,
+                           transfer->disks.count)) {
+        code = EXIT_USAGE;
+    }
     if (code == EXIT_DONE) {
         struct snapshot_file_head head = {.memory = status.memory,
                                           .disk_count = transfer->disks.count};

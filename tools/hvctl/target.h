@@ -11,6 +11,7 @@ struct target {
     const char *vm;
     unsigned stream;
     size_t room;              /* for tokens in a frame; CLIENT_TOKENS_MAX at first */
+    const char *asks;         /* the verb that asks before `rw` disks are replaced; NULL: none */
     uint64_t bytes;           /* a result: of tokens */
     struct progress progress; /* of a file that is stored, for a person */
 };
@@ -19,7 +20,7 @@ struct target {
  * images. */
 int target_begin(struct target *target, const struct snapshot_file_head *head);
 
-/* Stores a piece as it is. */
+/* Stores a piece as it is. TRANSFER_NO_ROOM, and has not complained: as a sink of transfers. */
 int target_store(struct target *target, const struct client_piece *piece);
 
 /* Stores all of a file; and a state alone. */

@@ -162,15 +162,16 @@ static int carry(struct transfer *transfer, struct client_piece *piece, enum tra
                                : pass_on(transfer, piece, left);
 }
 
-/* Carries the rest of RAM or a disk over, from `offset` on. */
-static int send_section(struct transfer *transfer, uint8_t section, uint64_t offset, uint8_t flags)
+int transfer_send(struct transfer *transfer, const struct transfer_part *part)
 {
-    struct client_piece piece = {
-        .stream = transfer->stream, .section = section, .flags = flags, .offset = offset};
+    struct client_piece piece = {.stream = transfer->stream,
+                                 .section = part->section,
+                                 .flags = part->flags,
+                                 .offset = part->offset};
     enum transfer_left left = TRANSFER_LEFT_MORE;
 
-    while (left != TRANSFER_LEFT_NONE) {
-        int code = carry(transfer, &piece, &left);
+    while (left != TRANSFER_LEFT_NONE && piece.offset < part->end) {
+        int code = transfer_owe(transfer, &piece, carry(transfer, &piece, &left));
         if (code != EXIT_DONE) {
             return code;
         }
@@ -186,6 +187,14 @@ static int send_section(struct transfer *transfer, uint8_t section, uint64_t off
         }
     }
     return EXIT_DONE;
+}
+
+/* Carries the rest of RAM or a disk over, from `offset` on. */
+static int send_section(struct transfer *transfer, uint8_t section, uint64_t offset, uint8_t flags)
+{
+    const struct transfer_part part = {section, flags, offset, UINT64_MAX};
+
+    return transfer_send(transfer, &part);
 }
 
 /* Carries the rest of a round over: what is left of the section there, and those behind it. */
@@ -363,6 +372,9 @@ static int send_rest(struct transfer *transfer)
 
     if (code == EXIT_DONE) {
         code = dirty_round(transfer, &pages);
+    }
+    if (code == EXIT_DONE) {
+        code = transfer_pay(transfer);
     }
     return code == EXIT_DONE ? send_state(transfer) : code;
 }

@@ -25,7 +25,11 @@ struct transfer_disks {
     unsigned count;
     struct snapshot_file_disk disks[SNAPSHOT_FILE_DISKS_MAX];
     char images[SNAPSHOT_FILE_DISKS_MAX][TRANSFER_IMAGE_SIZE]; /* names, for people */
+    bool half[SNAPSHOT_FILE_DISKS_MAX]; /* a restore has left a part of something else there */
 };
+
+/* Of a piece: the disk's overlay has no room for all of it now. It is no exit code of hvctl's. */
+#define TRANSFER_NO_ROOM 100
 
 /* What is left of a section behind a piece. */
 enum transfer_left {
@@ -38,11 +42,12 @@ enum transfer_left {
 struct transfer_sink {
     void *context;
     int (*round)(void *context, uint64_t round); /* NULL: it does not matter to it */
-    /* Pieces that were fetched, of RAM or a disk; and all of the state. */
+    /* Pieces that were fetched, of RAM or a disk; and all of the state. A piece: TRANSFER_NO_ROOM,
+     * and has not complained: what fits of it is there. */
     int (*piece)(void *context, const struct client_piece *piece);
     int (*state)(void *context, const uint8_t *state, size_t size);
     /* Or, instead of both, has the hypervisor itself carry what is from piece->offset on, of the
-     * state, too: `covered` is a result. */
+     * state, too: `covered` is a result. TRANSFER_NO_ROOM: the same. */
     int (*carry)(void *context, struct client_piece *piece, enum transfer_left *left);
 };
 
@@ -53,8 +58,10 @@ struct transfer {
     const struct transfer_sink *sink;
     bool was_running; /* when it all began */
     struct transfer_disks disks;
-    struct snapshot_file_place place; /* where to go on; all 0: from the beginning */
-    struct progress progress;         /* for a person */
+    struct snapshot_file_place place;       /* where to go on; all 0: from the beginning */
+    struct progress progress;               /* for a person */
+    uint64_t owed[SNAPSHOT_FILE_DISKS_MAX]; /* regions of disks that found no room so far */
+    bool pays;                              /* now they have to */
 
     /* Results. */
     uint64_t rounds, bytes; /* of tokens and state, on the line */
@@ -75,7 +82,7 @@ int transfer_execute(struct client *client, const char *verb, const char *vm, co
 int transfer_get_status(struct client *client, const char *vm, struct transfer_status *status);
 
 /* Finds the disks of a VM that has `count` of them, and has their images summed up, which takes as
- * many commands as it needs. Complains; also of one that writes to its image. */
+ * many commands as it needs. Complains. */
 int transfer_find_disks(struct client *client, const char *vm, uint64_t count,
                         struct transfer_disks *disks);
 
@@ -83,12 +90,33 @@ int transfer_find_disks(struct client *client, const char *vm, uint64_t count,
 int transfer_compare_disks(const struct transfer_disks *ours, const char *vm,
                            const struct snapshot_file_disk *theirs, unsigned count);
 
+/* Says which of those disks a VM writes to, so that what it has there is replaced; and whether that
+ * is meant: is_meant(). True where there are none. */
+bool transfer_is_meant(const char *verb, const char *vm, const struct snapshot_file_disk *disks,
+                       unsigned count);
+
+/* Behind a restore that failed: says which disks of the VM it has left half replaced. */
+void transfer_warn_half(struct client *client, const char *vm);
+
 /* Looks at the VM and its disks, and for a tracking that is on and may be gone on with:
  * `tracking`. */
 int transfer_begin(struct transfer *transfer, struct transfer_status *status);
 
 /* All of the way. With `stop` the VM stays paused. */
 int transfer_run(struct transfer *transfer, bool stop);
+
+/* A part of a section, for transfer_owed.c: [offset, end), or up to the section's end, and what
+ * comes with the last piece. */
+struct transfer_part {
+    uint8_t section, flags;
+    uint64_t offset, end;
+};
+int transfer_send(struct transfer *transfer, const struct transfer_part *part);
+
+/* Judges how a piece went: one without room is to be told again, by transfer_pay(), behind the last
+ * harvest of a VM that stands still. What it has discarded has made room by then. */
+int transfer_owe(struct transfer *transfer, const struct client_piece *piece, int code);
+int transfer_pay(struct transfer *transfer);
 
 /* Has a VM that this transfer has paused go on. */
 int transfer_resume(struct transfer *transfer);

@@ -25,15 +25,19 @@ static int read_disk(const struct cells *cells, const char *vm, struct transfer_
     memset(name, 0, TRANSFER_IMAGE_SIZE);
     memcpy(name, image.text,
            image.size < TRANSFER_IMAGE_SIZE ? image.size : TRANSFER_IMAGE_SIZE - 1);
-    if (span_equals(cells_get(cells, "mode"), "rw")) {
+    bool written = span_equals(cells_get(cells, "mode"), "rw");
+    if (written && cells_number(cells, "held") == 0) {
         fprintf(stderr,
-                "hvctl: %s writes to the image of its disk %u (%s) itself, which no snapshot "
-                "carries\n",
+                "hvctl: %s writes to the image of its disk %u (%s), which its hypervisor, an older "
+                "one, does not carry\n",
                 vm, disks->count, name);
         return EXIT_FAILED;
     }
+    disks->half[disks->count] = span_equals(cells_get(cells, "content"), "half");
     disks->disks[disks->count] =
-        (struct snapshot_file_disk){cells_number(cells, "size"), read_sum(cells_get(cells, "sum"))};
+        (struct snapshot_file_disk){.size = cells_number(cells, "size"),
+                                    .sum = written ? 0 : read_sum(cells_get(cells, "sum")),
+                                    .flags = written ? SNAPSHOT_FILE_WRITTEN : 0};
     disks->count++;
     return EXIT_DONE;
 }
@@ -88,6 +92,51 @@ static int tell_other(const char *what, const char *vm, unsigned index, const ch
     return EXIT_FAILED;
 }
 
+static bool is_written(const struct snapshot_file_disk *disk)
+{
+    return (disk->flags & SNAPSHOT_FILE_WRITTEN) != 0;
+}
+
+static const char *mode_of(const struct snapshot_file_disk *disk)
+{
+    return is_written(disk) ? "rw" : "ro or an overlay";
+}
+
+bool transfer_is_meant(const char *verb, const char *vm, const struct snapshot_file_disk *disks,
+                       unsigned count)
+{
+    bool replaces = false;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (is_written(&disks[i])) {
+            fprintf(stderr, "hvctl: %s: what disk %u of %s has, which is rw, is replaced\n", verb,
+                    i, vm);
+            replaces = true;
+        }
+    }
+    return !replaces || is_meant(verb, vm);
+}
+
+void transfer_warn_half(struct client *client, const char *vm)
+{
+    struct transfer_status status;
+    struct transfer_disks disks = {0};
+    uint64_t left;
+
+    if (transfer_get_status(client, vm, &status) != EXIT_DONE || status.disks == 0 ||
+        ask(client, vm, &disks, &left) != EXIT_DONE) {
+        return;
+    }
+    for (unsigned i = 0; i < disks.count; i++) {
+        if (disks.half[i]) {
+            fprintf(stderr,
+                    "hvctl: disk %u of %s (%s) is half restored, and %s does not start: restore it "
+                    "again; 'hvctl exec restore %s accept' has what is there count\n",
+                    i, vm, disks.images[i], vm, vm);
+        }
+    }
+}
+
 int transfer_compare_disks(const struct transfer_disks *ours, const char *vm,
                            const struct snapshot_file_disk *theirs, unsigned count)
 {
@@ -99,6 +148,12 @@ int transfer_compare_disks(const struct transfer_disks *ours, const char *vm,
     for (unsigned i = 0; i < count; i++) {
         if (ours->disks[i].size != theirs[i].size) {
             return tell_other("size", vm, i, ours->images[i], ours->disks[i].size, theirs[i].size);
+        }
+        if (ours->disks[i].flags != theirs[i].flags) {
+            fprintf(stderr,
+                    "hvctl: disk %u of %s (%s) is another one: it is %s, the snapshot's %s\n", i,
+                    vm, ours->images[i], mode_of(&ours->disks[i]), mode_of(&theirs[i]));
+            return EXIT_FAILED;
         }
         if (ours->disks[i].sum != theirs[i].sum) {
             return tell_other("image's sum", vm, i, ours->images[i], ours->disks[i].sum,

@@ -320,7 +320,8 @@ static const char *const shell_words[] = {"bash", "zsh", NULL};
 static const char *const shutdown_words[] = {"all", NULL};
 static const char *const consent_words[] = {"--yes", NULL};
 static const char *const snapshot_words[] = {"--stop", NULL};
-static const char *const restore_words[] = {"--paused", NULL};
+static const char *const clone_words[] = {"--stop", "--yes", NULL};
+static const char *const restore_words[] = {"--paused", "--yes", NULL};
 static const char *const dirty_words[] = {"start", "stop", "--map", NULL};
 
 const struct verb verbs[] = {
@@ -468,31 +469,30 @@ const struct verb verbs[] = {
      "  --map  with a coarse picture of where they are\n",
      run_dirty, VERB_TABLES, dirty_words},
     {"snapshot", "[--stop] VM FILE", "save a VM to a file",
-     "Its memory and what its disks' overlays hold while it runs, in rounds, then what is left "
-     "and\n"
-     "its state in a pause; then it goes on. If it is interrupted the same command goes on where "
-     "it\n"
-     "was; what came is in FILE.part. What no snapshot carries is named: a disk that is 'rw', a "
-     "handler\n"
-     "of #VE.\n"
+     "Its memory, what its disks' overlays hold, and all of a disk that is 'rw', in rounds while\n"
+     "it runs; then what is left and its state in a pause, and it goes on. If it is interrupted\n"
+     "the same command goes on where it was; what came is in FILE.part. What no snapshot carries\n"
+     "is named: a handler of #VE.\n"
      "  --stop  leave it paused\n"
      "On a terminal a line at standard error shows how far it is.\n",
      run_snapshot, VERB_TALKS, snapshot_words},
-    {"restore", "[--paused] FILE [VM]", "bring a VM back from a file",
+    {"restore", "[--paused] [--yes] FILE [VM]", "bring a VM back from a file",
      "Into the VM of the same name, or another of the same shape, which is off, crashed or "
      "absent.\n"
-     "Its disks must be over the same images; what their overlays held is lost. Its clock goes on\n"
-     "where it was; it cannot tell that it was away but by the RTC, and by Postern's NICs, which "
-     "its\n"
-     "driver opens anew.\n"
-     "  --paused  leave it paused\n",
+     "Its disks must be over the same images; what their overlays held is lost. All of a disk\n"
+     "that is 'rw' is replaced: whether that is meant is asked for, and should it break off the\n"
+     "VM does not start until it is restored. Its clock goes on where it was; it cannot tell that\n"
+     "it was away but by the RTC, and by Postern's NICs, which its driver opens anew.\n"
+     "  --paused  leave it paused\n"
+     "  --yes     do not ask whether it is meant\n",
      run_restore, VERB_TALKS, restore_words},
-    {"migrate", "VM LINE [VM]", "move a VM to another hypervisor",
+    {"migrate", "[--yes] VM LINE [VM]", "move a VM to another hypervisor",
      "As snapshot and restore, with no file between: it goes on there, and is destroyed here. "
      "Should\n"
-     "it fail it goes on here.\n",
-     run_migrate, VERB_TALKS, NULL},
-    {"clone", "[--stop] VM TO", "have another VM become a VM's twin",
+     "it fail it goes on here. What disks that are 'rw' have there is replaced.\n"
+     "  --yes  do not ask whether that is meant\n",
+     run_migrate, VERB_TALKS, consent_words},
+    {"clone", "[--stop] [--yes] VM TO", "have another VM become a VM's twin",
      "TO is of the same shape, and off, crashed or absent. As snapshot and restore, with no file "
      "between,\n"
      "but the hypervisor carries all of it by itself, so that a slow line does not matter. TO is "
@@ -500,8 +500,10 @@ const struct verb verbs[] = {
      "then, and VM goes on. Twins have the same addresses: one of them may use them at a time.\n"
      "To go back to where TO is, again and again:\n"
      "  hvctl destroy VM; hvctl clone TO VM; hvctl resume VM\n"
-     "  --stop  leave VM paused\n",
-     run_clone, VERB_TALKS, snapshot_words},
+     "What disks of TO that are 'rw' have is replaced.\n"
+     "  --stop  leave VM paused\n"
+     "  --yes   do not ask whether that is meant\n",
+     run_clone, VERB_TALKS, clone_words},
     {"create", "VM", "give a VM its memory",
      "One that is absent: it was destroyed, or has 'autostart off'. It is off then.\n", run_with_vm,
      VERB_TABLES, NULL},
