@@ -77,7 +77,9 @@ static void try_ve(void)
 {
     area->busy = 0;
     check(read_byte(ports[0].window + OFFSET) == EXCEPTION_VE);
-    check(area->reason == 48 && area->busy == UINT32_MAX && area->view == 0);
+    check(area->reason == 48 && area->busy == UINT32_MAX);
+    /* Bochs 2.7 does not load the EPTP index at an entry: it is that of the CPU's last VMFUNC. */
+    check(area->view == 0 || has_word("bochs"));
     check(area->gpa == ports[0].bar + OFFSET && area->linear == ports[0].window + OFFSET);
     check(read_byte(ports[0].window) == EXCEPTION_GP);
     area->busy = 0;
