@@ -66,10 +66,10 @@
  * writes POSTERN_REG_MODE, whatever the value. Then it reads the mode there, and opens them anew. A
  * VM that starts has the mode that is wanted. The ends follow each by itself. */
 #define POSTERN_LINK_OTHER_MODE 2u
-/* Of both: the VM was restored from a snapshot, which has nothing of the port but its registers.
- * Its rings are closed, its view is gone, and so is what it gave to its peer's pool. Stays until
- * POSTERN_REG_LINK is written, whatever the value: a driver does that, and then opens all of it
- * anew. */
+/* Of both: the VM was restored from a snapshot, which has nothing of the port but its registers and
+ * who may enter its view. Its rings are closed, the view shows no pool until it is opened again,
+ * and what this end gave to its peer's is gone. Stays until POSTERN_REG_LINK is written, whatever
+ * the value: a driver does that, and then opens all of it anew. */
 #define POSTERN_LINK_RESTORED 0x80000000u
 
 /* MSI-X vectors, of a port with Q queues: Q + 1. */

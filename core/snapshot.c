@@ -7,6 +7,7 @@
 #include "core/snapshot_disk.h"
 #include "core/snapshot_port.h"
 #include "core/snapshot_state.h"
+#include "core/snapshot_view.h"
 #include "core/virtio.h"
 #include "lib/bits.h"
 #include "lib/format.h"
@@ -60,7 +61,8 @@ bool snapshot_is_hindered(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         return false;
     }
     spin_lock(&vm->lock);
-    bool hindered = snapshot_ports_check(vm, error) == STATUS_UNSUPPORTED;
+    bool hindered = snapshot_ports_check(vm, error) == STATUS_UNSUPPORTED ||
+                    snapshot_views_check(vm, error) == STATUS_UNSUPPORTED;
     spin_unlock(&vm->lock);
     return hindered;
 }
@@ -71,6 +73,9 @@ static status_t save_locked(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR
 
     status_t status = snapshot_ports_check(vm, error);
     if (status == STATUS_OK) {
+        status = snapshot_views_check(vm, error);
+    }
+    if (status == STATUS_OK) {
         status = check_disks(vm, disks, error);
     }
     if (status != STATUS_OK) {
@@ -79,6 +84,9 @@ static status_t save_locked(struct vm *vm, bool disks, char error[SNAPSHOT_ERROR
     status = snapshot_state_save(vm, &writer);
     if (status == STATUS_OK) {
         status = snapshot_ports_save(vm, &writer);
+    }
+    if (status == STATUS_OK) {
+        status = snapshot_views_save(vm, &writer);
     }
     if (status == STATUS_OK && disks) {
         status = snapshot_disks_save(vm, &writer);
@@ -163,10 +171,14 @@ status_t snapshot_restore(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
     spin_lock(&vm->lock);
     bool fits =
         snapshot_is_valid(state, size, error) && snapshot_state_fits(vm, state, size, error) &&
-        snapshot_disks_fit(vm, state, size, error) && snapshot_ports_fit(vm, state, size, error);
+        snapshot_disks_fit(vm, state, size, error) && snapshot_ports_fit(vm, state, size, error) &&
+        snapshot_views_fit(vm, state, size, error);
     status_t status = fits ? snapshot_state_load(vm, state, size, error) : STATUS_INVALID;
     if (status == STATUS_OK) {
         status = snapshot_ports_load(vm, state, size, error);
+    }
+    if (status == STATUS_OK) {
+        status = snapshot_views_load(vm, state, size, error);
     }
     spin_unlock(&vm->lock);
     vm_end_restore(vm, status == STATUS_OK);

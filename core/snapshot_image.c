@@ -14,6 +14,7 @@ const char *snapshot_type_name(uint32_t type)
         [SNAPSHOT_UART] = "UART", [SNAPSHOT_RTC] = "RTC",       [SNAPSHOT_IOAPIC] = "I/O APIC",
         [SNAPSHOT_PCI] = "PCI",   [SNAPSHOT_VIRTIO] = "virtio", [SNAPSHOT_NET] = "virtio NIC",
         [SNAPSHOT_DISK] = "disk", [SNAPSHOT_PORT] = "NIC",      [SNAPSHOT_GATES] = "gate",
+        [SNAPSHOT_VE] = "#VE",    [SNAPSHOT_VIEW] = "view",
     };
 
     return type < SNAPSHOT_TYPES && names[type] != NULL ? names[type] : "unknown";
@@ -120,6 +121,13 @@ uint32_t snapshot_count(const void *bytes, size_t size, enum snapshot_type type)
         count += header.type == type;
     }
     return count;
+}
+
+bool snapshot_has(const void *bytes, size_t size, enum snapshot_type type, uint32_t index)
+{
+    struct snapshot_header header;
+
+    return lookup(bytes, size, type, index, &header) != NULL;
 }
 
 const void *snapshot_find(const void *bytes, size_t size, const struct snapshot_wanted *wanted,

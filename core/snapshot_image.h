@@ -26,6 +26,8 @@ enum snapshot_type {
     SNAPSHOT_DISK,
     SNAPSHOT_PORT,
     SNAPSHOT_GATES,
+    SNAPSHOT_VE,
+    SNAPSHOT_VIEW,
     SNAPSHOT_TYPES
 };
 
@@ -60,6 +62,9 @@ bool snapshot_is_valid(const void *bytes, size_t size, char error[SNAPSHOT_ERROR
 
 /* How many records of a type there are in a valid row. */
 uint32_t snapshot_count(const void *bytes, size_t size, enum snapshot_type type);
+
+/* Whether a valid row has such a record, of whatever version. */
+bool snapshot_has(const void *bytes, size_t size, enum snapshot_type type, uint32_t index);
 
 /* A record of a valid row; NULL, and `error` says why, if there is none that is as it is wanted. */
 const void *snapshot_find(const void *bytes, size_t size, const struct snapshot_wanted *wanted,

@@ -18,55 +18,14 @@ static const struct port *switch_in_use(const struct vm *vm)
     return NULL;
 }
 
-static bool handles_ve(const struct vm *vm)
-{
-    bool handles = false;
-
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        handles |= vm->vcpus[i].ve != NULL;
-    }
-    return handles;
-}
-
-static uint32_t count_views(const struct vm *vm)
-{
-    uint32_t count = 0;
-
-    for (uint32_t view = 1; view < vm->views.end; view++) {
-        count += views_ept(&vm->views, view) != NULL ? 1 : 0;
-    }
-    return count;
-}
-
-static uint32_t count_port_views(const struct vm *vm)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < vm->port_count; i++) {
-        count += vm->ports[i]->view != 0 ? 1 : 0;
-    }
-    return count;
-}
-
 status_t snapshot_ports_check(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
 {
     const struct port *port = switch_in_use(vm);
-    const char *name = vm->config->name;
 
     if (port != NULL) {
         (void)format_string(error, SNAPSHOT_ERROR_SIZE,
-                            "%s is the switch of network %s, which no snapshot carries", name,
-                            port->name);
-        return STATUS_UNSUPPORTED;
-    }
-    if (handles_ve(vm)) {
-        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
-                            "%s has a handler of #VE, which no snapshot carries", name);
-        return STATUS_UNSUPPORTED;
-    }
-    if (count_views(vm) != count_port_views(vm)) {
-        (void)format_string(error, SNAPSHOT_ERROR_SIZE,
-                            "%s has views of its own, which no snapshot carries", name);
+                            "%s is the switch of network %s, which no snapshot carries",
+                            vm->config->name, port->name);
         return STATUS_UNSUPPORTED;
     }
     return STATUS_OK;
@@ -120,8 +79,11 @@ static void save_gates(const struct views *views, struct gates_image *image)
 /* Its pages are in RAM, or a crossing may be on its way in those of its home. */
 static bool uses_gate(const struct vm *vm)
 {
-    bool uses = count_port_views(vm) != 0;
+    bool uses = false;
 
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        uses |= vm->ports[i]->view != 0;
+    }
     for (uint32_t i = 0; i < VIEW_PLACEMENT_MAX; i++) {
         uses |= vm->views.placements[i].used;
     }

@@ -6,8 +6,8 @@
 #include "core/snapshot_image.h"
 #include "core/vm.h"
 
-/* Whether the VM, whose vCPUs may run, has something of a port or a view that no driver would have
- * back by opening it anew: STATUS_UNSUPPORTED, and `error` says what. */
+/* Whether the VM, whose vCPUs may run, has something of a port that no driver would have back by
+ * opening it anew: STATUS_UNSUPPORTED, and `error` says what. */
 status_t snapshot_ports_check(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
 
 /* A record for each port; and one for the gate, if the VM uses it. STATUS_NO_MEMORY: no room. */

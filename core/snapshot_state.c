@@ -203,7 +203,7 @@ static bool shape_fits(const struct vm *vm, const struct state *state,
            !differs(state, "XCR0", theirs->xcr0_allowed, ours.xcr0_allowed) &&
            !differs(state, "hidden CR4", theirs->cr4_hidden, ours.cr4_hidden) &&
            !differs(state, "CPU's hash", theirs->cpuid, ours.cpuid) &&
-           !differs(state, "way to change views", theirs->native, ours.native) &&
+           !differs(state, "CPU's set of VMFUNC and #VE", theirs->native, ours.native) &&
            !differs(state, "RDTSCP", theirs->rdtscp, ours.rdtscp) &&
            !differs(state, "INVPCID", theirs->invpcid, ours.invpcid) &&
            !differs(state, "XSAVES", theirs->xsaves, ours.xsaves) &&

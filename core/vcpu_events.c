@@ -159,6 +159,7 @@ static void take_nmis(struct vcpu *vcpu)
 static void load(struct vcpu *vcpu)
 {
     vcpu_image_load(vcpu, vcpu->image, vcpu->image_xsave);
+    vcpu_set_ve(vcpu, vcpu->image_ve);
     if (atomic_fetch_sub(&vcpu->vm->snapshot.waiting, 1) == 1) {
         port_tell_restored(vcpu->vm);
     }

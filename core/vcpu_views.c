@@ -16,8 +16,6 @@ void vcpu_reset_views(struct vcpu *vcpu)
     vmwrite(VMCS_EPT_POINTER, vm->default_view);
     vcpu->ve = NULL;
     vcpu->test_stay = false;
-    atomic_store(&vcpu->views_open, 0);
-    eptp_list_clear(vcpu->eptp_list, vm->default_view);
     if (vcpu_caps()->eptp_switching) {
         vmwrite(VMCS_VM_FUNCTION_CONTROLS, VMFUNC_EPTP_SWITCHING);
         vmwrite(VMCS_EPTP_LIST_ADDRESS, (uint64_t)vcpu->eptp_list);
@@ -81,6 +79,12 @@ void vcpu_view_close(struct vcpu *vcpu, uint32_t view)
         eptp_list_set(vcpu->eptp_list, view, 0);
         atomic_fetch_sub(&vcpu->views_open, 1);
     }
+}
+
+void vcpu_close_views(struct vcpu *vcpu)
+{
+    atomic_store(&vcpu->views_open, 0);
+    eptp_list_clear(vcpu->eptp_list, vcpu->vm->default_view);
 }
 
 void vcpu_set_ve(struct vcpu *vcpu, struct ve_information *area)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A vCPU and its views: which one it is in, ways out of and back into a protected view, and #VE.
- * All but vcpu_view_open() and vcpu_view_close() run on the vCPU's own pCPU with its VMCS current.
+ * All but those that open and close views run on the vCPU's own pCPU with its VMCS current.
  *
  * VMFUNC changes the VMCS's EPT pointer, so that after an exit the VMCS tells the view. Whoever has
  * an event delivered restores the default view first: handlers are in memory that no protected view
@@ -13,7 +13,7 @@
 #include "arch/x86/vmx_insn.h"
 #include "core/trace.h"
 
-/* After a reset: the default view, no other one in the list, no #VE. */
+/* After a reset: the default view, no #VE. What is in the vCPU's list stays. */
 void vcpu_reset_views(struct vcpu *vcpu);
 
 /* Has the vCPU go on in view `view`, whose EPT pointer is `pointer`, as VMFUNC does. */
@@ -49,6 +49,10 @@ void vcpu_flush_views(struct vcpu *vcpu);
  * was taken out is left at the latest when vm_flushed(). */
 void vcpu_view_open(struct vcpu *vcpu, uint32_t view);
 void vcpu_view_close(struct vcpu *vcpu, uint32_t view);
+
+/* Takes all but the default view out of the list of a vCPU that is parked. On any CPU, under the
+ * VM's lock. */
+void vcpu_close_views(struct vcpu *vcpu);
 
 /* Registers the vCPU for #VE with the area at `area`, a page of the guest's RAM as the hypervisor
  * sees it; NULL: no more. */

@@ -85,6 +85,8 @@ struct vcpu {
     struct ve_information *ve; /* in the guest's RAM, where it registered for #VE; else NULL */
     struct vcpu_image *image;  /* with VCPU_WORK_SAVE and VCPU_WORK_LOAD: in vm->snapshot.state */
     void *image_xsave;         /* likewise */
+    /* With VCPU_WORK_LOAD: what it is to register for #VE; or NULL. */
+    struct ve_information *image_ve;
 
     /* Read by others. */
     _Atomic(struct scheduler *) scheduler; /* of the pCPU that it is pinned to */

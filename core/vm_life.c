@@ -8,6 +8,7 @@
 #include "core/pool.h"
 #include "core/scheduler.h"
 #include "core/vcpu.h"
+#include "core/vcpu_views.h"
 #include "core/virtio.h"
 #include "core/virtio_disk.h"
 #include "core/window.h"
@@ -149,12 +150,22 @@ status_t vm_create(struct vm *vm)
     return status;
 }
 
+/* Not by each vCPU's own reset, before which another one may have opened views to it, or a restore.
+ */
+static void remove_views(struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        vcpu_close_views(&vm->vcpus[i]);
+    }
+    window_remove_views(vm);
+}
+
 /* All that is as after power-on; its vCPUs are parked. */
 static void reset_all(struct vm *vm)
 {
     spin_lock(&vm->lock);
     reset_devices(vm);
-    window_remove_views(vm);
+    remove_views(vm);
     port_reset_all(vm);
     link_take_modes(vm);
     views_unplace_all(&vm->views);

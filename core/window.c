@@ -209,23 +209,43 @@ void window_set_gated(struct port *port, bool gated)
     window_move(port, at);
 }
 
+/* The view exists. */
+static void take_view(struct port *port, uint32_t view)
+{
+    port->view = view;
+    port->view_pointer = ept_pointer(views_ept(&port->vm->views, view));
+    if (port->gated) {
+        map(port);
+    }
+}
+
 status_t window_make_view(struct port *port, uint32_t *view)
 {
     if (!port->gated) {
         return STATUS_UNSUPPORTED;
     }
     if (port->view == 0) {
-        status_t status = views_create(&port->vm->views, &port->view);
+        status_t status = views_create(&port->vm->views, view);
         if (status != STATUS_OK) {
-            port->view = 0;
             return status;
         }
-        port->view_pointer = ept_pointer(views_ept(&port->vm->views, port->view));
-        map(port);
+        take_view(port, *view);
+    }
+    if (port->pool.ept == NULL) {
         map_pool(port);
     }
     *view = port->view;
     return STATUS_OK;
+}
+
+status_t window_restore_view(struct port *port, uint32_t view)
+{
+    status_t status = views_create_as(&port->vm->views, view);
+
+    if (status == STATUS_OK) {
+        take_view(port, view);
+    }
+    return status;
 }
 
 status_t window_show_in(struct port *port, struct ept *ept)

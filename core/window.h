@@ -26,6 +26,12 @@ void window_set_gated(struct port *port, bool gated);
  * `*view`. STATUS_UNSUPPORTED for a port whose mode has none. Under the VM's lock. */
 status_t window_make_view(struct port *port, uint32_t *view) MUST_CHECK;
 
+/* Has the port have the view of that index, as it had when its VM was saved: with its window, as
+ * the link shows it here. Not with its pool, which shows when the guest opens the view itself,
+ * or moves BAR 4: an interrupted crossing might write to buffers that this peer has posted for
+ * something else. Errors as views_create_as(). Under the VM's lock. */
+status_t window_restore_view(struct port *port, uint32_t view) MUST_CHECK;
+
 /* Maps the window of a port that has a protected view in one more hierarchy of its VM: for tests.
  * Under the VM's lock. */
 status_t window_show_in(struct port *port, struct ept *ept) MUST_CHECK;

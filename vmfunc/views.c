@@ -80,36 +80,61 @@ static status_t borrow_all(const struct views *views, struct ept *ept)
     return status == STATUS_EXISTS ? STATUS_OK : status;
 }
 
-status_t views_create_empty(struct views *views, bool accessed_dirty, uint32_t *view)
+/* The lowest index that is free; VIEWS_MAX: none is. */
+static uint32_t free_index(const struct views *views)
 {
     uint32_t index = 1;
 
     while (index < VIEWS_MAX && views->views[index].root != NULL) {
         index++;
     }
+    return index;
+}
+
+static status_t make_empty(struct views *views, bool accessed_dirty, uint32_t index)
+{
     if (index == VIEWS_MAX) {
         return STATUS_NO_MEMORY;
     }
     status_t status =
         ept_init(&views->views[index], views->own->ops, views->own->context, false, accessed_dirty);
     if (status == STATUS_OK) {
-        *view = index;
         views->end = index >= views->end ? index + 1 : views->end;
     }
     return status;
 }
 
-status_t views_create(struct views *views, uint32_t *view)
+static status_t make(struct views *views, uint32_t index)
 {
-    status_t status = views_create_empty(views, views->own->accessed_dirty, view);
+    status_t status = make_empty(views, views->own->accessed_dirty, index);
 
     if (status == STATUS_OK) {
-        status = borrow_all(views, &views->views[*view]);
+        status = borrow_all(views, &views->views[index]);
         if (status != STATUS_OK) {
-            views_remove(views, *view);
+            views_remove(views, index);
         }
     }
     return status;
+}
+
+status_t views_create_empty(struct views *views, bool accessed_dirty, uint32_t *view)
+{
+    *view = free_index(views);
+    return make_empty(views, accessed_dirty, *view);
+}
+
+status_t views_create(struct views *views, uint32_t *view)
+{
+    *view = free_index(views);
+    return make(views, *view);
+}
+
+status_t views_create_as(struct views *views, uint32_t view)
+{
+    if (view == 0 || view >= VIEWS_MAX) {
+        return STATUS_INVALID;
+    }
+    return views->views[view].root != NULL ? STATUS_EXISTS : make(views, view);
 }
 
 void views_remove(struct views *views, uint32_t view)

@@ -52,7 +52,11 @@ void views_destroy(struct views *views);
  * tables or indices run out. */
 status_t views_create(struct views *views, uint32_t *view) MUST_CHECK;
 
-/* The same with nothing in it: for views of another kind. */
+/* The same with the index `view`: for a VM that knows it by that. STATUS_INVALID if no protected
+ * view can have it, STATUS_EXISTS if one has. */
+status_t views_create_as(struct views *views, uint32_t view) MUST_CHECK;
+
+/* As views_create() with nothing in it: for views of another kind. */
 status_t views_create_empty(struct views *views, bool accessed_dirty, uint32_t *view) MUST_CHECK;
 
 /* Gives the tables of a view back. It is in no vCPU's list, and nothing of it is cached. */

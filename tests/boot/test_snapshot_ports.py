@@ -2,9 +2,12 @@
 """Guests of tests/snapshot whose traffic goes by Postern's own NICs, saved, restored and moved: their driver opens its
 port anew behind a restore. By a link in each mode, and by a network."""
 
+import re
+
 import pytest
 
 from kit_machine import SLOW_CPUS, KitMachine, awake, running, running_beside
+from postern_machine import table
 from traffic import LONG
 from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
@@ -152,6 +155,39 @@ def test_clone_and_back(machine, called):
     assert seen["restored"] == before["restored"] + 1 and seen["closed"] <= before["closed"] + 1, (before, seen)
     assert_nobody_failed(machine)
     machine.hvctl("destroy", "--yes", "spare")
+
+
+TRIED = re.compile(r"^views: (\d+ and \d+), (\d+) checks, 0 wrong, (\d+) crossings$", re.MULTILINE)
+
+
+def tried(machine, vm):
+    """The guest's views, and how often it has crossed; all that it tries of them is as it should be."""
+    said = machine.answer(vm, "v", r"^views: .* crossings$")
+    assert TRIED.search(said), said
+    views, _, crossings = TRIED.findall(said)[-1]
+    return views, int(crossings)
+
+
+def list_views(machine, vm):
+    """Each view's number, and the vCPUs that may enter it."""
+    return [(row["view"], row["vcpus"]) for row in table(machine.hvctl("exec", f"views {vm}").split("\n\n")[0])]
+
+
+def test_views_and_ve(machine, tmp_path):
+    """A guest that knows nothing of restores goes on in another VM, beside itself, in the middle of a crossing: its views
+    have their numbers, windows and vCPUs, and a vCPU its handler of #VE."""
+    machine.hvctl("start", "watcher")
+    machine.wait_until("it has its views", lambda: "views: begin" in machine.console("watcher"))
+    views, before = tried(machine, "watcher")
+    assert views == "2 and 1" and list_views(machine, "watcher") == [("0", "0,1"), ("1", "0,1"), ("2", "0")]
+    path = str(tmp_path / "views.snapshot")
+    machine.hvctl("snapshot", "watcher", path)
+    machine.hvctl("restore", path, "shadow")
+    assert list_views(machine, "shadow") == list_views(machine, "watcher")
+    for vm in ("shadow", "watcher"):
+        assert tried(machine, vm)[1] > before
+    for vm in ("shadow", "watcher"):
+        machine.hvctl("destroy", "--yes", vm)
 
 
 @pytest.mark.parametrize("called", FIRST, indirect=True)

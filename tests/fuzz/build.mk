@@ -16,7 +16,7 @@ FUZZ_linux_boot := $(FUZZ_multiboot)
 FUZZ_mmio_insn := machine/mmio_insn.c
 FUZZ_trace := tools/hvctl/trace_file.c tools/hvctl/trace_export.c tools/hvctl/cells.c \
 	tools/hvctl/client.c lib/hdlc.c
-FUZZ_snapshot := core/snapshot_image.c core/port_image.c virtio/disk.c virtio/disk_runs.c lib/word_runs.c $(UNIT_vcpu_image)
+FUZZ_snapshot := core/snapshot_image.c core/port_image.c core/view_image.c virtio/disk.c virtio/disk_runs.c lib/word_runs.c $(UNIT_vcpu_image)
 FUZZ_switch := net/switch.c net/fdb.c lib/token_bucket.c
 FUZZ_virtq := $(VIRTQ_SOURCES)
 FUZZ_virtio := $(wildcard virtio/*.c) net/offload.c lib/word_runs.c

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a restore is given: tokens of memory and of a disk, rows of records, and what is in a
- * vCPU's, a NIC's and the gate's. */
+ * vCPU's, a NIC's, the gate's, #VE's and a view's. */
 #include "tests/fuzz/fuzz.h"
 
 #include "abi/pci.h"
 #include "core/port_image.h"
 #include "core/vcpu_image.h"
+#include "core/view_image.h"
 #include "lib/bits.h"
 #include "virtio/disk_runs.h"
 
@@ -153,6 +154,33 @@ static void judge_port(const void *bytes, size_t size)
     }
 }
 
+/* What is taken of views can be made: numbers without a gap, each of a port of its own that can
+ * have one, open to vCPUs that there are; and areas are pages of RAM. */
+static void judge_views(const void *bytes, size_t size)
+{
+    static const struct view_image_limits limits = {
+        .ram_size = 64 * PAGE_SIZE, .vcpus = 3, .ports = 4, .with_views = 0xb};
+    uint32_t count = snapshot_count(bytes, size, SNAPSHOT_VIEW), areas = 0, seen = 0;
+    char error[SNAPSHOT_ERROR_SIZE];
+
+    if (!view_images_fit(bytes, size, &limits, error)) {
+        return;
+    }
+    FUZZ_CHECK(count <= limits.ports);
+    for (uint32_t view = 1; view <= count; view++) {
+        const struct view_image *image = view_image_find(bytes, size, view);
+        FUZZ_CHECK(image != NULL && image->vcpus < 8 && image->port < limits.ports);
+        FUZZ_CHECK((limits.with_views & ~seen & BIT32(image->port)) != 0);
+        seen |= BIT32(image->port);
+    }
+    for (uint32_t vcpu = 0; vcpu < limits.vcpus; vcpu++) {
+        const struct ve_image *image = ve_image_find(bytes, size, vcpu);
+        FUZZ_CHECK(image == NULL || (image->gpa % PAGE_SIZE == 0 && image->gpa < limits.ram_size));
+        areas += image != NULL;
+    }
+    FUZZ_CHECK(areas == snapshot_count(bytes, size, SNAPSHOT_VE));
+}
+
 static void records(struct fuzz_input input)
 {
     uint8_t *bytes = fuzz_copy(input.at, input.left);
@@ -163,6 +191,7 @@ static void records(struct fuzz_input input)
         judge(bytes, input.left, 1);
         judge_port(bytes, input.left);
         judge_gates(bytes, input.left);
+        judge_views(bytes, input.left);
         FUZZ_CHECK(snapshot_count(bytes, input.left, SNAPSHOT_VCPU) <= input.left / 16);
     }
     free(bytes);

@@ -219,6 +219,9 @@ def snapshot():
     # A NIC, and two pages of a gate.
     yield header.pack(11, 1, 0, 40, 0) + struct.pack("<QIIIIIIII", 65536, 1, 1, 0, 0, 1, 0, 0, 0)
     yield header.pack(12, 1, 0, 1040, 0) + struct.pack("<QIIQQQQ", 0, 3, 2, 0x5000, 0, 0x6000, 1) + bytes(992)
+    # Two views and an area of #VE.
+    yield (header.pack(13, 1, 2, 8, 0) + struct.pack("<Q", 0x3f000) + header.pack(14, 1, 2, 8, 0) + struct.pack("<II", 0, 0)
+           + header.pack(14, 1, 1, 8, 0) + struct.pack("<II", 3, 7))
 
 
 SEEDS = {"snapshot": snapshot, "virtq": virtq, "virtio": virtio,

@@ -12,6 +12,7 @@
 #include "tests/snapshot/disk.h"
 #include "tests/snapshot/nic.h"
 #include "tests/snapshot/port.h"
+#include "tests/snapshot/views.h"
 
 #define UART_DATA        0x3f8u
 #define UART_LINE_STATUS 0x3fdu
@@ -187,6 +188,9 @@ void guest_role(void)
 {
     if (has_word("disk")) {
         disk_role();
+    }
+    if (has_word("views")) {
+        views_role();
     }
     asks = has_word("ask");
     vector_handle(TICK_VECTOR, tick);

@@ -282,6 +282,30 @@ static void test_all_indices(void **state)
 }
 
 /* Revoking a window is an unmapping: the translation is gone and an INVEPT is asked for. */
+/* A view that is made by its number is what one is that gets it; the free ones stay as they are. */
+static void test_index_by_choice(void **state)
+{
+    struct world *world = world_new();
+
+    (void)state;
+    assert_int_equal(views_create_as(&world->views, 0), STATUS_INVALID);
+    assert_int_equal(views_create_as(&world->views, VIEWS_MAX), STATUS_INVALID);
+    assert_int_equal(views_create_as(&world->views, UINT32_MAX), STATUS_INVALID);
+    assert_int_equal(views_create_as(&world->views, 2), STATUS_OK);
+    assert_int_equal(views_create_as(&world->views, 2), STATUS_EXISTS);
+    assert_null(views_ept(&world->views, 1));
+    expect(world, 2, 0, RAM, RW);
+    expect(world, 2, GATE_GPA, GATE, RX);
+    expect_none(world, 2, WINDOW_GPA);
+    assert_int_equal(create(world), 1);
+    assert_int_equal(create(world), 3);
+    assert_int_equal(views_create_as(&world->views, VIEWS_MAX - 1), STATUS_OK);
+    expect(world, VIEWS_MAX - 1, RAM_SIZE - 1, RAM + RAM_SIZE - 1, RW);
+    views_remove_all(&world->views);
+    assert_int_equal(views_create_as(&world->views, 2), STATUS_OK);
+    world_end(world);
+}
+
 static void test_revoke_asks_for_invalidation(void **state)
 {
     struct world *world = world_new();
@@ -348,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_hostile_placements),
         cmocka_unit_test(test_out_of_tables),
         cmocka_unit_test(test_all_indices),
+        cmocka_unit_test(test_index_by_choice),
         cmocka_unit_test(test_revoke_asks_for_invalidation),
         cmocka_unit_test(test_eptp_list),
         cmocka_unit_test(test_ve_area),
