@@ -22,11 +22,14 @@ def seconds_to_ready(machine, name):
     return (int(ready[-1]) - started) / hertz
 
 
-def assert_echo(client, address, size):
+def assert_echo(client, address, size, meanwhile=lambda: None):
     """Sends random data, of whole blocks of 64 KiB, to the echo service; what comes back is what was sent. By dd, since
     BusyBox's `head -c` takes some 800 instructions for a byte."""
+    client.run("rm -f /tmp/in.sum")
     client.run("mkdir -p /tmp; echo 'stream {0} 1 2> /tmp/out.sum & dd bs=64k count={1} iflag=fullblock 2> /dev/null |"
                " stream > /tmp/in.sum' > /tmp/both".format(size, size >> 16))
-    client.run(f"nc {address} 7 -e sh /tmp/both", timeout=300)
+    client.run(f"nc {address} 7 -e sh /tmp/both &")
+    meanwhile()
+    client.wait_until("[ -s /tmp/in.sum ]", 300)
     sent, received = client.run("cat /tmp/out.sum /tmp/in.sum").split("\n")[:2]
     assert sent == received and sent.split()[1] == str(size)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import boot_fast
+from conftest import boot_fast, changed_config
 from traffic import crossing_exits, modes
 
 EAL = ("-d librte_net_postern.so --lcores 0@0,1@0 --no-huge --no-pci -m 64 --no-telemetry --no-shconf"
@@ -14,10 +14,36 @@ EAL = ("-d librte_net_postern.so --lcores 0@0,1@0 --no-huge --no-pci -m 64 --no-
 OPTIONS = "-i --auto-start --nb-cores=1 --no-mlockall --total-num-mbufs=2048"
 
 
+# A VM of alpha's shape, to be its twin, whose link leads to one that never starts.
+TWIN = {"link net0\n": """vm spare
+    kernel    /postern/vmlinuz-cloud
+    memory    256M
+    vcpus     1
+    pcpus     0
+    autostart off
+
+vm nobody
+    kernel    /postern/vmlinuz-cloud
+    memory    128M
+    vcpus     1
+    pcpus     1
+    autostart off
+
+link net1
+    ends    spare nobody
+    mode    gated
+    window  4M
+    queues  2
+
+link net0
+"""}
+
+
 @pytest.fixture(scope="module", name="dpdk")
 def fixture_dpdk(can_run, tmp_path_factory):
     assert can_run is None
-    yield from boot_fast("dpdk", ["alpha", "beta"], tmp_path_factory)
+    options = changed_config(tmp_path_factory.mktemp("config"), "dpdk", TWIN)
+    yield from boot_fast("dpdk", ["alpha", "beta"], tmp_path_factory, options=options)
 
 
 class Testpmd:
@@ -88,12 +114,24 @@ def check_modes(dpdk):
         assert modes(dpdk, "net0") == {"alpha": mode, "beta": mode}
 
 
+def check_restore(dpdk):
+    """alpha is brought back from a twin; testpmd finds its rings closed, and opens them anew."""
+    dpdk.hvctl("clone", "--stop", "alpha", "spare")
+    dpdk.hvctl("destroy", "--yes", "alpha")
+    dpdk.hvctl("clone", "spare", "alpha")
+    dpdk.hvctl("destroy", "--yes", "spare")
+    dpdk.hvctl("resume", "alpha")
+    for queue in (1, 0):
+        exchange(dpdk, f"count=1000 size=0 queue={queue}")
+
+
 def test_two_queues(dpdk):
     """Each of testpmd's threads' queues has its own ring: what comes by one goes back by it."""
     testpmd = Testpmd(dpdk.guest("alpha"), "--forward-mode=macswap --rxq=2 --txq=2")
     for queue in (1, 0):
         exchange(dpdk, f"count=1000 size=0 queue={queue}")
     check_modes(dpdk)
+    check_restore(dpdk)
     output = testpmd.quit("show port xstats 0")
     for direction in ("rx", "tx"):
         for queue in (0, 1):

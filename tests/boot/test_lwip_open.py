@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The guest with lwIP on a link in mode open with the smallest window, on the CPU of its peer, which
-gives it its address. It waits by MWAIT, which exits there and gives way to the peer. For a while the link is gated."""
+gives it its address. It waits by MWAIT, which exits there and gives way to the peer. For a while the link is gated,
+and the guest is brought back from a twin."""
 
 import re
 
@@ -63,6 +64,27 @@ def test_link_changes_its_mode(lwip, mode):
     page = statistics(alpha, WEB)
     assert (page["link.mode"], page["link.faults"], page["link.gate_errors"]) == (mode, "0", "0")
     assert f"the link's mode is now {mode}" in lwip.guest("web").console()
+
+
+def come_back(lwip):
+    """web is brought back to where it is now."""
+    lwip.hvctl("clone", "--stop", "web", "spare")
+    lwip.hvctl("destroy", "--yes", "web")
+    lwip.hvctl("clone", "spare", "web")
+    lwip.hvctl("resume", "web")
+
+
+def test_connection_survives_a_restore(lwip):
+    """In mode gated; the driver opens its port anew in the middle of the stream."""
+    for link in ("net0", "net1"):
+        lwip.hvctl("link", "mode", link, "gated")
+    alpha = lwip.guest("alpha")
+    before = int(statistics(alpha, WEB)["rx.packets"])
+    assert_echo(alpha, WEB, 1 << 20, meanwhile=lambda: come_back(lwip))
+    page = statistics(alpha, WEB)
+    assert int(page["rx.packets"]) > before + 16 and page["link.faults"] == "0"
+    assert "the VM was restored from a snapshot" in lwip.guest("web").console()
+    assert lwip.vms()["spare"]["state"] == "paused"
 
 
 def test_peer_goes_down_and_up(lwip):
