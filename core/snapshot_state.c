@@ -86,7 +86,7 @@ static status_t save_vm(const struct vm *vm, struct snapshot_writer *writer)
         return STATUS_NO_MEMORY;
     }
     record->shape = shape_of(vm);
-    record->tsc = rdtsc() + vm->tsc_offset;
+    record->tsc = vm_tsc(vm);
     record->pci_address = vm->pci.address;
     record->virtio_count = virtio_image_count(vm);
     memcpy(record->name, vm->config->name, strlen(vm->config->name));
@@ -343,6 +343,8 @@ status_t snapshot_state_load(struct vm *vm, const void *bytes, size_t size,
     vm->pci.address = (uint32_t)record->pci_address;
     vm->entry = (struct guest_entry){.kind = (enum guest_kernel_kind)record->shape.kernel};
     vm->tsc_offset = record->tsc - rdtsc();
+    vm->tsc_restored = record->tsc;
+    vm->tsc_stands = true;
     show_vcpus(vm, &state);
     return STATUS_OK;
 }

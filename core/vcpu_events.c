@@ -165,6 +165,18 @@ static void load(struct vcpu *vcpu)
     }
 }
 
+static void start_clock(struct vcpu *vcpu)
+{
+    uint64_t offset = vcpu->vm->tsc_offset;
+
+    vmwrite(VMCS_TSC_OFFSET, offset);
+    if (vcpu->timer_held) {
+        vcpu->timer_held = false;
+        lapic_release_timer(&vcpu->lapic, offset, vcpu->timer_deadline);
+        scheduler_update_timer(vcpu->scheduler);
+    }
+}
+
 /* INIT and SIPI, and the VM's start and end. True if the vCPU parks. */
 static bool change_state(struct vcpu *vcpu, uint32_t work)
 {
@@ -203,6 +215,16 @@ static void save(struct vcpu *vcpu)
     atomic_fetch_sub_explicit(&vcpu->vm->snapshot.waiting, 1, memory_order_release);
 }
 
+static void save_or_go_on(struct vcpu *vcpu, uint32_t work)
+{
+    if ((work & VCPU_WORK_SAVE) != 0) {
+        save(vcpu);
+    }
+    if ((work & VCPU_WORK_CLOCK) != 0) {
+        start_clock(vcpu);
+    }
+}
+
 bool vcpu_is_woken(const struct vcpu *vcpu)
 {
     bool enabled = (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
@@ -228,8 +250,8 @@ enum vmx_next vcpu_service(struct vcpu *vcpu)
     if ((work & VCPU_WORK_NMI) != 0) {
         take_nmis(vcpu);
     }
-    if (UNLIKELY((work & VCPU_WORK_SAVE) != 0)) {
-        save(vcpu);
+    if (UNLIKELY((work & (VCPU_WORK_SAVE | VCPU_WORK_CLOCK)) != 0)) {
+        save_or_go_on(vcpu, work);
     }
     enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
     if (state == VCPU_HALTED) {

@@ -107,6 +107,9 @@ void vcpu_image_save(struct vcpu *vcpu, struct vcpu_image *image, void *xsave_ar
     image->nmis_pending = vcpu->nmis_pending;
     image->msrs = vcpu->msrs;
     lapic_save(&vcpu->lapic, vcpu->vm->tsc_offset, &image->lapic);
+    if (vcpu->timer_held) {
+        image->lapic.deadline = vcpu->timer_deadline;
+    }
 }
 
 static void load_fields(const struct vcpu_image *image)
@@ -179,6 +182,8 @@ void vcpu_image_load(struct vcpu *vcpu, const struct vcpu_image *image, const vo
     vcpu->nmis_pending = image->nmis_pending;
     vcpu->msrs = image->msrs;
     lapic_load(&vcpu->lapic, vcpu->vm->tsc_offset, &image->lapic);
+    vcpu->timer_deadline = lapic_hold_timer(&vcpu->lapic, vcpu->vm->tsc_offset);
+    vcpu->timer_held = true;
     static const enum vcpu_state states[] = {[VCPU_IMAGE_WAITING] = VCPU_WAITING,
                                              [VCPU_IMAGE_RUNNABLE] = VCPU_RUNNABLE,
                                              [VCPU_IMAGE_HALTED] = VCPU_HALTED};

@@ -199,6 +199,7 @@ void vcpu_reset(struct vcpu *vcpu)
     }
     atomic_store(&vcpu->nmis_posted, 0);
     lapic_reset(&vcpu->lapic, LAPIC_X2APIC);
+    vcpu->timer_held = false;
     msr_state_reset(&vcpu->msrs, vcpu->id == 0, vcpu->vm->cpuid.mwait);
     if (vcpu->id == 0) {
         set_kernel_entry(vcpu);

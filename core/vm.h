@@ -45,6 +45,7 @@ struct virtio_devices;
 #define VCPU_WORK_PAUSE     BIT32(8)  /* the VM pauses: get out of the guest */
 #define VCPU_WORK_SAVE      BIT32(9)  /* put the state into vcpu->image; the VM is paused */
 #define VCPU_WORK_LOAD      BIT32(10) /* with RESET: take it from there */
+#define VCPU_WORK_CLOCK     BIT32(11) /* the TSC, which stood still since LOAD, goes on */
 
 enum vcpu_state {
     VCPU_PARKED,   /* the VM is not running */
@@ -87,6 +88,8 @@ struct vcpu {
     void *image_xsave;         /* likewise */
     /* With VCPU_WORK_LOAD: what it is to register for #VE; or NULL. */
     struct ve_information *image_ve;
+    bool timer_held;           /* since LOAD, until CLOCK; then by the guest's TSC */
+    uint64_t timer_deadline;   /* the local APIC timer's is this */
 
     /* Read by others. */
     _Atomic(struct scheduler *) scheduler; /* of the pCPU that it is pinned to */
@@ -157,6 +160,8 @@ struct vm {
     struct dirty dirty;
     struct vm_snapshot snapshot;
     uint64_t tsc_offset;   /* what its TSC is ahead of the CPUs'; 0 but for one that was restored */
+    bool tsc_stands;       /* it was restored, and has not gone on yet: its TSC is */
+    uint64_t tsc_restored; /* this, and its timers stand still, too */
     uint32_t destructions; /* how often its memory was freed */
     uint64_t default_view; /* EPT pointer of the default view */
     void *table_pool;      /* free pages for the EPT, linked through their first words */
@@ -197,6 +202,9 @@ struct vm {
 /* Makes the structs of all VMs of `config`, their vCPUs on their pCPUs' schedulers. They are
  * absent. */
 status_t vm_declare_all(const struct config *config, const struct boot_info *info) MUST_CHECK;
+
+/* What its TSC is now. */
+uint64_t vm_tsc(const struct vm *vm);
 
 uint32_t vm_count(void);
 struct vm *vm_get(uint32_t id);

@@ -175,6 +175,7 @@ static void reset_all(struct vm *vm)
     /* The loader has written to it, and RAM is back where the gate was. */
     dirty_note_all(vm);
     vm->tsc_offset = 0;
+    vm->tsc_stands = false;
     spin_unlock(&vm->lock);
     link_grant_all(vm);
 }
@@ -302,8 +303,24 @@ status_t vm_pause(struct vm *vm)
     return STATUS_OK;
 }
 
+uint64_t vm_tsc(const struct vm *vm)
+{
+    return vm->tsc_stands ? vm->tsc_restored : rdtsc() + vm->tsc_offset;
+}
+
+/* Of one that was restored. Before it is running: a vCPU that enters the guest has taken it. */
+static void start_clock(struct vm *vm)
+{
+    vm->tsc_stands = false;
+    vm->tsc_offset = vm->tsc_restored - rdtsc();
+    request_all(vm, VCPU_WORK_CLOCK);
+}
+
 status_t vm_resume(struct vm *vm)
 {
+    if (vm->tsc_stands && atomic_load(&vm->state) == VM_PAUSED) {
+        start_clock(vm);
+    }
     if (!change(vm, VM_PAUSED, VM_RUNNING)) {
         return STATUS_BUSY;
     }

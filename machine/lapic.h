@@ -141,4 +141,9 @@ bool lapic_image_is_valid(const struct lapic_image *image) MUST_CHECK;
 /* Takes the state over from a valid image; the APIC has been reset. */
 void lapic_load(struct lapic *lapic, uint64_t tsc_offset, const struct lapic_image *image);
 
+/* Has its timer stand still, as the guest's TSC does; it comes with its deadline by that TSC, as
+ * images have it. And lets it run again, with what the TSC is ahead by then. */
+uint64_t lapic_hold_timer(struct lapic *lapic, uint64_t tsc_offset);
+void lapic_release_timer(struct lapic *lapic, uint64_t tsc_offset, uint64_t deadline);
+
 #endif

@@ -2,6 +2,24 @@
 /* The local APIC in snapshots of VMs. */
 #include "machine/lapic_parts.h"
 
+static uint64_t guest_deadline(const struct lapic *lapic, uint64_t tsc_offset)
+{
+    return lapic->deadline == NEVER ? NEVER : lapic->deadline + tsc_offset;
+}
+
+void lapic_release_timer(struct lapic *lapic, uint64_t tsc_offset, uint64_t deadline)
+{
+    lapic->deadline = deadline == NEVER ? NEVER : deadline - tsc_offset;
+}
+
+uint64_t lapic_hold_timer(struct lapic *lapic, uint64_t tsc_offset)
+{
+    uint64_t deadline = guest_deadline(lapic, tsc_offset);
+
+    lapic->deadline = NEVER;
+    return deadline;
+}
+
 void lapic_save(struct lapic *lapic, uint64_t tsc_offset, struct lapic_image *image)
 {
     lapic_sync_posted(lapic);
@@ -18,7 +36,7 @@ void lapic_save(struct lapic *lapic, uint64_t tsc_offset, struct lapic_image *im
         .dfr = atomic_load_explicit(&lapic->dfr, memory_order_relaxed),
         .initial = *lapic_reg(lapic, REG_INITIAL),
         .divide = *lapic_reg(lapic, REG_DIVIDE),
-        .deadline = lapic->deadline == NEVER ? NEVER : lapic->deadline + tsc_offset,
+        .deadline = guest_deadline(lapic, tsc_offset),
     };
     for (unsigned i = 0; i < LAPIC_LVTS; i++) {
         image->lvts[i] = *lapic_reg(lapic, lapic_lvt_registers[i]);
@@ -49,7 +67,7 @@ bool lapic_image_is_valid(const struct lapic_image *image)
 static void load_timer(struct lapic *lapic, uint64_t tsc_offset, uint64_t deadline)
 {
     lapic_start_timer(lapic, 0);
-    lapic->deadline = deadline == NEVER ? NEVER : deadline - tsc_offset;
+    lapic_release_timer(lapic, tsc_offset, deadline);
 }
 
 void lapic_load(struct lapic *lapic, uint64_t tsc_offset, const struct lapic_image *image)

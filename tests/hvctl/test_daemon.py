@@ -212,3 +212,13 @@ def test_line_that_ends(tmp_path):
             server.wait()
             hvctl(path, "list", code=3)
             assert process.wait(60) == 3
+
+
+def test_clone(shared):
+    """Pieces are carried by a command, which goes through as any other; so does the word of one that knows none."""
+    for vm in ("alpha", "beta"):
+        hvctl(shared, "exec", f"fill {vm}")
+    assert "beta: is paused where alpha was" in hvctl(shared, "clone", "--stop", "alpha", "beta")
+    assert hvctl(shared, "exec", "sum beta") == hvctl(shared, "exec", "sum alpha")
+    hvctl(shared, "exec", "earlier")
+    assert "this hypervisor is an earlier one" in hvctl(shared, "clone", "alpha", "beta", code=1)

@@ -205,6 +205,18 @@ static void apics_go_over(void **state)
     assert_int_equal(again.irr[2], image.irr[2] | 1);
     again.irr[2] = image.irr[2];
     assert_memory_equal(&again, &image, sizeof(image));
+    /* Its timer stands still, and goes on 1000 ticks later with what was left of its time. */
+    assert_int_equal(lapic_hold_timer(&other, TSC_AHEAD), image.deadline);
+    assert_false(lapic_timer_expire(&other, 5000));
+    lapic_save(&other, TSC_AHEAD, &again);
+    assert_int_equal(again.deadline, UINT64_MAX);
+    lapic_release_timer(&other, TSC_AHEAD - 1000, image.deadline);
+    assert_int_equal(lapic_timer_deadline(&other), 1450);
+    lapic_release_timer(&other, TSC_AHEAD, lapic_hold_timer(&one, TSC_AHEAD));
+    assert_int_equal(lapic_timer_deadline(&other), 450);
+    assert_int_equal(lapic_hold_timer(&one, TSC_AHEAD), UINT64_MAX);
+    lapic_release_timer(&one, TSC_AHEAD, UINT64_MAX);
+    assert_int_equal(lapic_timer_deadline(&one), UINT64_MAX);
 }
 
 int main(void)
