@@ -24,6 +24,7 @@ import bench_csv
 from frames import MODULE, PACKETS, exits, measure_frames, measure_own, measured
 from kit_machine import KitMachine, menu, other_disk, running as kit_running
 from postern_machine import BUILD, Machine, platform_probe, table
+from programs import measure_testpmd
 from traffic import crossing_exits
 # pylint: enable=wrong-import-position
 
@@ -66,6 +67,7 @@ GOALS = {
 # The least that is wanted.
 GOALS_LEAST = {
     "packet.64.one_cpu.own.ratio": (5, "times the instructions, by virtio's NICs"),
+    "packet.64.dpdk.ratio": (5, "of programs"),
     "packet.64.one_cpu.uncleared.own.ratio": (5, "where kernels clear nothing that they allocate"),
 }
 
@@ -222,18 +224,30 @@ def measure_one_cpu(results):
         measure_frames(machine, results, "packet.64.one_cpu.clone", frames="shared")
 
 
+@contextlib.contextmanager
+def own_config(name, more="", *options):
+    """Two Debian guests of a configuration of tests/configs."""
+    with tempfile.TemporaryDirectory() as directory:
+        entry = os.path.join(directory, "entry.cfg")
+        with open(entry, "w", encoding="ascii") as file:
+            file.write(menu(name, LINUX_OPTIONS + more, kit=False))
+        put = ["--put", entry, "--put", f"tests/configs/{name}.conf"]
+        with running(None, options=[*put, *options]) as machine:
+            yield machine
+
+
 def measure_nics(results):
     """Both kinds of NIC on one CPU, where ticks are all the machine's work, and how much of that is the kernels' own.
     Then once more with kernels that do not clear what they allocate: an instruction here for each byte."""
     for suffix, more in (("", ""), (".uncleared", " append=init_on_alloc=0")):
-        with tempfile.TemporaryDirectory() as directory:
-            entry = os.path.join(directory, "entry.cfg")
-            with open(entry, "w", encoding="ascii") as file:
-                file.write(menu("nics", LINUX_OPTIONS + more, kit=False))
-            options = ["--cpus", "1", "--put", entry, "--put", "tests/configs/nics.conf"]
-            with running(None, options=options) as machine:
-                machine.guest("alpha").run("ping -c 1 10.0.0.2; ping -c 1 10.0.1.2")
-                measure_own(machine, results, suffix, "eth0", "eth1", "02:50:4f:01:00:02")
+        with own_config("nics", more, "--cpus", "1") as machine:
+            machine.guest("alpha").run("ping -c 1 10.0.0.2; ping -c 1 10.0.1.2")
+            measure_own(machine, results, suffix, "eth0", "eth1", "02:50:4f:01:00:02")
+
+
+def measure_programs(results):
+    with own_config("programs") as machine:
+        measure_testpmd(machine, results)
 
 
 def copy_blocks(machine, words, count):
@@ -441,9 +455,9 @@ def measure_debian(results):
 
 
 PARTS = {"two_guests": measure_two_guests, "gated": measure_gated, "fallback": measure_fallback,
-         "virtio": measure_virtio, "one_cpu": measure_one_cpu, "nics": measure_nics, "disk": measure_disk, "lwip": measure_lwip,
-         "views": measure_views, "latency": measure_latency, "snapshot": measure_snapshot,
-         "boot": measure_boot}
+         "virtio": measure_virtio, "one_cpu": measure_one_cpu, "nics": measure_nics, "programs": measure_programs,
+         "disk": measure_disk, "lwip": measure_lwip, "views": measure_views, "latency": measure_latency,
+         "snapshot": measure_snapshot, "boot": measure_boot}
 APART = {"debian": measure_debian}  # its image is `make debian-root`'s
 
 
