@@ -88,8 +88,8 @@ struct vcpu {
     void *image_xsave;         /* likewise */
     /* With VCPU_WORK_LOAD: what it is to register for #VE; or NULL. */
     struct ve_information *image_ve;
-    bool timer_held;           /* since LOAD, until CLOCK; then by the guest's TSC */
-    uint64_t timer_deadline;   /* the local APIC timer's is this */
+    bool timer_held;         /* since LOAD, until CLOCK; then by the guest's TSC */
+    uint64_t timer_deadline; /* the local APIC timer's is this */
 
     /* Read by others. */
     _Atomic(struct scheduler *) scheduler; /* of the pCPU that it is pinned to */

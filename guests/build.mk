@@ -78,7 +78,8 @@ $(GUESTS)/bin/%: guests/initramfs/%.c $(wildcard guests/initramfs/*.h) $(wildcar
 
 $(GUESTS)/initrd-%.img: $(GUESTS)/%/modules $(PROGRAMS) $(wildcard guests/initramfs/*)
 	$(call say,INITRD,$@)
-	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/bin $(<D)/src/guests/linux/*.ko $(<D)/debian/*.ko
+	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/bin $(<D)/src/guests/linux/*.ko \
+		$$(ls $(<D)/debian/*.ko | grep -v '/uio')
 
 # Disks for the configuration `virtio`: one with a file system, and one of zeros.
 $(GUESTS)/disk.img: guests/make_disk.sh

@@ -31,7 +31,7 @@ $(GUESTS)/initrd-dpdk.img: $(GUESTS)/cloud/modules $(PROGRAMS) $(GUESTS)/bin/pac
 	$(call say,INITRD,$@)
 	$(Q)guests/dpdk/make_tree.sh $(DPDK)/tree $(PMD)
 	$(Q)guests/initramfs/build.sh $@ $(GUESTS)/bin -t $(DPDK)/tree \
-		$$(ls -r $(<D)/src/guests/linux/*.ko)
+		$$(ls -r $(<D)/src/guests/linux/*.ko) $(<D)/debian/uio.ko $(<D)/debian/uio_pci_generic.ko
 
 GUEST_FILES += $(GUESTS)/initrd-dpdk.img
 guests: $(GUESTS)/initrd-dpdk.img

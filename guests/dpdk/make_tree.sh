@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # make_tree.sh TREE DRIVER.so: copies Debian's dpdk-testpmd to the folder TREE as a guest has it: with
-# its shared libraries, the drivers for virtual devices, and DRIVER.so.
+# its shared libraries, the drivers for virtual devices, DRIVER.so and, for who names it with -d, that for
+# virtio's NICs.
 set -eu
 
 tree=$1 driver=$2
@@ -25,6 +26,10 @@ for plugin in mempool_ring bus_vdev net_null net_ring; do
     name=$(basename "$plugins/librte_$plugin".so.*.*)
     cp -L "$plugins/$name" "$tree$libraries/${name%.*}"
     ln -s "$libraries/${name%.*}" "$tree$plugins/$name"
+done
+for plugin in bus_pci net_virtio; do
+    name=$(basename "$plugins/librte_$plugin".so.*.*)
+    cp -L "$plugins/$name" "$tree$libraries/${name%.*}"
 done
 for file in "$tree/bin/dpdk-testpmd" "$tree$libraries"/*; do
     ldd "$file"

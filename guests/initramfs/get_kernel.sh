@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # get_kernel.sh FLAVOUR CACHE DIRECTORY: unpacks Debian's kernel of that flavour ("cloud-amd64" or
-# "amd64") to DIRECTORY/vmlinuz, its configuration to DIRECTORY/config, its modules for VLANs, virtio and loop devices
-# to DIRECTORY/debian, and writes its release to DIRECTORY/release. It is the release of the installed
-# kernel headers, so that modules fit. The package is downloaded once into CACHE; nothing is
-# installed and root's rights are not needed.
+# "amd64") to DIRECTORY/vmlinuz, its configuration to DIRECTORY/config, its modules for VLANs, virtio, loop devices,
+# network interfaces that lead nowhere, and PCI devices that programs drive to DIRECTORY/debian, and writes its release
+# to DIRECTORY/release. It is the release of the installed kernel headers, so that modules fit. The package is
+# downloaded once into CACHE; nothing is installed and root's rights are not needed.
 set -eu
 
 flavour=$1 cache=$2 directory=$3
@@ -56,7 +56,9 @@ dpkg-deb --fsys-tarfile "$(newest)" |
         "$modules/drivers/char/hw_random/virtio-rng.ko" \
         "$modules/drivers/char/virtio_console.ko" "$modules/drivers/block/virtio_blk.ko" \
         "$modules/net/core/failover.ko" "$modules/drivers/net/net_failover.ko" \
-        "$modules/drivers/net/virtio_net.ko" "$modules/drivers/block/loop.ko"
+        "$modules/drivers/net/virtio_net.ko" "$modules/drivers/net/dummy.ko" \
+        "$modules/drivers/block/loop.ko" "$modules/drivers/uio/uio.ko" \
+        "$modules/drivers/uio/uio_pci_generic.ko"
 mv "$directory/boot/vmlinuz-$release" "$directory/vmlinuz"
 mv "$directory/boot/config-$release" "$directory/config"
 mkdir "$directory/debian"

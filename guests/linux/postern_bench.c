@@ -36,21 +36,14 @@
 #include <net/page_pool.h>
 
 #include "abi/pci.h"
+#include "postern_bench.h"
 #include "postern_hypercall.h"
 
 #define BENCH_ROUNDS	   1000
-#define BENCH_ETHERTYPE	   0x88b5 /* IEEE 802: local experimental, 1 */
-#define BENCH_MAGIC	   0x426e7450u
 #define BENCH_METADATA	   0x6174656du /* "meta", by guests/initramfs/xdp.c */
 #define BENCH_UART_SCRATCH 0x3ff
 #define BENCH_BURST_MAX	   128u
 #define BENCH_STALL_MS	   10000
-
-/* After the Ethernet header, little-endian. */
-struct bench_payload {
-	__le32 magic;
-	__le32 sequence;
-} __packed;
 
 static char *what = "exits";
 module_param(what, charp, 0444);
