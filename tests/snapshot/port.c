@@ -97,6 +97,14 @@ static void take_posted(uint32_t length)
     port_counts.posted++;
 }
 
+/* One that was restored in the middle of this finds a ring in which its indices mean nothing. */
+static void count_fault(void)
+{
+    if ((read_register(POSTERN_REG_LINK) & POSTERN_LINK_RESTORED) == 0) {
+        port_counts.faults++;
+    }
+}
+
 /* Takes a frame; false if there is none. */
 static bool take(void)
 {
@@ -109,7 +117,9 @@ static bool take(void)
     if (port.broken) {
         return false;
     }
-    port_counts.faults += port.ring.fault != fault && port.ring.fault != 0 ? 1 : 0;
+    if (port.ring.fault != fault && port.ring.fault != 0) {
+        count_fault();
+    }
     if (batch.done != 0) {
         if ((packet.meta.flags & POSTERN_RECORD_POSTED) != 0) {
             take_posted(packet.meta.length);
