@@ -176,6 +176,8 @@ def list_views(machine, vm):
 def test_views_and_ve(machine, tmp_path):
     """A guest that knows nothing of restores goes on in another VM, beside itself, in the middle of a crossing: its views
     have their numbers, windows and vCPUs, and a vCPU its handler of #VE."""
+    for vm in PAIR:
+        end(machine, vm)
     machine.hvctl("start", "watcher")
     machine.wait_until("it has its views", lambda: "views: begin" in machine.console("watcher"))
     views, before = tried(machine, "watcher")

@@ -9,8 +9,10 @@
 #define PORTS            2u
 #define SECTION_SIZE     0x10000ull
 #define OFFSET           0x2000ull /* beyond the header of a ring */
-#define LONG_COPY        0x20000u
+#define LONG_COPY        0x8000u
 #define CPU_1_MS         10000u
+#define TICK_VECTOR      0x60u
+#define TICK_US          20000u
 
 /* As the SDM lays it out. */
 struct information {
@@ -100,6 +102,7 @@ static void try_on_cpu_1(void *argument)
 
 static void verify(void)
 {
+    __asm__ volatile("cli");
     checks = wrong = 0;
     try_window(0);
     try_window(1);
@@ -107,6 +110,7 @@ static void verify(void)
     cpu_run(1, try_on_cpu_1, NULL);
     check(cpu_wait(1, CPU_1_MS).vector == TRAP_NONE);
     check(failed == 0 && crossings != 0);
+    __asm__ volatile("sti");
     print("views: %u and %u, %llu checks, %llu wrong, %llu crossings\n", ports[0].view,
           ports[1].view, checks, wrong, (unsigned long long)crossings);
 }
@@ -147,7 +151,14 @@ static void start(void)
     need_cpu(1);
 }
 
-/* An interruption mostly comes in mid-crossing. */
+static void tick(struct frame *frame)
+{
+    (void)frame;
+    end_of_interrupt();
+    wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + TICK_US * tsc_per_ms() / 1000);
+}
+
+/* An interruption may come in mid-crossing. */
 static void cross_long(void *bytes)
 {
     crossings++;
@@ -160,8 +171,12 @@ void views_role(void)
     void *bytes = ram_alloc(LONG_COPY, SIZE_4K);
 
     start();
+    vector_handle(TICK_VECTOR, tick);
+    wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_DEADLINE | TICK_VECTOR);
+    wrmsr(MSR_IA32_TSC_DEADLINE, rdtsc() + TICK_US * tsc_per_ms() / 1000);
     print("views: begin\n");
     for (;;) {
+        __asm__ volatile("sti; hlt");
         cross_long(bytes);
         if ((inb(UART_LINE_STATUS) & UART_RECEIVED) != 0 && inb(UART_DATA) == 'v') {
             verify();
