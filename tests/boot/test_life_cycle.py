@@ -146,7 +146,7 @@ def test_paused_guest_goes_on(mixed):
 
 
 def test_clone_and_back(mixed):
-    """alpha is brought back from its twin, twice, while packets go over a link in each mode."""
+    """alpha is brought back from its twin, while packets go over a link in each mode."""
     check_clone_and_back(mixed)
     assert_pages_carry(mixed)
 
