@@ -132,6 +132,9 @@ status_t command_restore(const char *argument, const struct output *out)
     if (strcmp(argument, "begin") == 0) {
         return report(vm, snapshot_begin(vm, error), error, out);
     }
+    if (strcmp(argument, "check") == 0) {
+        return report(vm, snapshot_check(vm, error), error, out);
+    }
     if (strcmp(argument, "finish") == 0) {
         return report(vm, snapshot_restore(vm, error), error, out);
     }
@@ -141,7 +144,7 @@ status_t command_restore(const char *argument, const struct output *out)
     if (strcmp(argument, "accept") == 0) {
         return report(vm, accept(vm, error), error, out);
     }
-    return refuse(argument, "begin, finish, drop or accept", out);
+    return refuse(argument, "begin, check, finish, drop or accept", out);
 }
 
 /* Takes a number off; one that may have been cut is none. */

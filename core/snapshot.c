@@ -159,6 +159,28 @@ status_t snapshot_begin(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
     return status;
 }
 
+/* All but that its disks came. Under its lock. */
+static bool state_fits(const struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    const void *state = vm->snapshot.state;
+    size_t size = vm->snapshot.size;
+
+    return snapshot_is_valid(state, size, error) && snapshot_state_fits(vm, state, size, error) &&
+           snapshot_ports_fit(vm, state, size, error) && snapshot_views_fit(vm, state, size, error);
+}
+
+status_t snapshot_check(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
+{
+    if (atomic_load(&vm->state) != VM_RESTORING) {
+        refuse(error, vm, "is not being restored");
+        return STATUS_BUSY;
+    }
+    spin_lock(&vm->lock);
+    bool fits = state_fits(vm, error);
+    spin_unlock(&vm->lock);
+    return fits ? STATUS_OK : STATUS_INVALID;
+}
+
 status_t snapshot_restore(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
 {
     const void *state = vm->snapshot.state;
@@ -169,10 +191,7 @@ status_t snapshot_restore(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE])
         return STATUS_BUSY;
     }
     spin_lock(&vm->lock);
-    bool fits =
-        snapshot_is_valid(state, size, error) && snapshot_state_fits(vm, state, size, error) &&
-        snapshot_disks_fit(vm, state, size, error) && snapshot_ports_fit(vm, state, size, error) &&
-        snapshot_views_fit(vm, state, size, error);
+    bool fits = state_fits(vm, error) && snapshot_disks_fit(vm, state, size, error);
     status_t status = fits ? snapshot_state_load(vm, state, size, error) : STATUS_INVALID;
     if (status == STATUS_OK) {
         status = snapshot_ports_load(vm, state, size, error);

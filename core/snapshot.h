@@ -25,6 +25,10 @@ bool snapshot_is_saved(const struct vm *vm);
 /* Begins to restore a VM that is down; as vm_begin_restore(). */
 status_t snapshot_begin(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
 
+/* Whether the state that was stored fits the VM, as far as that can be told before its disks came:
+ * nothing changes. STATUS_INVALID: no; `error` says why. */
+status_t snapshot_check(struct vm *vm, char error[SNAPSHOT_ERROR_SIZE]) MUST_CHECK;
+
 /* Takes the state that was stored: the VM is paused then, as it was when it was saved.
  * STATUS_INVALID, and it is off: the state fits no such VM; `error` says why. An image that the VM
  * writes to may have been replaced by then: virtio_disks_are_whole(). */

@@ -390,6 +390,10 @@ def test_disk_of_a_snapshot(machine, kept, tmp_path):
     after = assert_no_block_is_lost(machine, "keeper")
     assert after > before
     assert "what disk 1 of double has, which is rw, is replaced" in machine.hvctl("restore", path, "double", code=2)
+    # A state that does not fit replaces nothing.
+    bad = forge(path, tmp_path / "unfit", put(CR4, "<Q", 1 << 13))
+    assert "CR4" in machine.hvctl("restore", "--yes", bad, "double", code=1)
+    assert disk_of(machine, "double", 1)["content"] == "whole" and machine.vms()["double"]["state"] == "off"
     # Of the right image, but without what was on it.
     bad = forge(path, tmp_path / "bad", lambda state: None)
     said = machine.hvctl("restore", "--yes", bad, "double", code=1)

@@ -115,6 +115,15 @@ static status_t save(struct fake_vm *vm)
     return STATUS_OK;
 }
 
+static status_t check(const struct fake_vm *vm, format_sink_t out, void *context)
+{
+    if (vm->words[255] != 85 * vm->words[3]) {
+        format_to(out, context, "the state is of no such VM\n");
+        return STATUS_INVALID;
+    }
+    return STATUS_OK;
+}
+
 /* Its state tells something of its memory, by which they are seen to be each other's. */
 static status_t finish(struct fake_vm *vm, format_sink_t out, void *context)
 {
@@ -393,6 +402,8 @@ bool fake_vm_execute(struct fake_core *core, const char *whole, format_sink_t ou
         *status = change(vm, FAKE_ABSENT, FAKE_RESTORING, out, out_context);
         disk_empty(disk_of(vm));
         print_status(vm, out, out_context);
+    } else if (strcmp(line, "restore check") == 0) {
+        *status = check(vm, out, out_context);
     } else if (strcmp(line, "restore finish") == 0) {
         *status = finish(vm, out, out_context);
     } else if (strcmp(line, "restore drop") == 0) {

@@ -175,6 +175,27 @@ int target_take(struct target *target, struct transfer *transfer, bool stop)
     return target_finish(target, code);
 }
 
+static bool replaces_images(const struct snapshot_file_head *head)
+{
+    for (unsigned i = 0; i < head->disk_count; i++) {
+        if ((head->disks[i].flags & SNAPSHOT_FILE_WRITTEN) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The state comes first, so that one that does not fit replaces no image. An earlier hypervisor
+ * takes no images, and is not asked. */
+static int store_state_first(struct target *target, const struct snapshot_image_in *image)
+{
+    int code = target_store_state(target, image->state, image->state_size);
+
+    return code == EXIT_DONE && replaces_images(&image->head)
+               ? transfer_execute(target->client, "restore", target->vm, "check", NULL)
+               : code;
+}
+
 int target_store_image(struct target *target, const struct snapshot_image_in *image)
 {
     const struct content ram = {
@@ -185,7 +206,10 @@ int target_store_image(struct target *target, const struct snapshot_image_in *im
         total += image->head.disks[i].size;
     }
     target->progress = (struct progress){.name = target->vm, .total = total};
-    int code = store_section(target, &ram, &target->progress);
+    int code = store_state_first(target, image);
+    if (code == EXIT_DONE) {
+        code = store_section(target, &ram, &target->progress);
+    }
 
     for (unsigned i = 0; i < image->head.disk_count && code == EXIT_DONE; i++) {
         const struct content disk = {.section = (uint8_t)(POSTERN_SNAPSHOT_DISK + i),
@@ -195,5 +219,5 @@ int target_store_image(struct target *target, const struct snapshot_image_in *im
         code = store_section(target, &disk, &target->progress);
     }
     progress_clear();
-    return code == EXIT_DONE ? target_store_state(target, image->state, image->state_size) : code;
+    return code;
 }
