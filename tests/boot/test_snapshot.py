@@ -15,11 +15,13 @@ import pytest
 
 from kit_machine import SLOW_CPUS, KitMachine, awake, other_disks, running, running_beside
 from postern_machine import table
+from traffic import LONG
 from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
 TALKED = re.compile(r"talker: (\d+) ms, (\d+) ticks")
 BLOCKS = re.compile(r"wrong blocks: (\d+); (\d+) changed, (\d+) writes, (\d+) discards")
 MEMORY = 16 << 20
+RINGS = ["split", "packed"]
 
 
 @pytest.fixture(scope="module", name="machine")
@@ -287,7 +289,7 @@ def assert_nobody_failed(machine):
         assert row["failures"] == "0", row
 
 
-@pytest.fixture(scope="module", name="asked", params=("split", "packed"))
+@pytest.fixture(scope="module", name="asked", params=RINGS)
 def fixture_asked(request, machine, tmp_path_factory):
     """A snapshot of the asker in the middle of its traffic, by each kind of rings; its counts before and after."""
     for vm in ("answerer", "asker"):
@@ -439,9 +441,10 @@ def test_clone_of_a_disk(machine, kept):
     assert kept
     before = assert_no_block_is_lost(machine, "keeper")
     why = "disk 0 of stranger (other.img) is another one: its image's sum is"
-    assert why in machine.hvctl("clone", "keeper", "stranger", code=1)
+    assert why in machine.hvctl("clone", "--yes", "keeper", "stranger", code=1)
     assert machine.vms()["stranger"]["state"] == "absent"
-    print(machine.hvctl("clone", "keeper", "double"))
+    assert "what disk 1 of double has, which is rw, is replaced" in machine.hvctl("clone", "keeper", "double", code=2)
+    print(machine.hvctl("clone", "--yes", "keeper", "double"))
     machine.hvctl("resume", "double")
     first = assert_no_block_is_lost(machine, "double")
     assert before < first
@@ -470,6 +473,7 @@ def test_migration(machine, saved, other):
     assert_no_page_is_lost(other, "twin")
 
 
+@pytest.mark.parametrize("asked", RINGS if LONG else RINGS[1:], indirect=True)
 def test_migration_with_traffic(machine, traffic, other):
     """Another one answers there, who knows nothing of what was before."""
     assert traffic
