@@ -14,7 +14,7 @@ from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 # The number of the port in both VMs, and the mode of the link "wire".
 PORTS = {"direct": ("1", "open"), "open": ("0", "open"), "gated": ("0", "gated"), "member": ("2", "open")}
 PAIR = ("callee", "caller")
-# Where one stands for the others; LONG=1: all of them.
+# Where one stands for the others, as each file goes over the line, and for all kinds there are clones; LONG=1: all of them.
 FIRST = PORTS if LONG else ["direct"]
 
 
@@ -54,10 +54,9 @@ def end(machine, vm):
         machine.wait_for_state(vm, "off")
 
 
-@pytest.fixture(scope="module", name="called", params=PORTS)
-def fixture_called(request, machine, tmp_path_factory):
-    """A snapshot of the caller in the middle of its traffic; the kind of its port, and its counts before and after. Of
-    a gated port it is saved while it crosses into its view all the time."""
+@pytest.fixture(scope="module", name="kind", params=PORTS)
+def fixture_kind(request, machine):
+    """The caller has traffic by a port of that kind. By one that is gated it crosses into its view all the time."""
     port, mode = PORTS[request.param]
     for vm in PAIR:
         end(machine, vm)
@@ -66,12 +65,18 @@ def fixture_called(request, machine, tmp_path_factory):
         take_port(machine, vm, port)
     if request.param in ("gated", "direct"):
         machine.answer("caller", "x", "crosses")
+    return request.param
+
+
+@pytest.fixture(scope="module", name="called")
+def fixture_called(kind, machine, tmp_path_factory):
+    """A snapshot of the caller in the middle of its traffic, and its counts before and after."""
     before = assert_traffic(machine, vm="caller")
-    path = str(tmp_path_factory.mktemp("snapshot") / f"{request.param}.snapshot")
+    path = str(tmp_path_factory.mktemp("snapshot") / f"{kind}.snapshot")
     said = machine.hvctl("snapshot", "caller", path)
     print(REPORT.search(said).group(0))
     after = assert_traffic(machine, before, "caller")
-    return request.param, path, before, after
+    return path, before, after
 
 
 def restore(machine, path, vm="caller"):
@@ -83,19 +88,21 @@ def assert_nobody_failed(machine):
     assert counts(machine, "callee")["answered"] > 20
 
 
-def test_traffic_goes_on_behind_a_snapshot(machine, called):
+@pytest.mark.parametrize("kind", FIRST, indirect=True)
+def test_traffic_goes_on_behind_a_snapshot(machine, kind, called):
     """Who is saved notices nothing but the pause."""
-    kind, _, before, after = called
+    _, before, after = called
     assert after["restored"] == 0 and after["closed"] == 0
     assert (after["posted"] > 0) == (kind == "direct")
     assert_few_are_lost(before, after)
     assert_nobody_failed(machine)
 
 
-def test_traffic_goes_on_behind_a_restore(machine, called, tmp_path):
+@pytest.mark.parametrize("kind", FIRST, indirect=True)
+def test_traffic_goes_on_behind_a_restore(machine, kind, called, tmp_path):
     """The driver is told, and opens its port anew; a crossing that was interrupted ends with an error. What was
     restored is saved, and restored, again."""
-    kind, path, before, _ = called
+    path, before, _ = called
     restore(machine, path)
     seen = assert_traffic(machine, before, "caller")
     assert seen["restored"] == 1 and seen["closed"] <= 1, seen
@@ -108,11 +115,11 @@ def test_traffic_goes_on_behind_a_restore(machine, called, tmp_path):
     assert_nobody_failed(machine)
 
 
-@pytest.mark.parametrize("called", FIRST, indirect=True)
-def test_ports_of_another_kind(machine, called):
+@pytest.mark.parametrize("kind", FIRST, indirect=True)
+def test_ports_of_another_kind(machine, kind, called):
     """The hypervisor says what is another, and the VM is off then. It is restored beside a peer that is off, which
     comes later and finds a port that is open."""
-    kind, path, before, _ = called
+    path, before, _ = called
     wanted = PORTS[kind][1]
     changed = "gated" if wanted == "open" else "open"
     for vm in PAIR:
@@ -136,12 +143,10 @@ def go_back(machine):
     machine.hvctl("resume", "caller")
 
 
-@pytest.mark.parametrize("called", FIRST, indirect=True)
-def test_clone_and_back(machine, called):
+def test_clone_and_back(machine, kind):
     """The caller notices nothing; then it is brought back twice to where it was, in the middle of its traffic."""
-    kind, _, _, _ = called
     machine.hvctl("link", "mode", "wire2", PORTS[kind][1])
-    before = counts(machine, "caller")
+    before = assert_traffic(machine, vm="caller")
     said = machine.hvctl("clone", "caller", "spare")
     print(said)
     assert "spare: is paused where caller was" in said and "paused for" in said
@@ -192,10 +197,9 @@ def test_views_and_ve(machine, tmp_path):
         machine.hvctl("destroy", "--yes", vm)
 
 
-@pytest.mark.parametrize("called", FIRST, indirect=True)
-def test_migration(machine, called, other):
+@pytest.mark.parametrize("kind", FIRST, indirect=True)
+def test_migration(machine, kind, other):
     """Another one answers there, who knows nothing of what was before."""
-    kind, _, _, _ = called
     port, mode = PORTS[kind]
     for vm in PAIR:
         end(other, vm)
