@@ -7,7 +7,7 @@ import re
 import pytest
 
 from kit_machine import SLOW_CPUS, KitMachine, awake, running, running_beside
-from postern_machine import table
+from postern_machine import FALLBACK, table
 from traffic import LONG
 from traffic_guest import REPORT, assert_few_are_lost, assert_traffic, counts
 
@@ -188,8 +188,13 @@ def test_views_and_ve(machine, tmp_path):
     views, before = tried(machine, "watcher")
     assert views == "2 and 1" and list_views(machine, "watcher") == [("0", "0,1"), ("1", "0,1"), ("2", "0")]
     path = str(tmp_path / "views.snapshot")
+    if FALLBACK:
+        # Tracked by violations its stacks are not writable at times, and Bochs loses virtual interrupts then.
+        machine.hvctl("pause", "watcher")
     machine.hvctl("snapshot", "watcher", path)
     machine.hvctl("restore", path, "shadow")
+    if FALLBACK:
+        machine.hvctl("resume", "watcher")
     assert list_views(machine, "shadow") == list_views(machine, "watcher")
     for vm in ("shadow", "watcher"):
         assert tried(machine, vm)[1] > before
